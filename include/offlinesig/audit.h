@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The record of operations: create, open, verify, read. */
+#ifndef OFFLINESIG_AUDIT_H
+#define OFFLINESIG_AUDIT_H
+
+#include <offlinesig/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* Types of records; the numbers are part of the format (ofs-audit-format(5)). */
+enum ofs_record_type {
+	OFS_REC_GENESIS = 1,
+	OFS_REC_BATCH_OPENED = 2,
+	OFS_REC_BATCH_CLOSED = 3,
+	OFS_REC_INTENT = 4,       /* one a chunk, lists its items */
+	OFS_REC_OUTCOME = 5,      /* one an item: signed, failed, not attempted */
+	OFS_REC_RECOVERY = 6,     /* an intent that stayed without outcome */
+	OFS_REC_LOGIN = 7,        /* succeeded or failed */
+	OFS_REC_KEY_LENT = 8,     /* EVP_PKEY handed to an application */
+	OFS_REC_KEY_EVENT = 9,    /* enrol, adopt, import of a certificate */
+	OFS_REC_TOKEN_EVENT = 10, /* initialised */
+	OFS_REC_RELEASE = 11      /* pending outputs released by a later run */
+};
+
+struct ofs_audit_init_opts {
+	size_t size;
+	const char *origin; /* name of the log; NULL: host name + random */
+	const char *group;  /* share with this group: 0660 and 2770; or NULL */
+};
+
+#define OFS_AUDIT_INIT_OPTS_INIT { sizeof(struct ofs_audit_init_opts), 0, 0 }
+
+/*
+ * ofs_audit_init: creates a log in `dir` (made with mode 0700 if missing) and
+ * writes its genesis. OFS_EEXIST when there is one already.
+ */
+int ofs_audit_init(ofs_ctx *ctx, const char *dir,
+	const struct ofs_audit_init_opts *opts);
+
+enum ofs_audit_flags {
+	OFS_AUDIT_CREATE = 1,   /* make it with defaults when there is none */
+	OFS_AUDIT_READ_ONLY = 2 /* write nothing; also for a read-only medium */
+};
+
+/*
+ * ofs_audit_open: opens the log in `dir`. For writing it refuses looser
+ * permissions, another owner and network file systems with the reason, and
+ * verifies the tail against the head file. Errors: OFS_EAUDIT (cannot be used),
+ * OFS_EDAMAGED. Any thread may use the handle. The ctx is borrowed.
+ */
+int ofs_audit_open(ofs_ctx *ctx, const char *dir, unsigned int flags,
+	ofs_audit **out);
+void ofs_audit_free(ofs_audit *audit);
+/* a copy of the last error, as several threads may use the handle */
+void ofs_audit_error(ofs_audit *audit, struct ofs_error *out);
+
+/* What ofs_audit_verify found. */
+struct ofs_audit_report {
+	size_t size;
+	uint64_t records;
+	uint8_t log_id[16];
+	uint8_t root[32];          /* RFC 9162 2.1.1 over all headers */
+	char origin[256];
+	bool head_present;         /* a head file was there and agreed */
+	uint64_t head_records;     /* its size */
+	int64_t first_time, last_time;
+	uint64_t batches, unclosed_batches;
+	uint64_t intents, outcomes, signed_items, failed_items,
+		not_attempted_items;
+	uint64_t unknown_items;    /* of closed or dead batches */
+	uint64_t in_flight_items;  /* of batches that are running now */
+	uint64_t pending_outputs;  /* recorded, not yet released */
+	uint64_t clock_steps_back; /* records older than their predecessor */
+};
+
+/* An unclosed batch, an unknown item, an unreleased output. */
+struct ofs_audit_finding {
+	size_t size;
+	uint64_t seq;        /* of the record that it is about */
+	char id[48];         /* "unclosed-batch", "unknown-item", ... */
+	char text[1024];     /* one line; document names are escaped */
+};
+typedef void (*ofs_audit_finding_fn)(void *arg,
+	const struct ofs_audit_finding *f);
+
+/*
+ * ofs_audit_verify: reads every record and checks headers, bodies, tree,
+ * stored hashes, head file, the links between intents and outcomes, and the
+ * tables derived from them. Returns 0 or OFS_EDAMAGED with the record named.
+ * Unclosed batches, unknown items and unreleased outputs are findings and not
+ * errors. fn may be NULL.
+ */
+int ofs_audit_verify(ofs_audit *audit, ofs_audit_finding_fn fn, void *arg,
+	struct ofs_audit_report *out);
+
+/* The fixed part of a record. */
+struct ofs_record_head {
+	size_t size;
+	uint64_t seq;
+	enum ofs_record_type type;
+	const char *type_name;   /* "outcome" */
+	int64_t time;            /* us */
+	int64_t boottime;        /* us since boot */
+	uint8_t boot_id[16];
+	uint8_t batch_id[16];    /* zeros: none */
+	uint32_t epoch;
+	uint16_t cipher;         /* 0: plain */
+	uint32_t body_len;
+	uint8_t header_sha256[32]; /* SHA-256 of the header bytes */
+};
+
+/* A field of a body; dotted name, as "document.path". */
+enum ofs_field_kind {
+	OFS_FIELD_INT,
+	OFS_FIELD_TEXT,  /* UTF-8 */
+	OFS_FIELD_NAME,  /* bytes of a file name, any but NUL */
+	OFS_FIELD_BYTES, /* binary: print as hex */
+	OFS_FIELD_TIME   /* us, in `number` */
+};
+
+struct ofs_field {
+	size_t size;
+	const char *name;   /* list elements repeat it with an index: "items.0.path" */
+	enum ofs_field_kind kind;
+	int64_t number;
+	const uint8_t *bytes; /* TEXT, NAME, BYTES; not NUL-terminated */
+	size_t len;
+};
+typedef int (*ofs_field_fn)(void *arg, const struct ofs_field *f);
+
+/* ofs_audit_get: one record; OFS_EKEY if there is none. Free with
+ * ofs_record_free. */
+int ofs_audit_get(ofs_audit *audit, uint64_t seq, ofs_record **out);
+void ofs_record_free(ofs_record *rec);
+void ofs_record_get_head(const ofs_record *rec, struct ofs_record_head *out);
+/* each field of the body in order; a non-zero return of fn ends it */
+int ofs_record_each(const ofs_record *rec, ofs_field_fn fn, void *arg);
+/* one field by its dotted name; false if absent; borrowed from rec */
+bool ofs_record_find(const ofs_record *rec, const char *name,
+	struct ofs_field *out);
+
+typedef int (*ofs_record_fn)(void *arg, const ofs_record *rec);
+
+/* ofs_audit_list: records first..last (0: to the end) in order. */
+int ofs_audit_list(ofs_audit *audit, uint64_t first, uint64_t last,
+	ofs_record_fn fn, void *arg);
+/* number of records; the highest seq is that minus 1 (the genesis is 0) */
+int ofs_audit_size(ofs_audit *audit, uint64_t *out);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A batch: a list of documents, planned, signed with one key, recorded. */
+#ifndef OFFLINESIG_BATCH_H
+#define OFFLINESIG_BATCH_H
+
+#include <offlinesig/sign.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* Counts while a batch runs and at its end. */
+struct ofs_progress {
+	size_t size;
+	size_t items;        /* in the batch */
+	size_t signed_items;
+	size_t failed, skipped, not_attempted, unknown;
+	uint64_t bytes;      /* of documents read */
+	int64_t elapsed;     /* us since the run began */
+	bool stopped;        /* cancelled, or stopped on an error */
+	char batch_id[33];   /* hex; "" before the batch is opened */
+};
+
+/*
+ * Called from the thread that runs the batch, after a signature is recorded
+ * and released, in the order of release. A result with `signature` set hands
+ * over the bytes of a memory item.
+ */
+typedef void (*ofs_result_fn)(void *arg, const struct ofs_result *res);
+typedef void (*ofs_progress_fn)(void *arg, const struct ofs_progress *p);
+
+/*
+ * ofs_batch_new: a batch for one key. `audit` is required: there is no
+ * signing without a record. opts are copied. key and audit are borrowed until
+ * ofs_batch_free. A key opened with OFS_KEY_PUBLIC_ONLY can only plan.
+ * Errors, in ctx's record: OFS_EKEY (CMS without a certificate), OFS_ECERT
+ * (another key's, or out of its validity), OFS_EUNSUPPORTED.
+ */
+int ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
+	const struct ofs_sign_opts *opts, ofs_batch **out);
+void ofs_batch_free(ofs_batch *batch);
+const struct ofs_error *ofs_batch_error(const ofs_batch *batch);
+
+void ofs_batch_on_result(ofs_batch *batch, ofs_result_fn fn, void *arg);
+/* at least every 200 ms while the batch runs */
+void ofs_batch_on_progress(ofs_batch *batch, ofs_progress_fn fn, void *arg);
+
+/*
+ * ofs_batch_add_file: one document. `sha256` (32 bytes, copied) may be NULL;
+ * when given, a document with another hash fails with OFS_EMISMATCH and is not
+ * signed. Nothing is read yet. The path is copied.
+ */
+int ofs_batch_add_file(ofs_batch *batch, const char *path,
+	const uint8_t *sha256);
+/*
+ * ofs_batch_add_tree: every regular file below `dir`, sorted by name;
+ * signature files (ofs_is_signature_name) and hidden temporary files of ours
+ * are passed over, links and special files are not followed.
+ */
+int ofs_batch_add_tree(ofs_batch *batch, const char *dir);
+/*
+ * ofs_batch_add_sums: the documents that a SHA256SUMS file lists (sha256sum's
+ * output, escaped names included), relative to the directory of that file.
+ * The whole file is checked before anything is added: OFS_EFORMAT names the
+ * line.
+ */
+int ofs_batch_add_sums(ofs_batch *batch, const char *sums_path);
+/*
+ * ofs_batch_add_bytes: a document in memory (borrowed until the run ends);
+ * its signature goes to the result callback and not to a file. `name` goes to
+ * the record.
+ */
+int ofs_batch_add_bytes(ofs_batch *batch, const char *name, const void *p,
+	size_t n);
+
+/*
+ * ofs_batch_plan: reads and checks every item without touching the token:
+ * readable, digest as listed, output free, outputs distinct, raw input
+ * harmless. Each item goes to the result callback (OFS_ITEM_NOT_ATTEMPTED
+ * when it could be signed). Returns 0, or OFS_EITEMS when some cannot be.
+ */
+int ofs_batch_plan(ofs_batch *batch, struct ofs_progress *out);
+
+/*
+ * ofs_batch_run: signs everything, once for each handle. First it finishes
+ * what crashed batches of this log left: recorded outputs are released,
+ * intents without an outcome are marked unknown.
+ * Returns 0 when every item is signed or skipped, OFS_EITEMS when some failed,
+ * OFS_EINTR when cancelled, or what stopped the batch: OFS_EAUDIT, OFS_ETOKEN,
+ * OFS_EBADSIG... *out is filled in every case.
+ */
+int ofs_batch_run(ofs_batch *batch, struct ofs_progress *out);
+
+/* ofs_batch_cancel: any thread, also from a signal handler. The chunk in the
+ * token is finished, recorded and released; the rest is not attempted. */
+void ofs_batch_cancel(ofs_batch *batch);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif

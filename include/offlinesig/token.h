@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tokens and the keys on them: find, log in, enrol, adopt, list. */
+#ifndef OFFLINESIG_TOKEN_H
+#define OFFLINESIG_TOKEN_H
+
+#include <offlinesig/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+struct evp_pkey_st; /* OpenSSL's EVP_PKEY */
+
+/*
+ * A token as it describes itself (PKCS#11 2.40, CK_TOKEN_INFO). Strings are
+ * NUL-terminated, without the padding, with bytes that are not UTF-8 escaped
+ * as \xNN.
+ */
+struct ofs_token_info {
+	size_t size;
+	char label[33 * 4];
+	char manufacturer[33 * 4];
+	char model[17 * 4];
+	char serial[17 * 4];
+	char uri[512];          /* RFC 7512, names exactly this token */
+	char module[4096];      /* real path of its module */
+	uint8_t module_sha256[32]; /* of the module's file */
+	unsigned long slot_id;
+	unsigned int firmware_major, firmware_minor;
+	unsigned long flags;    /* CKF_..., as the token gave them */
+	bool initialised;
+	bool pin_initialised;   /* a user PIN is set */
+	bool login_required;
+	bool pinpad;            /* has a protected authentication path */
+	bool pin_count_low, pin_final_try, pin_locked, pin_to_be_changed;
+};
+
+/* Receives each token; a non-zero return ends the listing and is returned. */
+typedef int (*ofs_token_fn)(void *arg, const struct ofs_token_info *info);
+
+/*
+ * ofs_token_list: every token of every module of ctx. A slot that fails is
+ * logged and passed over. Errors: OFS_EMODULE when no module was added.
+ */
+int ofs_token_list(ofs_ctx *ctx, ofs_token_fn fn, void *arg);
+
+/*
+ * ofs_token_open: the one token that the token part of an RFC 7512 URI
+ * matches (token, serial, manufacturer, model, slot-id; object parts are
+ * passed over). `module-path`, `pin-value` and `pin-source` in a URI are
+ * refused with the reason. Errors: OFS_EINVAL (URI), OFS_ETOKEN (none),
+ * OFS_EAMBIGUOUS (several; the message lists them). Does not log in. Errors
+ * are in ctx's record. The caller frees *out before ctx.
+ */
+int ofs_token_open(ofs_ctx *ctx, const char *uri, ofs_token **out);
+void ofs_token_free(ofs_token *token);
+const struct ofs_error *ofs_token_error(const ofs_token *token);
+
+/* ofs_token_get_info: as read at the open; borrowed from the token. */
+const struct ofs_token_info *ofs_token_get_info(const ofs_token *token);
+
+/*
+ * ofs_token_login: logs the user in, once; nothing if somebody in this process
+ * is logged in already. Asks the PIN callback at most once and never sends a
+ * rejected PIN again. The token's state is read again right before: a locked
+ * PIN, or one on its final try without ctx opts' last_try, is refused
+ * with OFS_EPINLOCKED and nothing is sent. Errors: OFS_EPIN, OFS_EPINLOCKED,
+ * OFS_ENOPIN, OFS_ETOKEN, OFS_EAUDIT.
+ */
+int ofs_token_login(ofs_token *token);
+
+struct ofs_token_init_opts {
+	size_t size;
+	const char *label;  /* required, at most 32 bytes of UTF-8 */
+	const char *uri;    /* which token; NULL: the first that is blank */
+	const char *erase;  /* label of the initialised token to erase, or NULL */
+};
+
+#define OFS_TOKEN_INIT_OPTS_INIT { sizeof(struct ofs_token_init_opts), 0, 0, 0 }
+
+/*
+ * ofs_token_init: C_InitToken and C_InitPIN. Asks the PIN callback for the SO
+ * PIN (OFS_PIN_NEW_SO on a blank token, OFS_PIN_SO when erasing) and for the
+ * new user PIN (OFS_PIN_NEW_USER). An initialised token is refused with
+ * OFS_EPOLICY unless opts->erase is its label. A token with the same label
+ * already there is refused too. Recorded in ctx's audit log where one is set.
+ * *out (may be NULL) describes the token afterwards.
+ */
+int ofs_token_init(ofs_ctx *ctx, const struct ofs_token_init_opts *opts,
+	struct ofs_token_info *out);
+
+/* A key pair on a token, as read back from it. */
+struct ofs_key_info {
+	size_t size;
+	uint8_t id[64];           /* CKA_ID */
+	size_t id_len;
+	char label[256];          /* CKA_LABEL, escaped as in ofs_token_info */
+	enum ofs_key_type type;
+	char type_name[32];       /* "RSA-2048", "P-256", or what it is */
+	unsigned int bits;
+	char uri[1024];           /* RFC 7512, names exactly this key */
+	bool has_private;         /* the private object was seen */
+	bool has_public;          /* a public-key object exists */
+	bool has_cert;            /* a certificate with the same id exists */
+	/* attributes of the private object: 1, 0, or -1 when not answered */
+	signed char sensitive, extractable, always_sensitive,
+		never_extractable, local, always_authenticate, sign;
+	uint8_t spki_sha256[32];  /* of the DER SubjectPublicKeyInfo; or zeros */
+	char cert_subject[256];   /* RFC 2253; "" without certificate */
+	char cert_issuer[256];
+	char cert_serial[64];     /* hex */
+	int64_t cert_not_before, cert_not_after; /* us; 0 without certificate */
+	uint8_t cert_sha256[32];
+};
+
+typedef int (*ofs_key_fn)(void *arg, const struct ofs_key_info *info);
+
+/*
+ * ofs_key_list: the keys of a token. Without a login, most tokens show only
+ * public keys and certificates (has_private is then false).
+ */
+int ofs_key_list(ofs_token *token, ofs_key_fn fn, void *arg);
+
+enum ofs_key_flags {
+	OFS_KEY_PUBLIC_ONLY = 1 /* no login: enough to plan, not to sign */
+};
+
+/*
+ * ofs_key_open: the one private key that the URI matches by id and object
+ * (label); logs in unless OFS_KEY_PUBLIC_ONLY. Its public key is taken from
+ * the private object, the public object or the certificate with the same id.
+ * Errors: OFS_EKEY (none), OFS_EAMBIGUOUS (several; the message lists them),
+ * OFS_EUNSUPPORTED (a type we cannot sign with), those of ofs_token_login.
+ * Errors are in the token's record. Caller frees *out before the token.
+ */
+int ofs_key_open(ofs_token *token, const char *uri, unsigned int flags,
+	ofs_key **out);
+void ofs_key_free(ofs_key *key);
+const struct ofs_error *ofs_key_error(const ofs_key *key);
+const struct ofs_key_info *ofs_key_get_info(const ofs_key *key);
+
+/* ofs_key_cert_pem: the token's certificate for the key as PEM, or OFS_EKEY.
+ * Caller frees *pem with free(). */
+int ofs_key_cert_pem(ofs_key *key, char **pem);
+
+struct ofs_enroll_opts {
+	size_t size;
+	const char *key_type;  /* "rsa:2048".."rsa:4096", "ec:P-256|P-384|P-521" */
+	const char *subject;   /* "/O=Acme/CN=Payroll batch"; NULL: none made */
+	bool self_signed;      /* make and store a self-signed certificate */
+	bool csr;              /* make a PKCS#10 request (RFC 2986) */
+	int days;              /* validity of a self-signed one; 0: 365 */
+};
+
+#define OFS_ENROLL_OPTS_INIT { sizeof(struct ofs_enroll_opts), 0, 0, false, \
+	false, 0 }
+
+struct ofs_enrolled {
+	size_t size;
+	struct ofs_key_info key; /* as read back from the token */
+	uint64_t seq;            /* of the key record in the audit log */
+	char *pem;               /* certificate or request, or NULL; free() */
+};
+
+/*
+ * ofs_key_enroll: makes a key pair on the token at the place that the URI
+ * names (object= and/or id=; refused with OFS_EEXIST when something is there):
+ * sensitive, not extractable, for signing only. The attributes are read back:
+ * a key that the token calls extractable is destroyed and refused with
+ * OFS_EPOLICY. One tagged test message is signed and verified. Every C_Sign is
+ * recorded in `audit` before it happens, and a key record at the end.
+ * ofs_enrolled_clear frees what is in *out.
+ */
+int ofs_key_enroll(ofs_token *token, ofs_audit *audit, const char *uri,
+	const struct ofs_enroll_opts *opts, struct ofs_enrolled *out);
+
+/* ofs_key_adopt: the same checks and records for a key that is there already. */
+int ofs_key_adopt(ofs_token *token, ofs_audit *audit, const char *uri,
+	struct ofs_enrolled *out);
+
+/*
+ * ofs_cert_import: stores a PEM or DER certificate on the token with the id
+ * and label of the key that the URI names; refused with OFS_ECERT when it
+ * holds another public key. A certificate that is there already is replaced.
+ * Recorded.
+ */
+int ofs_cert_import(ofs_token *token, ofs_audit *audit, const char *uri,
+	const void *cert, size_t cert_len);
+void ofs_enrolled_clear(struct ofs_enrolled *e);
+
+#define OFS_KEY_UNRECORDED 0x10u
+
+/*
+ * ofs_key_evp_pkey: an OpenSSL EVP_PKEY for the key, through libp11, for use
+ * with anything in OpenSSL (TLS, CMS, X509_REQ). What is signed with it is
+ * outside our records: flags must hold OFS_KEY_UNRECORDED, and lending the
+ * handle is itself recorded in `audit`. Free *out with EVP_PKEY_free before
+ * the key. Errors: OFS_EINVAL (flag missing), OFS_EUNSUPPORTED (a token where
+ * libp11 would fail), OFS_EAUDIT.
+ */
+int ofs_key_evp_pkey(ofs_key *key, ofs_audit *audit, unsigned int flags,
+	struct evp_pkey_st **out);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif
