@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Making a key pair on the token, at a place where nothing is. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "base/hex.h"
+#include "base/text.h"
+#include "token/keydef.h"
+#include "token/label.h"
+#include "token/login.h"
+
+#define NEW_ID_LEN 16
+#define TEMPLATE_MAX 16
+#define RSA_STEP 256
+
+/* DER ECParameters: the namedCurve OID (RFC 5480 2.1.1) */
+static const uint8_t p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03,
+	0x01, 0x07 };
+static const uint8_t p384[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22 };
+static const uint8_t p521[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23 };
+
+struct spec {
+	const char *text; /* as it was given */
+	enum ofs_key_type type;
+	CK_ULONG bits;         /* RSA only */
+	const uint8_t *params; /* EC only */
+	size_t params_len;
+};
+
+/* Where the pair goes; label and id are both set. */
+struct place {
+	uint8_t id[OBJECT_ID_MAX];
+	size_t id_len;
+	uint8_t label[255];
+	size_t label_len;
+};
+
+struct template
+{
+	CK_ATTRIBUTE a[TEMPLATE_MAX];
+	CK_ULONG n;
+};
+
+/* How much of the wish a token is asked for: some reject parts of it. */
+enum wish {
+	WISH_ALL,
+	WISH_NO_EXTRACTABLE, /* ykcs11 rejects CKA_EXTRACTABLE */
+	WISH_LEAST,          /* nor any usage that is not wanted */
+	WISH_END
+};
+
+static bool
+parse_rsa(const char *digits, struct spec *s)
+{
+	char *end;
+
+	if (strlen(digits) != 4 || strspn(digits, "0123456789") != 4)
+		return false;
+	s->type = OFS_KEY_RSA;
+	s->bits = strtoul(digits, &end, 10);
+	return s->bits >= 2048 && s->bits <= 4096 && s->bits % RSA_STEP == 0;
+}
+
+static int
+parse_spec(const char *text, struct spec *s, struct ofs_error *e)
+{
+	static const struct {
+		const char *name;
+		enum ofs_key_type type;
+		const uint8_t *params;
+		size_t len;
+	} curves[] = {
+		{ "ec:P-256", OFS_KEY_EC_P256, p256, sizeof(p256) },
+		{ "ec:P-384", OFS_KEY_EC_P384, p384, sizeof(p384) },
+		{ "ec:P-521", OFS_KEY_EC_P521, p521, sizeof(p521) },
+	};
+
+	memset(s, 0, sizeof(*s));
+	s->text = text;
+	if (text != NULL && strncmp(text, "rsa:", 4) == 0 &&
+		parse_rsa(text + 4, s))
+		return 0;
+	for (size_t i = 0; text != NULL && i < 3; i++) {
+		if (strcmp(text, curves[i].name) != 0)
+			continue;
+		s->type = curves[i].type;
+		s->params = curves[i].params;
+		s->params_len = curves[i].len;
+		return 0;
+	}
+	return err_set(e, OFS_EINVAL,
+		"cannot make a key of type '%s'; take rsa:2048, rsa:3072, "
+		"rsa:4096, ec:P-256, ec:P-384 or ec:P-521",
+		TEXT_Q(text != NULL ? text : ""));
+}
+
+static int
+take_place(const struct uri *u, struct place *p, struct ofs_error *e)
+{
+	char hex[2 * OBJECT_ID_MAX + 1];
+
+	memset(p, 0, sizeof(*p));
+	if (u->id_len > 0) {
+		memcpy(p->id, u->id, u->id_len);
+		p->id_len = u->id_len;
+	} else {
+		if (RAND_bytes(p->id, NEW_ID_LEN) != 1)
+			return err_ssl(e, OFS_EINTERNAL,
+				"cannot make a random key id");
+		p->id_len = NEW_ID_LEN;
+	}
+	if (u->label_len > 0) {
+		memcpy(p->label, u->label, u->label_len);
+		p->label_len = u->label_len;
+	} else {
+		hex_encode(hex, p->id, p->id_len);
+		p->label_len = strlen(hex);
+		memcpy(p->label, hex, p->label_len);
+	}
+	return 0;
+}
+
+static int
+check_free_of(const ofs_token *t, const struct session *s,
+	const struct object_query *q, const char *what, struct ofs_error *e)
+{
+	struct object_list l;
+	char label[256];
+	int rc;
+
+	rc = object_find(s, q, &l, e);
+	if (rc == 0 && l.n > 0) {
+		label_text(
+			label, sizeof(label), l.v[0].label, l.v[0].label_len);
+		rc = err_set(e, OFS_EEXIST,
+			"cannot make a key there: token '%s' has a %s '%s' "
+			"with the same %s; choose another place",
+			t->info.label, what, label,
+			q->id_len > 0 ? "id" : "label");
+	}
+	object_list_free(&l);
+	return rc;
+}
+
+/* nothing has the id, and nothing has the label */
+static int
+check_free(const ofs_token *t, const struct session *s, const struct place *p,
+	struct ofs_error *e)
+{
+	static const struct {
+		CK_OBJECT_CLASS class_;
+		const char *what;
+	} classes[] = {
+		{ CKO_PRIVATE_KEY, "private key" },
+		{ CKO_PUBLIC_KEY, "public key" },
+		{ CKO_CERTIFICATE, "certificate" },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < 3; i++) {
+		struct object_query q = { .class_ = classes[i].class_ };
+
+		q.id = p->id;
+		q.id_len = p->id_len;
+		rc = check_free_of(t, s, &q, classes[i].what, e);
+		q.id_len = 0;
+		q.label = p->label;
+		q.label_len = p->label_len;
+		if (rc == 0)
+			rc = check_free_of(t, s, &q, classes[i].what, e);
+	}
+	return rc;
+}
+
+static void
+add(struct template *t, CK_ATTRIBUTE_TYPE type, const void *p, size_t n)
+{
+	attr_add(t->a, &t->n, type, p, n);
+}
+
+static void
+add_bool(struct template *t, CK_ATTRIBUTE_TYPE type, bool v)
+{
+	attr_add_bool(t->a, &t->n, type, v);
+}
+
+static void
+public_template(const struct spec *s, const struct place *p, enum wish w,
+	struct template *t)
+{
+	static const uint8_t f4[] = { 1, 0, 1 };
+
+	t->n = 0;
+	add_bool(t, CKA_TOKEN, true);
+	add_bool(t, CKA_VERIFY, true);
+	add(t, CKA_ID, p->id, p->id_len);
+	add(t, CKA_LABEL, p->label, p->label_len);
+	if (w != WISH_LEAST) {
+		add_bool(t, CKA_PRIVATE, false);
+		add_bool(t, CKA_ENCRYPT, false);
+		add_bool(t, CKA_WRAP, false);
+		add_bool(t, CKA_VERIFY_RECOVER, false);
+	}
+	if (s->type == OFS_KEY_RSA) {
+		add(t, CKA_MODULUS_BITS, &s->bits, sizeof(s->bits));
+		add(t, CKA_PUBLIC_EXPONENT, f4, sizeof(f4));
+	} else {
+		add(t, CKA_EC_PARAMS, s->params, s->params_len);
+	}
+}
+
+static void
+private_template(const struct place *p, enum wish w, struct template *t)
+{
+	t->n = 0;
+	add_bool(t, CKA_TOKEN, true);
+	add_bool(t, CKA_PRIVATE, true);
+	add_bool(t, CKA_SENSITIVE, true);
+	add_bool(t, CKA_SIGN, true);
+	add(t, CKA_ID, p->id, p->id_len);
+	add(t, CKA_LABEL, p->label, p->label_len);
+	if (w == WISH_ALL)
+		add_bool(t, CKA_EXTRACTABLE, false);
+	if (w != WISH_LEAST) {
+		add_bool(t, CKA_DECRYPT, false);
+		add_bool(t, CKA_UNWRAP, false);
+		add_bool(t, CKA_DERIVE, false);
+		add_bool(t, CKA_SIGN_RECOVER, false);
+	}
+}
+
+static bool
+is_template_trouble(CK_RV rv)
+{
+	return rv == CKR_ATTRIBUTE_READ_ONLY ||
+		rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+		rv == CKR_ATTRIBUTE_VALUE_INVALID ||
+		rv == CKR_TEMPLATE_INCOMPLETE ||
+		rv == CKR_TEMPLATE_INCONSISTENT;
+}
+
+static int
+check_mechanism(const ofs_token *t, const struct spec *s,
+	CK_MECHANISM_TYPE mech, struct ofs_error *e)
+{
+	CK_MECHANISM_INFO info;
+	CK_RV rv;
+
+	memset(&info, 0, sizeof(info));
+	CRYPTOKI(rv, t->module->f->C_GetMechanismInfo(t->slot, mech, &info));
+	if (rv != CKR_OK && rv != CKR_MECHANISM_INVALID)
+		return cryptoki_err(e, cryptoki_code(rv), rv,
+			"cannot ask token '%s' whether it makes keys",
+			t->info.label);
+	if (rv == CKR_MECHANISM_INVALID ||
+		(info.flags & CKF_GENERATE_KEY_PAIR) == 0)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"cannot make a key of type '%s': token '%s' does not "
+			"make such keys",
+			s->text, t->info.label);
+	return 0;
+}
+
+/* C_GenerateKeyPair; a rejected template has made nothing */
+static int
+make(const ofs_token *t, const struct session *s, const struct spec *spec,
+	const struct place *place, struct pair *p, struct ofs_error *e)
+{
+	CK_MECHANISM mech = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
+	CK_OBJECT_HANDLE pub = 0, priv = 0;
+	struct template tpub, tpriv;
+	CK_RV rv = CKR_OK;
+	int rc;
+
+	if (spec->type == OFS_KEY_RSA)
+		mech.mechanism = CKM_RSA_PKCS_KEY_PAIR_GEN;
+	rc = check_mechanism(t, spec, mech.mechanism, e);
+	if (rc != 0)
+		return rc;
+	for (int w = WISH_ALL; w != WISH_END; w++) {
+		public_template(spec, place, (enum wish)w, &tpub);
+		private_template(place, (enum wish)w, &tpriv);
+		CRYPTOKI(rv,
+			t->module->f->C_GenerateKeyPair(s->h, &mech, tpub.a,
+				tpub.n, tpriv.a, tpriv.n, &pub, &priv));
+		if (!is_template_trouble(rv))
+			break;
+	}
+	if (rv != CKR_OK)
+		return cryptoki_err(e, cryptoki_code(rv), rv,
+			"cannot make a key of type '%s' on '%s'", spec->text,
+			t->info.label);
+	p->priv.h = priv;
+	p->pub.h = pub;
+	return 0;
+}
+
+/* deletes what is there of a pair; the first failure is told */
+static int
+destroy_objects(
+	const struct session *s, const struct pair *p, struct ofs_error *e)
+{
+	const CK_OBJECT_HANDLE all[] = { p->priv.h, p->pub.h, p->cert.h };
+	struct ofs_error one;
+	int rc = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		if (all[i] == 0 || object_destroy(s, all[i], &one) == 0)
+			continue;
+		if (one.ckr == CKR_OBJECT_HANDLE_INVALID)
+			continue; /* it went with the private key */
+		if (rc == 0)
+			*e = one;
+		rc = e->code;
+	}
+	return rc;
+}
+
+/* the private object that was made, as the token shows it now */
+static int
+read_back(ofs_token *t, const struct session *s, struct pair *p,
+	struct ofs_error *e)
+{
+	struct object_query q = { .class_ = CKO_PRIVATE_KEY };
+	CK_OBJECT_HANDLE made = p->priv.h;
+	struct object_list l;
+	int rc;
+
+	rc = object_find(s, &q, &l, e);
+	for (size_t i = 0; rc == 0 && i < l.n; i++)
+		if (l.v[i].h == made) {
+			rc = object_copy(&p->priv, &l.v[i], e);
+			if (rc == 0)
+				rc = pair_load(t, s, p, e);
+			goto out;
+		}
+	if (rc == 0)
+		rc = err_set(e, OFS_EKEY,
+			"cannot find the key that '%s' has just made",
+			t->info.label);
+out:
+	object_list_free(&l);
+	return rc;
+}
+
+static int
+generate(ofs_token *t, const struct session *s, const struct spec *spec,
+	const struct place *place, ofs_key **out, struct ofs_error *e)
+{
+	struct pair p, made;
+	struct ofs_error left;
+	ofs_key *k = NULL;
+	int rc;
+
+	memset(&p, 0, sizeof(p));
+	memset(&made, 0, sizeof(made));
+	rc = make(t, s, spec, place, &made, e);
+	if (rc != 0)
+		return rc;
+	p.priv.h = made.priv.h;
+	rc = read_back(t, s, &p, e);
+	if (rc == 0 && (p.key == NULL || p.info.type != spec->type))
+		rc = err_set(e, OFS_ETOKEN,
+			"token '%s' made a key whose public key cannot be "
+			"read, or is not %s",
+			t->info.label, spec->text);
+	if (rc == 0)
+		rc = key_new(t, &p, &k, e);
+	if (rc == 0)
+		rc = key_check_signing(k, e);
+	if (rc == 0) {
+		k->signs = true;
+		*out = k;
+		k = NULL;
+	} else if (destroy_objects(s, &made, &left) != 0) {
+		ctx_log(t->ctx, OFS_LOG_ERROR,
+			"the key that cannot be used is still on the token: "
+			"%s",
+			left.message);
+	}
+	ofs_key_free(k);
+	pair_free(&p);
+	return rc;
+}
+
+int
+key_generate(ofs_token *t, const char *uri, const char *spec_text,
+	ofs_key **out, struct ofs_error *e)
+{
+	struct session s = { NULL, 0, 0 };
+	struct place place;
+	struct spec spec;
+	struct uri u;
+	int rc;
+
+	*out = NULL;
+	rc = uri_parse(uri, &u, e);
+	if (rc == 0)
+		rc = uri_check_key(&u, uri, e);
+	if (rc == 0 && !uri_matches_token(&u, &t->raw, t->slot))
+		rc = err_set(e, OFS_EINVAL,
+			"cannot make a key: the URI names another token than "
+			"'%s'",
+			t->info.label);
+	if (rc == 0)
+		rc = parse_spec(spec_text, &spec, e);
+	if (rc == 0)
+		rc = take_place(&u, &place, e);
+	if (rc == 0)
+		rc = login_user(t, e);
+	if (rc == 0)
+		rc = token_rw_session(t, &s, e);
+	if (rc == 0)
+		rc = check_free(t, &s, &place, e);
+	if (rc == 0)
+		rc = generate(t, &s, &spec, &place, out, e);
+	session_close(&s);
+	uri_free(&u);
+	return rc;
+}
+
+int
+key_destroy(ofs_key *k, struct ofs_error *e)
+{
+	struct session s;
+	int rc;
+
+	rc = token_rw_session(k->token, &s, e);
+	if (rc == 0)
+		rc = destroy_objects(&s, &k->p, e);
+	session_close(&s);
+	return rc;
+}

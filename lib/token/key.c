@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Keys: opened by URI, checked, described, deleted. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/cert.h"
+#include "crypto/pubkey.h"
+#include "token/keydef.h"
+#include "token/label.h"
+#include "token/login.h"
+
+#define SHOWN_MAX 8 /* keys that a message names */
+
+/* "'payroll' (id 0a0b), 'old' (no id)" */
+static void
+name_objects(const struct object_list *l, struct buf *to)
+{
+	static const char hex[] = "0123456789abcdef";
+	char label[48];
+
+	for (size_t i = 0; i < l->n && i < SHOWN_MAX; i++) {
+		const struct object *o = &l->v[i];
+
+		label_text(label, sizeof(label), o->label, o->label_len);
+		buf_printf(to, "%s'%s' (%s", i > 0 ? ", " : "", label,
+			o->id_len > 0 ? "id " : "no id");
+		for (size_t j = 0; j < o->id_len && j < 20; j++) {
+			buf_u8(to, (uint8_t)hex[o->id[j] >> 4]);
+			buf_u8(to, (uint8_t)hex[o->id[j] & 15]);
+		}
+		buf_str(to, o->id_len > 20 ? "...)" : ")");
+	}
+	if (l->n > SHOWN_MAX)
+		buf_printf(to, " and %zu more", l->n - SHOWN_MAX);
+}
+
+static int
+several(const ofs_token *t, const struct object_list *l, struct ofs_error *e)
+{
+	struct buf b = BUF_INIT;
+	const char *names;
+
+	name_objects(l, &b);
+	names = buf_cstr(&b);
+	if (names == NULL)
+		err_nomem(e);
+	else
+		err_set(e, OFS_EAMBIGUOUS,
+			"the URI matches more than one key on '%s': %s; name "
+			"it by id= and object=",
+			t->info.label, names);
+	buf_free(&b);
+	return e->code;
+}
+
+/* no key is there: say which ones are */
+static int
+none(const ofs_token *t, const struct session *s, CK_OBJECT_CLASS class_,
+	struct ofs_error *e)
+{
+	struct object_query q = { .class_ = class_ };
+	struct object_list l;
+	struct buf b = BUF_INIT;
+	const char *names;
+
+	if (object_find(s, &q, &l, e) == 0) {
+		name_objects(&l, &b);
+		names = buf_cstr(&b);
+		if (names == NULL)
+			err_nomem(e);
+		else if (b.len == 0)
+			err_set(e, OFS_EKEY,
+				"cannot find the key: there is none on '%s'; "
+				"make one with ofs-token enroll",
+				t->info.label);
+		else
+			err_set(e, OFS_EKEY,
+				"cannot find the key on '%s': none matches the "
+				"URI; there are %s; ofs-token keys lists them",
+				t->info.label, names);
+	}
+	object_list_free(&l);
+	buf_free(&b);
+	return e->code;
+}
+
+/* the one object of a class that the URI matches; *to stays empty for none */
+static int
+find_one(const ofs_token *t, const struct session *s, CK_OBJECT_CLASS class_,
+	const struct uri *u, struct object *to, struct ofs_error *e)
+{
+	struct object_query q = { .class_ = class_,
+		.id = u->id,
+		.id_len = u->id_len,
+		.label = u->label,
+		.label_len = u->label_len };
+	struct object_list l;
+	int rc;
+
+	memset(to, 0, sizeof(*to));
+	rc = object_find(s, &q, &l, e);
+	if (rc == 0 && l.n > 1)
+		rc = several(t, &l, e);
+	else if (rc == 0 && l.n == 1)
+		rc = object_copy(to, &l.v[0], e);
+	object_list_free(&l);
+	return rc;
+}
+
+/* the public object, or the certificate where there is none */
+static int
+find_public(ofs_token *t, const struct session *s, const struct uri *u,
+	struct pair *p, struct ofs_error *e)
+{
+	int rc;
+
+	rc = find_one(t, s, CKO_PUBLIC_KEY, u, &p->pub, e);
+	if (rc == 0 && p->pub.h == 0)
+		rc = find_one(t, s, CKO_CERTIFICATE, u, &p->cert, e);
+	if (rc == 0 && p->pub.h == 0 && p->cert.h == 0)
+		rc = none(t, s, CKO_PUBLIC_KEY, e);
+	return rc;
+}
+
+static int
+check_readable(const ofs_token *t, const struct pair *p, struct ofs_error *e)
+{
+	CK_KEY_TYPE type = pair_anchor(p)->key_type;
+	const char *label = p->info.label;
+
+	if (p->conflict)
+		return err_set(e, OFS_EAMBIGUOUS,
+			"cannot use key '%s' on '%s': two public keys have its "
+			"id; remove the one that does not belong there",
+			label, t->info.label);
+	if (p->key != NULL && p->info.type == OFS_KEY_OTHER)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"cannot sign with key '%s' on '%s': it is %s; RSA, "
+			"P-256, P-384 and P-521 are supported",
+			label, t->info.label, p->info.type_name);
+	if (p->key != NULL)
+		return 0;
+	if (p->priv.h != 0 && type != CKK_RSA && type != CKK_EC)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"cannot sign with key '%s' on '%s': its type is %s; "
+			"RSA, P-256, P-384 and P-521 are supported",
+			label, t->info.label, p->info.type_name);
+	return err_set(e, OFS_EKEY,
+		"cannot use key '%s' on '%s': its public key cannot be read, "
+		"neither from it nor from a public key or certificate with the "
+		"same id",
+		label, t->info.label);
+}
+
+static int
+check_mechanism(const ofs_key *k, struct ofs_error *e)
+{
+	const ofs_token *t = k->token;
+	CK_MECHANISM_TYPE mech;
+	CK_MECHANISM_INFO info;
+	const char *name;
+	CK_RV rv;
+
+	(void)pair_mechanism(k->p.info.type, &mech);
+	name = mech == CKM_RSA_PKCS ? "CKM_RSA_PKCS" : "CKM_ECDSA";
+	memset(&info, 0, sizeof(info));
+	CRYPTOKI(rv, t->module->f->C_GetMechanismInfo(t->slot, mech, &info));
+	if (rv == CKR_MECHANISM_INVALID ||
+		(rv == CKR_OK && (info.flags & CKF_SIGN) == 0))
+		return err_set(e, OFS_EUNSUPPORTED,
+			"cannot sign with key '%s': token '%s' has no %s for "
+			"signing",
+			k->p.info.label, t->info.label, name);
+	if (rv != CKR_OK)
+		return cryptoki_err(e, cryptoki_code(rv), rv,
+			"cannot ask token '%s' about %s", t->info.label, name);
+	if (k->p.mechs_limited && !k->p.mech_allowed)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"cannot sign with key '%s' on '%s': its allowed "
+			"mechanisms do not hold %s",
+			k->p.info.label, t->info.label, name);
+	return 0;
+}
+
+int
+key_check_signing(const ofs_key *k, struct ofs_error *e)
+{
+	const struct ofs_key_info *i = &k->p.info;
+
+	if (i->always_authenticate == 1)
+		return err_set(e, OFS_EPOLICY,
+			"cannot sign with key '%s' on '%s': it wants the PIN "
+			"for every signature (CKA_ALWAYS_AUTHENTICATE), which "
+			"this version does not do; use another key",
+			i->label, k->token->info.label);
+	if (i->sign == 0)
+		return err_set(e, OFS_EPOLICY,
+			"cannot sign with key '%s' on '%s': it is not for "
+			"signing (CKA_SIGN is false); use another key",
+			i->label, k->token->info.label);
+	return check_mechanism(k, e);
+}
+
+int
+key_new(ofs_token *t, struct pair *p, ofs_key **out, struct ofs_error *e)
+{
+	ofs_key *k;
+
+	*out = NULL;
+	k = calloc(1, sizeof(*k));
+	if (k == NULL)
+		return err_nomem(e);
+	k->token = t;
+	err_clear(&k->err);
+	k->p = *p;
+	memset(p, 0, sizeof(*p));
+	*out = k;
+	return 0;
+}
+
+static int
+open_key(ofs_token *t, const struct uri *u, bool public_only, ofs_key **out,
+	struct ofs_error *e)
+{
+	struct session *s;
+	struct pair p;
+	ofs_key *k = NULL;
+	int rc;
+
+	memset(&p, 0, sizeof(p));
+	rc = public_only ? 0 : login_user(t, e);
+	if (rc == 0)
+		rc = token_session(t, &s, e);
+	if (rc != 0)
+		return rc;
+	if (public_only) {
+		rc = find_public(t, s, u, &p, e);
+	} else {
+		rc = find_one(t, s, CKO_PRIVATE_KEY, u, &p.priv, e);
+		if (rc == 0 && p.priv.h == 0)
+			rc = none(t, s, CKO_PRIVATE_KEY, e);
+	}
+	if (rc == 0)
+		rc = pair_load(t, s, &p, e);
+	if (rc == 0)
+		rc = check_readable(t, &p, e);
+	if (rc == 0)
+		rc = key_new(t, &p, &k, e);
+	if (rc == 0 && !public_only)
+		rc = key_check_signing(k, e);
+	if (rc == 0) {
+		k->signs = !public_only;
+		*out = k;
+		k = NULL;
+	}
+	ofs_key_free(k);
+	pair_free(&p);
+	return rc;
+}
+
+int
+ofs_key_open(
+	ofs_token *token, const char *uri, unsigned int flags, ofs_key **out)
+{
+	struct ofs_error e;
+	struct uri u;
+	int rc;
+
+	*out = NULL;
+	err_clear(&token->err);
+	err_clear(&e);
+	if ((flags & ~(unsigned int)OFS_KEY_PUBLIC_ONLY) != 0)
+		return err_set(&token->err, OFS_EINVAL,
+			"cannot open a key: unknown flags 0x%x", flags);
+	rc = uri_parse(uri, &u, &e);
+	if (rc == 0)
+		rc = uri_check_key(&u, uri, &e);
+	/* the URI may name the token too; then it must be this one */
+	if (rc == 0 && !uri_matches_token(&u, &token->raw, token->slot))
+		rc = err_set(&e, OFS_EINVAL,
+			"cannot open a key: the URI names another token than "
+			"'%s'",
+			token->info.label);
+	if (rc == 0)
+		rc = open_key(
+			token, &u, (flags & OFS_KEY_PUBLIC_ONLY) != 0, out, &e);
+	uri_free(&u);
+	return rc == 0 ? 0 : token_fail(token, &e);
+}
+
+void
+ofs_key_free(ofs_key *key)
+{
+	if (key == NULL)
+		return;
+	pair_free(&key->p);
+	free(key);
+}
+
+const struct ofs_error *
+ofs_key_error(const ofs_key *key)
+{
+	return &key->err;
+}
+
+const struct ofs_key_info *
+ofs_key_get_info(const ofs_key *key)
+{
+	return &key->p.info;
+}
+
+int
+ofs_key_cert_pem(ofs_key *key, char **pem)
+{
+	struct buf b = BUF_INIT;
+	struct ofs_error e;
+	size_t len;
+	int rc;
+
+	*pem = NULL;
+	err_clear(&key->err);
+	err_clear(&e);
+	if (key->p.x509 == NULL)
+		rc = err_set(&e, OFS_EKEY,
+			"key '%s' has no certificate on the token; import one "
+			"with ofs-token import-cert",
+			key->p.info.label);
+	else
+		rc = cert_to_pem(key->p.x509, &b, &e);
+	if (rc == 0 && buf_cstr(&b) == NULL)
+		rc = err_nomem(&e);
+	if (rc == 0)
+		*pem = (char *)buf_take(&b, &len);
+	buf_free(&b);
+	return rc == 0 ? 0 : key_fail(key, &e);
+}
+
+EVP_PKEY *
+key_pub(const ofs_key *k)
+{
+	return k->p.key;
+}
+
+X509 *
+key_cert(const ofs_key *k)
+{
+	return k->p.x509;
+}
+
+ofs_token *
+key_token(const ofs_key *k)
+{
+	return k->token;
+}
+
+int
+key_fail(ofs_key *k, const struct ofs_error *e)
+{
+	if (e != &k->err)
+		k->err = *e;
+	return e->code;
+}
+
+int
+key_refresh(ofs_key *k, struct ofs_error *e)
+{
+	struct session *s;
+	struct pair p;
+	int rc;
+
+	memset(&p, 0, sizeof(p));
+	rc = token_session(k->token, &s, e);
+	if (rc == 0)
+		rc = object_copy(&p.priv, &k->p.priv, e);
+	if (rc == 0)
+		rc = object_copy(&p.pub, &k->p.pub, e);
+	if (rc == 0)
+		rc = object_copy(&p.cert, &k->p.cert, e);
+	if (rc == 0)
+		rc = pair_load(k->token, s, &p, e);
+	if (rc == 0)
+		rc = check_readable(k->token, &p, e);
+	if (rc == 0 && !pubkey_equal(p.key, k->p.key))
+		rc = err_set(e, OFS_EKEY,
+			"key '%s' on '%s' is another one than it was; look "
+			"at the token",
+			k->p.info.label, k->token->info.label);
+	if (rc == 0) {
+		pair_free(&k->p);
+		k->p = p;
+		memset(&p, 0, sizeof(p));
+	}
+	pair_free(&p);
+	return rc;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Logging in: once, guarded, reported. */
+#include <string.h>
+
+#include "token/key.h"
+#include "token/login.h"
+
+int
+login_guard(const ofs_ctx *ctx, enum ofs_pin_kind kind,
+	const struct ofs_token_info *info, struct ofs_error *e)
+{
+	bool so = kind == OFS_PIN_SO;
+	bool locked =
+		so ? (info->flags & CKF_SO_PIN_LOCKED) != 0 : info->pin_locked;
+	bool final = so ? (info->flags & CKF_SO_PIN_FINAL_TRY) != 0
+			: info->pin_final_try;
+	bool change = so ? (info->flags & CKF_SO_PIN_TO_BE_CHANGED) != 0
+			 : info->pin_to_be_changed;
+
+	if (locked && so)
+		return err_set(e, OFS_EPINLOCKED,
+			"cannot log in to '%s': the SO PIN is locked; the "
+			"token can only be reset by its maker's tool",
+			info->label);
+	if (locked)
+		return err_set(e, OFS_EPINLOCKED,
+			"cannot log in to '%s': PIN is locked; unblock it with "
+			"the SO PIN",
+			info->label);
+	if (change)
+		return err_set(e, OFS_EPINLOCKED,
+			"cannot log in to '%s': PIN must be changed first",
+			info->label);
+	if (final && !ctx->opts.last_try)
+		return err_set(e, OFS_EPINLOCKED,
+			"cannot log in to '%s': one more wrong PIN would lock "
+			"it; allow the last try only when you are sure of the "
+			"PIN",
+			info->label);
+	return 0;
+}
+
+int
+login_err(const struct ofs_token_info *info, enum ofs_pin_kind kind, CK_RV rv,
+	struct ofs_error *e)
+{
+	const char *pin = kind == OFS_PIN_SO ? "SO PIN" : "PIN";
+
+	switch (rv) {
+	case CKR_PIN_INCORRECT:
+	case CKR_PIN_INVALID:
+	case CKR_PIN_LEN_RANGE:
+		return cryptoki_err(e, OFS_EPIN, rv,
+			"cannot log in to '%s': the token rejected the %s; it "
+			"is not tried again",
+			info->label, pin);
+	case CKR_PIN_LOCKED:
+		return cryptoki_err(e, OFS_EPINLOCKED, rv,
+			"cannot log in to '%s': %s is locked; unblock it",
+			info->label, pin);
+	case CKR_PIN_EXPIRED:
+		return cryptoki_err(e, OFS_EPINLOCKED, rv,
+			"cannot log in to '%s': %s has expired; change it",
+			info->label, pin);
+	case CKR_USER_PIN_NOT_INITIALIZED:
+		return cryptoki_err(e, OFS_ENOPIN, rv,
+			"cannot log in to '%s': no user PIN is set on it; "
+			"initialise the token",
+			info->label);
+	case CKR_USER_ANOTHER_ALREADY_LOGGED_IN:
+	case CKR_SESSION_READ_ONLY_EXISTS:
+		return cryptoki_err(e, OFS_ETOKEN, rv,
+			"cannot log in to '%s': this process uses it already "
+			"in another role; end that first",
+			info->label);
+	default:
+		return cryptoki_err(e, cryptoki_code(rv), rv,
+			"cannot log in to '%s'", info->label);
+	}
+}
+
+int
+login_report(ofs_ctx *ctx, enum ofs_pin_kind kind,
+	const struct ofs_token_info *info, const struct ofs_error *failure,
+	struct ofs_error *e)
+{
+	struct ctx_event ev = {
+		.type = CTX_EVENT_LOGIN_OK, .user = kind, .token = info
+	};
+
+	if (ctx->event == NULL)
+		return 0;
+	if (failure != NULL) {
+		ev.type = CTX_EVENT_LOGIN_FAILED;
+		ev.code = failure->code;
+		ev.ckr = failure->ckr;
+	}
+	return ctx->event(ctx->event_arg, &ev, e);
+}
+
+static bool
+speaks_of_pin(CK_RV rv)
+{
+	return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID ||
+		rv == CKR_PIN_LEN_RANGE || rv == CKR_PIN_LOCKED ||
+		rv == CKR_PIN_EXPIRED;
+}
+
+int
+login_once(ofs_ctx *ctx, const struct session *s, enum ofs_pin_kind kind,
+	const struct pin *pin, const struct ofs_token_info *info,
+	bool *rejected, struct ofs_error *e)
+{
+	CK_USER_TYPE user = kind == OFS_PIN_SO ? CKU_SO : CKU_USER;
+	struct ofs_error unsaid;
+	CK_RV rv, undone;
+	int rc;
+
+	CRYPTOKI(rv,
+		s->module->f->C_Login(
+			s->h, user, (CK_UTF8CHAR *)pin->p, pin->len));
+	*rejected = speaks_of_pin(rv);
+	/* somebody else in this process was faster: no login of ours */
+	if (rv == CKR_USER_ALREADY_LOGGED_IN)
+		return 0;
+	if (rv == CKR_OK) {
+		rc = login_report(ctx, kind, info, NULL, e);
+		if (rc == 0)
+			return 0;
+		CRYPTOKI(undone, s->module->f->C_Logout(s->h));
+		if (undone != CKR_OK)
+			ctx_log(ctx, OFS_LOG_ERROR,
+				"a login to '%s' that could not be recorded "
+				"could not be undone: 0x%lx",
+				info->label, undone);
+		return rc;
+	}
+	rc = login_err(info, kind, rv, e);
+	err_clear(&unsaid);
+	if (login_report(ctx, kind, info, e, &unsaid) != 0)
+		ctx_log(ctx, OFS_LOG_ERROR,
+			"a failed login could not be recorded: %s",
+			unsaid.message);
+	return rc;
+}
+
+/* reads the token's state anew; it must still be the same token */
+static int
+refresh(ofs_token *t, struct ofs_error *e)
+{
+	struct slot now = { .module = t->module, .id = t->slot };
+	int rc;
+
+	rc = slot_read(t->module, t->slot, &now.raw, e);
+	if (rc == 0 && !slot_same_token(&now.raw, &t->raw))
+		rc = err_set(e, OFS_ETOKEN,
+			"another token is in slot %lu; insert '%s' (serial %s)",
+			t->slot, t->info.label, t->info.serial);
+	if (rc == 0)
+		slot_describe(&now, &t->info);
+	return rc;
+}
+
+/* the state after a rejection, for the caller's next decision */
+static void
+tell_what_is_left(ofs_token *t, struct ofs_error *e)
+{
+	struct ofs_error own = *e, ignored;
+
+	if (refresh(t, &ignored) != 0 ||
+		(!t->info.pin_locked && !t->info.pin_final_try))
+		return;
+	err_set(e, own.code, "%s; %s", own.message,
+		t->info.pin_locked ? "the PIN is locked now"
+				   : "one more wrong PIN locks it");
+	e->ckr = own.ckr;
+}
+
+/* the session's state says whether somebody is logged in */
+static int
+is_logged_in(
+	ofs_token *t, const struct session *s, bool *in, struct ofs_error *e)
+{
+	CK_STATE state;
+	CK_RV rv = session_state(s, &state);
+
+	if (rv != CKR_OK)
+		return cryptoki_err(e, cryptoki_code(rv), rv,
+			"cannot ask token '%s' for its state", t->info.label);
+	if (state == CKS_RW_SO_FUNCTIONS)
+		return err_set(e, OFS_ETOKEN,
+			"cannot log in to '%s': this process is logged in as "
+			"its SO",
+			t->info.label);
+	*in = state == CKS_RO_USER_FUNCTIONS || state == CKS_RW_USER_FUNCTIONS;
+	return 0;
+}
+
+int
+login_user(ofs_token *t, struct ofs_error *e)
+{
+	struct pin pin = PIN_NONE;
+	struct session *s;
+	bool in = false;
+	int rc;
+
+	rc = token_session(t, &s, e);
+	if (rc == 0)
+		rc = is_logged_in(t, s, &in, e);
+	if (rc != 0 || in)
+		return rc;
+	if (t->rejected)
+		return err_set(e, OFS_EPIN,
+			"cannot log in to '%s': it rejected the PIN before, "
+			"and none is sent again; check the PIN and open the "
+			"token anew",
+			t->info.label);
+	rc = refresh(t, e);
+	if (rc == 0 && !t->info.login_required)
+		return 0;
+	if (rc == 0)
+		rc = login_guard(t->ctx, OFS_PIN_USER, &t->info, e);
+	if (rc == 0)
+		rc = pin_ask(t->ctx, OFS_PIN_USER, &t->info, &pin, e);
+	/* the prompt may have stood for hours */
+	if (rc == 0)
+		rc = refresh(t, e);
+	if (rc == 0)
+		rc = login_guard(t->ctx, OFS_PIN_USER, &t->info, e);
+	if (rc == 0)
+		rc = login_once(t->ctx, s, OFS_PIN_USER, &pin, &t->info,
+			&t->rejected, e);
+	pin_free(&pin);
+	if (rc != 0 && t->rejected)
+		tell_what_is_left(t, e);
+	return rc;
+}
+
+int
+ofs_token_login(ofs_token *token)
+{
+	struct ofs_error e;
+	int rc;
+
+	err_clear(&token->err);
+	err_clear(&e);
+	rc = login_user(token, &e);
+	return rc == 0 ? 0 : token_fail(token, &e);
+}

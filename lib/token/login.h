@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Logging in: once, guarded, reported. */
+#ifndef TOKEN_LOGIN_H
+#define TOKEN_LOGIN_H
+
+#include "token/pin.h"
+
+/* The user's login as ofs_token_login does it; nothing when logged in. */
+int login_user(ofs_token *t, struct ofs_error *e);
+
+/* the guard: OFS_EPINLOCKED when a PIN must not be sent in this state */
+int login_guard(const ofs_ctx *ctx, enum ofs_pin_kind kind,
+	const struct ofs_token_info *info, struct ofs_error *e);
+/*
+ * One C_Login and its report to the context's listener. A success that cannot
+ * be reported is undone and fails with the listener's error. *rejected says
+ * that the token spoke against the PIN.
+ */
+int login_once(ofs_ctx *ctx, const struct session *s, enum ofs_pin_kind kind,
+	const struct pin *pin, const struct ofs_token_info *info,
+	bool *rejected, struct ofs_error *e);
+/* reports the end of an attempt; ev->code is 0 for a success */
+int login_report(ofs_ctx *ctx, enum ofs_pin_kind kind,
+	const struct ofs_token_info *info, const struct ofs_error *failure,
+	struct ofs_error *e);
+
+/* what a token's answer to a PIN means; rv is not CKR_OK */
+int login_err(const struct ofs_token_info *info, enum ofs_pin_kind kind,
+	CK_RV rv, struct ofs_error *e);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* PKCS#11 modules: loaded once per process, counted, never unmapped. */
+#ifndef TOKEN_MODULE_H
+#define TOKEN_MODULE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <offlinesig/types.h>
+
+#include "token/cryptoki.h"
+
+/* One for each real path in use. Constant while somebody holds it. */
+struct module {
+	struct module *next; /* in the registry */
+	char *path;          /* real path */
+	uint8_t sha256[32];  /* of the file, when it was loaded */
+	CK_FUNCTION_LIST *f; /* p11-kit's managed one */
+	unsigned int refs;
+	pid_t pid;          /* of the process that initialised it last */
+	unsigned long load; /* differs each time that a module is loaded */
+};
+
+/* The modules of one context. */
+struct module_set {
+	struct module **v;
+	size_t n;
+};
+
+/*
+ * Takes the module at `path` into use; the caller gives it back with
+ * module_release. The same file twice is one module.
+ */
+int module_acquire(const char *path, struct module **out, struct ofs_error *e);
+void module_release(struct module *m);
+
+/* slot ids with a token in them; caller frees *ids with free() */
+int module_slots(
+	struct module *m, CK_SLOT_ID **ids, size_t *n, struct ofs_error *e);
+
+/*
+ * What token/evp.c keeps for the life of the process, so that libp11 is never
+ * made to close sessions or to finalise a module under us. The list is
+ * guarded by module_bridge_lock, which also serialises libp11's set-up.
+ */
+struct bridge;
+struct bridge **module_bridge_lock(void);
+void module_bridge_unlock(void);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A key pair as a token shows it: up to three objects that belong together. */
+#ifndef TOKEN_PAIR_H
+#define TOKEN_PAIR_H
+
+#include <openssl/x509.h>
+
+#include "token/object.h"
+#include "token/token.h"
+
+/* Zeroed is empty. An object whose h is 0 is not there, or not visible. */
+struct pair {
+	struct object priv, pub, cert;
+	EVP_PKEY *key; /* the public key; NULL: none that we can read */
+	X509 *x509;    /* of cert */
+	struct ofs_key_info info;
+	bool conflict; /* two public keys claim to be it; key is NULL then */
+	bool mechs_limited; /* CKA_ALLOWED_MECHANISMS is there and not empty */
+	bool mech_allowed;  /* and holds the one that we use */
+};
+
+/* The object that names the pair: private before public before certificate. */
+const struct object *pair_anchor(const struct pair *p);
+
+/*
+ * Fills the rest of a pair of which the anchor is set: its attributes, its
+ * public key in the order of trust (private object, CKA_PUBLIC_KEY_INFO,
+ * public object, certificate), info. Out of `pubs` and `certs` those with the
+ * same id are taken; without an id nothing belongs together.
+ */
+int pair_complete(ofs_token *t, const struct session *s, struct pair *p,
+	const struct object_list *pubs, const struct object_list *certs,
+	struct ofs_error *e);
+/* the same, with public keys and certificates looked for on the token */
+int pair_load(ofs_token *t, const struct session *s, struct pair *p,
+	struct ofs_error *e);
+void pair_free(struct pair *p);
+
+/* the mechanism for a key type; false: a type that we cannot sign with */
+bool pair_mechanism(enum ofs_key_type type, CK_MECHANISM_TYPE *mech);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tokens: found in the slots of the modules, opened, initialised. */
+#ifndef TOKEN_TOKEN_H
+#define TOKEN_TOKEN_H
+
+#include <offlinesig/token.h>
+
+#include "base/ctx.h"
+#include "token/session.h"
+#include "token/uri.h"
+
+struct ofs_token {
+	ofs_ctx *ctx;
+	struct ofs_error err;
+	struct module *module; /* held by ctx */
+	CK_SLOT_ID slot;
+	pid_t pid;         /* a child of fork() must not use our sessions */
+	CK_TOKEN_INFO raw; /* as read at the open */
+	struct ofs_token_info info;
+	struct session pinned; /* closing the last session logs out */
+	bool rejected;         /* a PIN was rejected: none is sent again */
+};
+
+/* A token seen in a slot. */
+struct slot {
+	struct module *module;
+	CK_SLOT_ID id;
+	CK_TOKEN_INFO raw;
+};
+
+/* C_GetTokenInfo */
+int slot_read(struct module *m, CK_SLOT_ID id, CK_TOKEN_INFO *raw,
+	struct ofs_error *e);
+void slot_describe(const struct slot *s, struct ofs_token_info *info);
+bool slot_initialised(const struct slot *s);
+bool slot_same_token(const CK_TOKEN_INFO *a, const CK_TOKEN_INFO *b);
+
+struct slot_list {
+	struct slot *v;
+	size_t n;
+};
+
+/* every token of every module; slots that fail are logged and passed over */
+int slot_scan(ofs_ctx *ctx, struct slot_list *out, struct ofs_error *e);
+void slot_list_free(struct slot_list *l);
+/*
+ * The one token that matches; initialised ones only unless `blank`. u may be
+ * NULL for any. Errors: OFS_ETOKEN, OFS_EAMBIGUOUS.
+ */
+int slot_pick(const struct slot_list *l, const struct uri *u, bool blank,
+	const struct slot **out, struct ofs_error *e);
+
+/* the pinned session, opened when it is not; OFS_ETOKEN after a fork */
+int token_session(ofs_token *t, struct session **out, struct ofs_error *e);
+/* a read-write session of its own; the caller closes it */
+int token_rw_session(ofs_token *t, struct session *out, struct ofs_error *e);
+int token_check_fork(const ofs_token *t, struct ofs_error *e);
+
+/*
+ * ofs_token_init without its record. *out (never NULL) describes the token
+ * afterwards.
+ */
+int token_init(ofs_ctx *ctx, const struct ofs_token_init_opts *opts,
+	struct ofs_token_info *out, struct ofs_error *e);
+
+#endif
