@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The audit handle, as the files of audit/ and verify/audit-*.c share it. */
+#ifndef AUDIT_HANDLE_H
+#define AUDIT_HANDLE_H
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "audit/head.h"
+#include "audit/hold.h"
+#include "audit/log.h"
+#include "audit/place.h"
+#include "audit/store.h"
+#include "audit/tag.h"
+
+/*
+ * `lock` guards all but `err` (err_lock) and `hold` (its own). It is of the
+ * error-checking kind: whoever opened a transaction may read through the same
+ * handle, and a second log_begin of that thread is an error, not a deadlock.
+ */
+struct ofs_audit {
+	ofs_ctx *ctx;
+	struct place place;
+	char *db_path;
+	bool read_only;
+	pthread_mutex_t lock;
+
+	struct store store;
+	dev_t db_dev; /* the file that is open: replaced ones are noticed */
+	ino_t db_ino;
+	int lock_fd; /* flock: writers queue here; -1 when not to be had */
+	int head_fd; /* -1: no head file */
+	struct hold hold;
+	struct merkle tree;
+	struct tag tag;
+	struct digest sha;
+	struct store_state state; /* as of the last transaction */
+	struct head_file head;
+
+	bool in_tx;
+	uint64_t began;        /* size when the transaction began */
+	uint64_t last_seq;     /* of the newest append in it, and its batch */
+	uint8_t last_batch[16];
+	struct buf done;       /* uint64_t: intents to let go of at commit */
+	bool broken;           /* a step failed: only a rollback is left */
+	bool latched;          /* nothing may be written any more */
+	struct ofs_error latch;
+
+	uint8_t boot_id[16];
+	struct rec_operator operator_;
+	char operator_name[256], operator_host[256], operator_tty[256];
+
+	pthread_mutex_t err_lock;
+	struct ofs_error err;
+};
+
+/* a handle with nothing open */
+int handle_new(ofs_ctx *ctx, bool read_only, ofs_audit **out,
+	struct ofs_error *e);
+/* keeps a copy for ofs_audit_error() and returns the code */
+int handle_fail(ofs_audit *a, const struct ofs_error *e);
+
+/*
+ * The mutex for reading; *nested when this thread has a transaction open and
+ * so holds it already. handle_leave takes the same value.
+ */
+int handle_enter(ofs_audit *a, bool *nested, struct ofs_error *e);
+void handle_leave(ofs_audit *a, bool nested);
+
+int handle_flock(ofs_audit *a, struct ofs_error *e);
+void handle_funlock(ofs_audit *a);
+
+/* (re)opens the head file where it is to be had, and reads it */
+int handle_read_head(ofs_audit *a, struct ofs_error *e);
+/* makes the head file say a->state, creating it where it is missing */
+int handle_write_head(ofs_audit *a, struct ofs_error *e);
+/*
+ * The head file against the store: the same log, never ahead, and the same
+ * root for that many records. Inside a transaction; a->head and a->state are
+ * set.
+ */
+int handle_check_head(ofs_audit *a, struct ofs_error *e);
+/*
+ * On opening for writing: genesis, the last records, tree and state agree, and
+ * the head file with them. Reads a->state. Inside a transaction.
+ */
+int handle_check_tail(ofs_audit *a, struct ofs_error *e);
+/* the genesis alone: sets a->state */
+int handle_check_genesis(ofs_audit *a, struct ofs_error *e);
+
+/* appends inside the transaction that a->in_tx stands for (log.c) */
+int handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
+	struct ofs_error *e);
+/* state, commit, head file */
+int handle_commit(ofs_audit *a, struct ofs_error *e);
+/* who the process is; once */
+void handle_find_operator(ofs_audit *a);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Appending to the log: transactions of records, tree and pending outputs. */
+#ifndef AUDIT_LOG_H
+#define AUDIT_LOG_H
+
+#include "base/err.h"
+#include "format/record.h"
+
+/*
+ * log_begin takes the handle's mutex, the log's flock and an SQLite write
+ * transaction, and re-reads the tree state; log_commit makes everything
+ * durable (database, then head file) before it returns; log_rollback drops
+ * it. After a failed commit or sync the handle is latched: every later call
+ * gives OFS_EAUDIT until the log is opened anew. All errors of this file are
+ * OFS_EAUDIT unless said otherwise.
+ */
+int log_begin(ofs_audit *a, struct ofs_error *e);
+int log_commit(ofs_audit *a, struct ofs_error *e);
+void log_rollback(ofs_audit *a);
+
+struct log_entry {
+	enum ofs_record_type type;
+	const uint8_t *batch_id; /* 16 bytes, or NULL */
+	const uint8_t *body;     /* DER */
+	size_t body_len;
+	const uint8_t *doc_digest; /* makes the document tag; NULL: none */
+	size_t doc_digest_len;
+};
+/*
+ * Inside a transaction. BATCH_OPENED and INTENT also enter the table of what
+ * is open; BATCH_CLOSED leaves it (batch_id), log_intent_done an intent.
+ */
+int log_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
+	struct ofs_error *e);
+int log_intent_done(ofs_audit *a, uint64_t intent_seq, struct ofs_error *e);
+
+/* One record in a transaction of its own. */
+int log_append_one(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
+	struct ofs_error *e);
+
+/* A finished output that waits for its release; inside a transaction. */
+int log_pending_add(ofs_audit *a, uint64_t outcome_seq, const char *path,
+	bool replace, const uint8_t *p, size_t n, struct ofs_error *e);
+int log_pending_done(ofs_audit *a, uint64_t outcome_seq, struct ofs_error *e);
+
+/* A certificate, kept once and named by its SHA-256; inside a transaction. */
+int log_cert_add(ofs_audit *a, const uint8_t *der, size_t n,
+	struct ofs_error *e);
+
+/*
+ * A running batch holds a lock that dies with its process (F_OFD_SETLK on one
+ * byte of a lock file); recovery leaves such batches alone. An intent outside
+ * batches is held by log_append itself, until log_intent_done is committed.
+ */
+int log_batch_hold(ofs_audit *a, uint64_t opened_seq, struct ofs_error *e);
+void log_batch_release(ofs_audit *a, uint64_t opened_seq);
+bool log_batch_alive(ofs_audit *a, uint64_t opened_seq);
+
+/* What crashed batches left. fn returns 0 or an error that ends the walk; it
+ * must not call into the log: collect first, act afterwards. */
+struct log_open_batch {
+	uint64_t opened_seq;
+	uint8_t batch_id[16];
+	bool alive;
+};
+struct log_open_intent {
+	uint64_t intent_seq;
+	uint8_t batch_id[16]; /* zeros: outside a batch */
+	bool alive;
+};
+struct log_pending {
+	uint64_t outcome_seq;
+	uint8_t batch_id[16];
+	bool alive;
+	const char *path;
+	bool replace;
+	const uint8_t *p; /* borrowed for the call */
+	size_t n;
+};
+int log_each_open_batch(ofs_audit *a,
+	int (*fn)(void *arg, const struct log_open_batch *b), void *arg,
+	struct ofs_error *e);
+int log_each_open_intent(ofs_audit *a,
+	int (*fn)(void *arg, const struct log_open_intent *i), void *arg,
+	struct ofs_error *e);
+int log_each_pending(ofs_audit *a,
+	int (*fn)(void *arg, const struct log_pending *p), void *arg,
+	struct ofs_error *e);
+
+/* The operator as this process sees itself; strings are owned by `a`. */
+void log_operator(ofs_audit *a, struct rec_operator *out);
+bool log_read_only(const ofs_audit *a);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is open in the log: batches, intents, outputs, and who runs them. */
+#include <limits.h>
+#include <string.h>
+
+#include "audit/handle.h"
+
+int
+log_batch_hold(ofs_audit *a, uint64_t opened_seq, struct ofs_error *e)
+{
+	return hold_take(&a->hold, opened_seq, e);
+}
+
+void
+log_batch_release(ofs_audit *a, uint64_t opened_seq)
+{
+	hold_drop(&a->hold, opened_seq);
+}
+
+bool
+log_batch_alive(ofs_audit *a, uint64_t opened_seq)
+{
+	return hold_alive(&a->hold, opened_seq);
+}
+
+bool
+log_read_only(const ofs_audit *a)
+{
+	return a->read_only;
+}
+
+/* a walk: `fn` is one of three types */
+struct walk {
+	ofs_audit *a;
+	int (*batch)(void *arg, const struct log_open_batch *b);
+	int (*intent)(void *arg, const struct log_open_intent *i);
+	int (*pending)(void *arg, const struct log_pending *p);
+	void *arg;
+};
+
+static int
+ended(int rc, struct ofs_error *e)
+{
+	if (rc != 0)
+		return err_set(e, rc, "walk over the audit log was ended: %s",
+			ofs_err_text(rc));
+	return 0;
+}
+
+/* running: the batch that it belongs to is, or itself when it has none */
+static int
+find_alive(ofs_audit *a, uint64_t seq, const uint8_t id[16], bool *alive,
+	struct ofs_error *e)
+{
+	static const uint8_t none[16];
+	int rc = 0;
+
+	if (memcmp(id, none, sizeof(none)) != 0)
+		rc = store_batch_get(&a->store, id, &seq, e);
+	*alive = rc == 0 && seq != 0 && hold_alive(&a->hold, seq);
+	return rc;
+}
+
+static int
+give_batch(void *arg, uint64_t seq, const uint8_t id[16], struct ofs_error *e)
+{
+	struct walk *w = arg;
+	struct log_open_batch b = { .opened_seq = seq };
+
+	memcpy(b.batch_id, id, sizeof(b.batch_id));
+	b.alive = hold_alive(&w->a->hold, seq);
+	return ended(w->batch(w->arg, &b), e);
+}
+
+static int
+give_intent(void *arg, uint64_t seq, const uint8_t id[16], struct ofs_error *e)
+{
+	struct walk *w = arg;
+	struct log_open_intent i = { .intent_seq = seq };
+	int rc;
+
+	memcpy(i.batch_id, id, sizeof(i.batch_id));
+	rc = find_alive(w->a, seq, id, &i.alive, e);
+	return rc != 0 ? rc : ended(w->intent(w->arg, &i), e);
+}
+
+static int
+give_pending(void *arg, const struct store_pending *row, struct ofs_error *e)
+{
+	struct walk *w = arg;
+	struct log_pending p = { .outcome_seq = row->seq,
+		.path = (const char *)row->path.p,
+		.replace = row->replace,
+		.p = row->p,
+		.n = row->n };
+	int rc;
+
+	memcpy(p.batch_id, row->batch_id, sizeof(p.batch_id));
+	rc = find_alive(w->a, row->seq, row->batch_id, &p.alive, e);
+	return rc != 0 ? rc : ended(w->pending(w->arg, &p), e);
+}
+
+int
+log_each_open_batch(ofs_audit *a,
+	int (*fn)(void *arg, const struct log_open_batch *b), void *arg,
+	struct ofs_error *e)
+{
+	struct walk w = { .a = a, .batch = fn, .arg = arg };
+	bool nested;
+	int rc;
+
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	rc = store_batch_each(&a->store, give_batch, &w, e);
+	handle_leave(a, nested);
+	return rc;
+}
+
+int
+log_each_open_intent(ofs_audit *a,
+	int (*fn)(void *arg, const struct log_open_intent *i), void *arg,
+	struct ofs_error *e)
+{
+	struct walk w = { .a = a, .intent = fn, .arg = arg };
+	bool nested;
+	int rc;
+
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	rc = store_intent_each(&a->store, give_intent, &w, e);
+	handle_leave(a, nested);
+	return rc;
+}
+
+int
+log_each_pending(ofs_audit *a,
+	int (*fn)(void *arg, const struct log_pending *p), void *arg,
+	struct ofs_error *e)
+{
+	struct walk w = { .a = a, .pending = fn, .arg = arg };
+	bool nested;
+	int rc;
+
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	rc = store_pending_each(&a->store, 0, INT_MAX, give_pending, &w, e);
+	handle_leave(a, nested);
+	return rc;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Creating and opening a log. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/rand.h>
+
+#include "audit/handle.h"
+
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/hex.h"
+#include "base/text.h"
+
+#define ORIGIN_MAX 255
+#define SALT_SIZE 32
+
+static int
+no_log(const char *dir, struct ofs_error *e)
+{
+	return err_set(e, OFS_EAUDIT,
+		"there is no audit log in '%s'; make one with ofs-audit init",
+		TEXT_Q(dir));
+}
+
+/* *size is -1 when there is no file */
+static int
+look_at_db(ofs_audit *a, int64_t *size, struct ofs_error *e)
+{
+	struct stat st;
+
+	*size = -1;
+	if (stat(a->db_path, &st) != 0) {
+		if (errno == ENOENT)
+			return 0;
+		return err_sys(e, OFS_EAUDIT, errno, "cannot look at '%s'",
+			TEXT_Q(a->db_path));
+	}
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, OFS_EAUDIT,
+			"cannot open audit log: '%s' is not a regular file",
+			TEXT_Q(a->db_path));
+	a->db_dev = st.st_dev;
+	a->db_ino = st.st_ino;
+	*size = (int64_t)st.st_size;
+	return 0;
+}
+
+static int
+find_place(ofs_audit *a, const char *dir, bool *missing, struct ofs_error *e)
+{
+	int rc;
+
+	place_free(&a->place);
+	rc = place_find(dir, &a->place, missing, e);
+	if (rc != 0)
+		return rc;
+	free(a->db_path);
+	a->db_path = place_path(&a->place, PLACE_DB);
+	return a->db_path != NULL ? 0 : err_nomem(e);
+}
+
+/* the lock files, and the queue of writers is ours on return */
+static int
+enter_place(ofs_audit *a, const char *dir, struct ofs_error *e)
+{
+	int rc;
+
+	rc = place_check(&a->place, dir, e);
+	if (rc == 0)
+		rc = place_check_fs(&a->place, e);
+	if (rc == 0)
+		rc = place_open(
+			&a->place, PLACE_LOCK, O_RDWR, true, &a->lock_fd, e);
+	if (rc == 0)
+		rc = place_open(&a->place, PLACE_BATCHES, O_RDWR, true,
+			&a->hold.fd, e);
+	return rc != 0 ? rc : handle_flock(a, e);
+}
+
+static int
+make_origin(const char *asked, const ofs_audit *a, char *to, size_t size,
+	struct ofs_error *e)
+{
+	uint8_t rnd[4];
+	char hex[2 * sizeof(rnd) + 1], name[128];
+	size_t i, n;
+
+	if (asked == NULL) {
+		if (RAND_bytes(rnd, sizeof(rnd)) != 1)
+			return err_ssl(e, OFS_EINTERNAL, "cannot name the log");
+		snprintf(name, sizeof(name), "%s",
+			a->operator_.host != NULL ? a->operator_.host : "log");
+		text_clean(name);
+		snprintf(to, size, "%s/%s", name,
+			hex_encode(hex, rnd, sizeof(rnd)));
+		return 0;
+	}
+	n = strlen(asked);
+	if (n == 0 || n > ORIGIN_MAX || n >= size || !text_is_utf8(asked, n))
+		return err_set(e, OFS_EINVAL,
+			"name of an audit log must be 1 to %d bytes of UTF-8",
+			ORIGIN_MAX);
+	for (i = 0; i < n; i += text_utf8_char(asked + i, n - i))
+		if (text_is_control(asked + i, text_utf8_char(asked + i, n - i)))
+			return err_set(e, OFS_EINVAL,
+				"name of an audit log may not hold control "
+				"characters");
+	memcpy(to, asked, n + 1);
+	return 0;
+}
+
+static int
+append_genesis(ofs_audit *a, const char *asked, struct ofs_error *e)
+{
+	char origin[ORIGIN_MAX + 1];
+	uint8_t salt[SALT_SIZE];
+	struct rec_genesis g = { .origin = origin,
+		.tool = a->ctx->opts.tool != NULL ? a->ctx->opts.tool :
+						    "libofflinesig",
+		.salt = { salt, sizeof(salt) } };
+	struct log_entry en = { .type = OFS_REC_GENESIS };
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+	int rc;
+
+	rc = make_origin(asked, a, origin, sizeof(origin), e);
+	if (rc == 0 && RAND_bytes(salt, sizeof(salt)) != 1)
+		rc = err_ssl(e, OFS_EINTERNAL, "cannot make an audit log");
+	log_operator(a, &g.operator_);
+	if (rc == 0)
+		rc = record_genesis_encode(&g, &body, e);
+	en.body = body.p;
+	en.body_len = body.len;
+	if (rc == 0)
+		rc = handle_append(a, &en, &seq, e);
+	buf_free(&body);
+	return rc;
+}
+
+/* an empty database file with the right mode */
+static int
+create_file(ofs_audit *a, struct ofs_error *e)
+{
+	int64_t size;
+	int fd, rc;
+
+	rc = place_open(&a->place, PLACE_DB, O_RDWR, true, &fd, e);
+	if (rc != 0)
+		return rc;
+	/* nobody has it open by SQLite: we are first, or it is still empty */
+	close(fd);
+	return look_at_db(a, &size, e);
+}
+
+/* tables, genesis and head file; under the flock, the store is open */
+static int
+create_log(ofs_audit *a, const char *origin, struct ofs_error *e)
+{
+	int rc;
+
+	rc = store_begin(&a->store, true, e);
+	if (rc != 0)
+		return rc;
+	rc = store_create(&a->store, e);
+	a->began = 0;
+	if (rc == 0)
+		rc = append_genesis(a, origin, e);
+	if (rc == 0)
+		return handle_commit(a, e);
+	store_rollback(&a->store);
+	return rc;
+}
+
+/*
+ * Opens the store under the flock and makes the log when there is none and
+ * `create` says so. *made: by us, now.
+ */
+static int
+open_store(ofs_audit *a, const char *dir, bool create, const char *origin,
+	bool *made, struct ofs_error *e)
+{
+	bool empty = false;
+	int64_t size;
+	int rc;
+
+	*made = false;
+	rc = look_at_db(a, &size, e);
+	if (rc == 0 && size < 0 && !create)
+		rc = no_log(dir, e);
+	if (rc == 0 && size < 0)
+		rc = place_check_foreign(&a->place, e);
+	if (rc == 0 && size < 0)
+		rc = create_file(a, e);
+	if (rc == 0)
+		rc = store_open(&a->store, a->db_path, false, e);
+	if (rc == 0)
+		rc = store_is_empty(&a->store, &empty, e);
+	if (rc != 0)
+		return rc;
+	if (!empty)
+		return store_check(&a->store, e);
+	if (!create)
+		return no_log(dir, e);
+	*made = true;
+	return create_log(a, origin, e);
+}
+
+static int
+check_opened(ofs_audit *a, struct ofs_error *e)
+{
+	int rc;
+
+	rc = handle_read_head(a, e);
+	if (rc == 0)
+		rc = store_begin(&a->store, false, e);
+	if (rc != 0)
+		return rc;
+	rc = handle_check_tail(a, e);
+	store_rollback(&a->store);
+	if (rc == 0 && !a->head.present)
+		ctx_log(a->ctx, OFS_LOG_WARNING,
+			"audit log '%s' has no head file, so that a roll-back "
+			"would go unseen; the next record makes a new one",
+			TEXT_Q(a->place.dir));
+	return rc;
+}
+
+static int
+open_for_writing(ofs_audit *a, const char *dir, bool create,
+	const char *origin, bool *made, struct ofs_error *e)
+{
+	bool missing;
+	int64_t size = -1;
+	int rc;
+
+	rc = find_place(a, dir, &missing, e);
+	if (rc != 0 && missing && create) {
+		rc = place_make(dir, NULL, e);
+		if (rc == 0)
+			rc = find_place(a, dir, &missing, e);
+	}
+	if (rc != 0)
+		return missing && !create ? no_log(dir, e) : rc;
+	rc = look_at_db(a, &size, e);
+	if (rc == 0 && size < 0 && !create)
+		rc = no_log(dir, e);
+	if (rc == 0 && size < 0)
+		rc = place_check_foreign(&a->place, e);
+	if (rc == 0)
+		rc = enter_place(a, dir, e);
+	if (rc != 0)
+		return rc;
+	/* what was seen before the flock may have changed */
+	rc = place_check(&a->place, dir, e);
+	if (rc == 0)
+		rc = open_store(a, dir, create, origin, made, e);
+	if (rc == 0)
+		rc = check_opened(a, e);
+	handle_funlock(a);
+	return rc;
+}
+
+static int
+open_for_reading(ofs_audit *a, const char *dir, struct ofs_error *e)
+{
+	struct ofs_error ignored;
+	bool missing;
+	int64_t size;
+	int rc;
+
+	rc = find_place(a, dir, &missing, e);
+	if (rc != 0)
+		return missing ? no_log(dir, e) : rc;
+	rc = look_at_db(a, &size, e);
+	if (rc == 0 && size <= 0)
+		rc = no_log(dir, e);
+	/* says which batches are running; a copy has none */
+	if (rc == 0)
+		(void)place_open(&a->place, PLACE_BATCHES, O_RDONLY, false,
+			&a->hold.fd, &ignored);
+	if (rc == 0)
+		rc = store_open(&a->store, a->db_path, true, e);
+	if (rc == 0)
+		rc = store_check(&a->store, e);
+	if (rc == 0)
+		rc = handle_check_genesis(a, e);
+	return rc;
+}
+
+int
+ofs_audit_open(
+	ofs_ctx *ctx, const char *dir, unsigned int flags, ofs_audit **out)
+{
+	bool read_only = (flags & OFS_AUDIT_READ_ONLY) != 0;
+	ofs_audit *a = NULL;
+	struct ofs_error e;
+	bool made = false;
+	int rc;
+
+	*out = NULL;
+	if ((flags & ~(unsigned int)(OFS_AUDIT_CREATE | OFS_AUDIT_READ_ONLY)) !=
+			0 ||
+		flags == (OFS_AUDIT_CREATE | OFS_AUDIT_READ_ONLY)) {
+		(void)err_set(&e, OFS_EINVAL,
+			"flags 0x%x for opening an audit log do not fit", flags);
+		return ctx_fail(ctx, &e);
+	}
+	rc = handle_new(ctx, read_only, &a, &e);
+	if (rc == 0 && read_only)
+		rc = open_for_reading(a, dir, &e);
+	else if (rc == 0)
+		rc = open_for_writing(a, dir, (flags & OFS_AUDIT_CREATE) != 0,
+			NULL, &made, &e);
+	if (rc != 0) {
+		ofs_audit_free(a);
+		return ctx_fail(ctx, &e);
+	}
+	if (made)
+		ctx_log(ctx, OFS_LOG_INFO, "made audit log '%s'",
+			TEXT_Q(a->place.dir));
+	*out = a;
+	return 0;
+}
+
+static int
+already(const char *dir, struct ofs_error *e)
+{
+	return err_set(e, OFS_EEXIST, "there is an audit log in '%s' already",
+		TEXT_Q(dir));
+}
+
+/* the directory is made, or fit to be made a log's */
+static int
+prepare_init(ofs_audit *a, const char *dir, const char *group,
+	struct ofs_error *e)
+{
+	bool missing;
+	int64_t size;
+	int rc;
+
+	rc = find_place(a, dir, &missing, e);
+	if (rc != 0 && !missing)
+		return rc;
+	if (rc == 0) {
+		rc = look_at_db(a, &size, e);
+		if (rc == 0 && size > 0)
+			rc = already(dir, e);
+		if (rc == 0)
+			rc = place_check_foreign(&a->place, e);
+		if (rc == 0)
+			rc = place_check(&a->place, dir, e);
+		if (rc != 0)
+			return rc;
+	}
+	return place_make(dir, group, e);
+}
+
+int
+ofs_audit_init(
+	ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts)
+{
+	static const struct ofs_audit_init_opts defaults =
+		OFS_AUDIT_INIT_OPTS_INIT;
+	ofs_audit *a = NULL;
+	struct ofs_error e;
+	bool made = false;
+	int rc;
+
+	if (opts == NULL)
+		opts = &defaults;
+	if (opts->size != sizeof(*opts)) {
+		(void)err_set(&e, OFS_EINVAL,
+			"options for making an audit log have a wrong size");
+		return ctx_fail(ctx, &e);
+	}
+	rc = handle_new(ctx, false, &a, &e);
+	if (rc == 0)
+		rc = prepare_init(a, dir, opts->group, &e);
+	if (rc == 0)
+		rc = open_for_writing(a, dir, true, opts->origin, &made, &e);
+	if (rc == 0 && !made)
+		rc = already(dir, &e);
+	ofs_audit_free(a);
+	return rc != 0 ? ctx_fail(ctx, &e) : 0;
+}

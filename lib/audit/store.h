@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The SQLite file: records, tree, pending outputs and what is open. */
+#ifndef AUDIT_STORE_H
+#define AUDIT_STORE_H
+
+#include <sqlite3.h>
+
+#include "audit/merkle.h"
+#include "audit/tag.h"
+#include "base/buf.h"
+#include "format/record.h"
+
+#define STORE_FRONTIER_MAX (MERKLE_HEIGHT * MERKLE_HASH)
+#define STORE_STATEMENTS 32
+
+/*
+ * One connection; one thread at a time. Functions give OFS_EAUDIT, or
+ * OFS_EDAMAGED where the file contradicts itself.
+ */
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *stmt[STORE_STATEMENTS];
+	bool read_only;
+	bool failed; /* an I/O error or damage: do not go on writing */
+};
+
+struct store_state {
+	uint64_t size;
+	uint8_t log_id[16];
+	uint8_t root[32];
+	uint8_t frontier[STORE_FRONTIER_MAX];
+	size_t frontier_len;
+};
+
+struct store_record {
+	uint64_t seq;
+	const uint8_t *header;
+	size_t header_len;
+	const uint8_t *body; /* NULL: none */
+	size_t body_len;
+	const uint8_t *tag;  /* NULL: none */
+	size_t tag_len;
+};
+
+/* the file exists; an empty one is for store_create */
+int store_open(struct store *s, const char *path, bool read_only,
+	struct ofs_error *e);
+void store_close(struct store *s);
+/* whether nothing was ever written to it */
+int store_is_empty(struct store *s, bool *empty, struct ofs_error *e);
+/* tables and marks; inside a write transaction */
+int store_create(struct store *s, struct ofs_error *e);
+/* the marks and tables are those of this version, and nothing else is there */
+int store_check(struct store *s, struct ofs_error *e);
+
+int store_begin(struct store *s, bool write, struct ofs_error *e);
+int store_commit(struct store *s, struct ofs_error *e);
+void store_rollback(struct store *s);
+
+int store_state_get(struct store *s, struct store_state *st,
+	struct ofs_error *e);
+int store_state_put(struct store *s, const struct store_state *st,
+	struct ofs_error *e);
+
+int store_record_put(struct store *s, const struct store_record *r,
+	struct ofs_error *e);
+/*
+ * Gives records first..last in order until fn returns other than 0, which is
+ * then returned. Bytes are borrowed for the call.
+ */
+typedef int (*store_record_fn)(void *arg, const struct store_record *r,
+	struct ofs_error *e);
+int store_record_each(struct store *s, uint64_t first, uint64_t last,
+	store_record_fn fn, void *arg, struct ofs_error *e);
+/* OFS_EDAMAGED when there are records that are not below `size` */
+int store_record_check_end(struct store *s, uint64_t size, struct ofs_error *e);
+
+int store_tile_put(struct store *s, unsigned int level, uint64_t idx,
+	const uint8_t hash[32], struct ofs_error *e);
+/* OFS_EDAMAGED when it is missing */
+int store_tile_get(struct store *s, unsigned int level, uint64_t idx,
+	uint8_t hash[32], struct ofs_error *e);
+int store_tile_count(struct store *s, uint64_t *n, struct ofs_error *e);
+/*
+ * Makes m the tree of the first `size` records out of tiles and at most 255
+ * headers.
+ */
+int store_tree_at(struct store *s, uint64_t size, struct merkle *m,
+	struct ofs_error *e);
+
+/* Tables of what is open; ..._del of what is not there does nothing. */
+int store_batch_put(struct store *s, const uint8_t id[16], uint64_t seq,
+	struct ofs_error *e);
+int store_batch_del(struct store *s, const uint8_t id[16], struct ofs_error *e);
+/* *seq is 0 when the batch is not open */
+int store_batch_get(struct store *s, const uint8_t id[16], uint64_t *seq,
+	struct ofs_error *e);
+int store_intent_put(struct store *s, uint64_t seq, const uint8_t batch[16],
+	struct ofs_error *e);
+int store_intent_del(struct store *s, uint64_t seq, struct ofs_error *e);
+
+struct store_pending {
+	uint64_t seq;
+	uint8_t batch_id[16];
+	struct buf path; /* with a NUL that is not counted */
+	bool replace;
+	const uint8_t *p; /* borrowed for the call */
+	size_t n;
+};
+int store_pending_put(struct store *s, const struct store_pending *p,
+	struct ofs_error *e);
+int store_pending_del(struct store *s, uint64_t seq, struct ofs_error *e);
+
+/* Rows in order; fn as for records. */
+typedef int (*store_batch_fn)(void *arg, uint64_t seq, const uint8_t id[16],
+	struct ofs_error *e);
+typedef int (*store_pending_fn)(void *arg, const struct store_pending *p,
+	struct ofs_error *e);
+int store_batch_each(struct store *s, store_batch_fn fn, void *arg,
+	struct ofs_error *e);
+int store_intent_each(struct store *s, store_batch_fn fn, void *arg,
+	struct ofs_error *e);
+/* from outcome `first` on, at most `max` */
+int store_pending_each(struct store *s, uint64_t first, int max,
+	store_pending_fn fn, void *arg, struct ofs_error *e);
+
+int store_cert_put(struct store *s, const uint8_t sha256[32],
+	const uint8_t *der, size_t n, struct ofs_error *e);
+int store_cert_has(struct store *s, const uint8_t sha256[32], bool *has,
+	struct ofs_error *e);
+/* keys above `after` (NULL: all), at most `max`, in order */
+typedef int (*store_cert_fn)(void *arg, const uint8_t sha256[32],
+	const uint8_t *der, size_t n, struct ofs_error *e);
+int store_cert_each(struct store *s, const uint8_t *after, int max,
+	store_cert_fn fn, void *arg, struct ofs_error *e);
+
+/* for store*.c: error of an SQLite result code, about `what` */
+int store_fail(struct store *s, int sqlite_rc, const char *what,
+	struct ofs_error *e);
+
+#endif

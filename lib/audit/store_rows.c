@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rows of the store, written and read. */
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "audit/store.h"
+
+enum stmt_id {
+	STATE_GET,
+	STATE_PUT,
+	RECORD_PUT,
+	RECORD_EACH,
+	TILE_PUT,
+	TILE_GET,
+	TILE_COUNT,
+	BATCH_PUT,
+	BATCH_DEL,
+	BATCH_GET,
+	BATCH_EACH,
+	INTENT_PUT,
+	INTENT_DEL,
+	INTENT_EACH,
+	PENDING_PUT,
+	PENDING_DEL,
+	PENDING_EACH,
+	CERT_PUT,
+	CERT_HAS,
+	CERT_EACH,
+	STMT_COUNT
+};
+
+static const char *const texts[STMT_COUNT] = {
+	[STATE_GET] = "SELECT log_id, size, frontier, root FROM state",
+	[STATE_PUT] = "INSERT INTO state (id, log_id, size, frontier, root) "
+		      "VALUES (0, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+		      "log_id = excluded.log_id, size = excluded.size, "
+		      "frontier = excluded.frontier, root = excluded.root",
+	[RECORD_PUT] = "INSERT INTO record (seq, header, body, tag) "
+		       "VALUES (?, ?, ?, ?)",
+	[RECORD_EACH] = "SELECT seq, header, body, tag FROM record "
+			"WHERE seq BETWEEN ? AND ? ORDER BY seq",
+	[TILE_PUT] = "INSERT INTO tile (level, idx, hash) VALUES (?, ?, ?)",
+	[TILE_GET] = "SELECT hash FROM tile WHERE level = ? AND idx = ?",
+	[TILE_COUNT] = "SELECT count(*) FROM tile",
+	[BATCH_PUT] = "INSERT INTO open_batch (seq, batch_id) VALUES (?, ?)",
+	[BATCH_DEL] = "DELETE FROM open_batch WHERE batch_id = ?",
+	[BATCH_GET] = "SELECT seq FROM open_batch WHERE batch_id = ?",
+	[BATCH_EACH] = "SELECT seq, batch_id FROM open_batch ORDER BY seq",
+	[INTENT_PUT] = "INSERT INTO open_intent (seq, batch_id) VALUES (?, ?)",
+	[INTENT_DEL] = "DELETE FROM open_intent WHERE seq = ?",
+	[INTENT_EACH] = "SELECT seq, batch_id FROM open_intent ORDER BY seq",
+	[PENDING_PUT] = "INSERT INTO pending (outcome_seq, batch_id, path, "
+			"replace, output) VALUES (?, ?, ?, ?, ?)",
+	[PENDING_DEL] = "DELETE FROM pending WHERE outcome_seq = ?",
+	[PENDING_EACH] = "SELECT outcome_seq, batch_id, path, replace, output "
+			 "FROM pending WHERE outcome_seq >= ? "
+			 "ORDER BY outcome_seq LIMIT ?",
+	[CERT_PUT] = "INSERT INTO cert (sha256, der) VALUES (?, ?) "
+		     "ON CONFLICT (sha256) DO NOTHING",
+	[CERT_HAS] = "SELECT 1 FROM cert WHERE sha256 = ?",
+	[CERT_EACH] = "SELECT sha256, der FROM cert WHERE sha256 > ? "
+		      "ORDER BY sha256 LIMIT ?",
+};
+
+_Static_assert(STMT_COUNT <= STORE_STATEMENTS, "room for all statements");
+
+/*
+ * Prepares a statement and binds what follows: 'i' an int64_t, 'b' a pointer
+ * (NULL: NULL) and a size_t. Bytes are borrowed until the reset.
+ */
+static int
+bind(struct store *s, enum stmt_id id, sqlite3_stmt **out, struct ofs_error *e,
+	const char *kinds, va_list ap)
+{
+	sqlite3_stmt **st = &s->stmt[id];
+	const void *p;
+	int rc = SQLITE_OK, i;
+
+	if (*st == NULL)
+		rc = sqlite3_prepare_v3(s->db, texts[id], -1,
+			SQLITE_PREPARE_PERSISTENT, st, NULL);
+	for (i = 1; rc == SQLITE_OK && *kinds != '\0'; i++, kinds++) {
+		if (*kinds == 'i') {
+			rc = sqlite3_bind_int64(*st, i, va_arg(ap, int64_t));
+			continue;
+		}
+		p = va_arg(ap, const void *);
+		rc = p == NULL ? sqlite3_bind_null(*st, i) : SQLITE_OK;
+		if (p != NULL)
+			rc = sqlite3_bind_blob64(*st, i, p,
+				va_arg(ap, size_t), SQLITE_STATIC);
+		else
+			(void)va_arg(ap, size_t);
+	}
+	*out = *st;
+	return rc == SQLITE_OK ? 0 : store_fail(s, rc, "use", e);
+}
+
+static void
+done(sqlite3_stmt *st)
+{
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+}
+
+/* a statement that gives no rows */
+static int
+exec(struct store *s, enum stmt_id id, struct ofs_error *e, const char *kinds,
+	...)
+{
+	sqlite3_stmt *st;
+	va_list ap;
+	int rc;
+
+	va_start(ap, kinds);
+	rc = bind(s, id, &st, e, kinds, ap);
+	va_end(ap);
+	if (rc != 0)
+		return rc;
+	rc = sqlite3_step(st);
+	done(st);
+	return rc == SQLITE_DONE ? 0 : store_fail(s, rc, "write", e);
+}
+
+/* a statement that gives rows; the caller steps and calls done() */
+static int
+query(struct store *s, enum stmt_id id, sqlite3_stmt **st, struct ofs_error *e,
+	const char *kinds, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, kinds);
+	rc = bind(s, id, st, e, kinds, ap);
+	va_end(ap);
+	return rc;
+}
+
+static int
+wrong_row(const char *table, struct ofs_error *e)
+{
+	return err_set(e, OFS_EDAMAGED,
+		"table %s of the audit log holds a malformed row", table);
+}
+
+/* a BLOB column of exactly n bytes */
+static bool
+take_blob(sqlite3_stmt *st, int col, void *to, size_t n)
+{
+	if (sqlite3_column_type(st, col) != SQLITE_BLOB ||
+		(size_t)sqlite3_column_bytes(st, col) != n)
+		return false;
+	if (n > 0)
+		memcpy(to, sqlite3_column_blob(st, col), n);
+	return true;
+}
+
+/* a number that is not negative */
+static bool
+take_u64(sqlite3_stmt *st, int col, uint64_t *to)
+{
+	int64_t v = sqlite3_column_int64(st, col);
+
+	*to = (uint64_t)v;
+	return v >= 0;
+}
+
+/* any bytes; NULL for NULL, never NULL for an empty BLOB */
+static const uint8_t *
+borrow_blob(sqlite3_stmt *st, int col, size_t *n)
+{
+	const void *p = sqlite3_column_blob(st, col);
+
+	*n = (size_t)sqlite3_column_bytes(st, col);
+	if (sqlite3_column_type(st, col) == SQLITE_NULL)
+		return NULL;
+	return p != NULL ? p : (const uint8_t *)"";
+}
+
+static bool
+take_state(sqlite3_stmt *st, struct store_state *to)
+{
+	const uint8_t *p;
+
+	if (!take_blob(st, 0, to->log_id, sizeof(to->log_id)) ||
+		!take_u64(st, 1, &to->size) ||
+		!take_blob(st, 3, to->root, sizeof(to->root)))
+		return false;
+	p = borrow_blob(st, 2, &to->frontier_len);
+	if (p == NULL || to->frontier_len > sizeof(to->frontier) ||
+		to->size >> MERKLE_HEIGHT != 0 ||
+		to->frontier_len != merkle_frontier_size(to->size))
+		return false;
+	memcpy(to->frontier, p, to->frontier_len);
+	return true;
+}
+
+int
+store_state_get(struct store *s, struct store_state *st, struct ofs_error *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	rc = query(s, STATE_GET, &q, e, "");
+	if (rc != 0)
+		return rc;
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_ROW)
+		rc = take_state(q, st) ? 0 : wrong_row("state", e);
+	else if (rc == SQLITE_DONE)
+		rc = err_set(e, OFS_EDAMAGED, "audit log has no state");
+	else
+		rc = store_fail(s, rc, "read", e);
+	done(q);
+	return rc;
+}
+
+int
+store_state_put(
+	struct store *s, const struct store_state *st, struct ofs_error *e)
+{
+	return exec(s, STATE_PUT, e, "bibb", st->log_id, sizeof(st->log_id),
+		(int64_t)st->size, st->frontier, st->frontier_len, st->root,
+		sizeof(st->root));
+}
+
+int
+store_record_put(
+	struct store *s, const struct store_record *r, struct ofs_error *e)
+{
+	return exec(s, RECORD_PUT, e, "ibbb", (int64_t)r->seq, r->header,
+		r->header_len, r->body, r->body_len, r->tag, r->tag_len);
+}
+
+int
+store_record_each(struct store *s, uint64_t first, uint64_t last,
+	store_record_fn fn, void *arg, struct ofs_error *e)
+{
+	struct store_record r;
+	sqlite3_stmt *q;
+	int rc, step;
+
+	rc = query(s, RECORD_EACH, &q, e, "ii", (int64_t)first, (int64_t)last);
+	if (rc != 0)
+		return rc;
+	while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
+		if (step != SQLITE_ROW) {
+			rc = store_fail(s, step, "read", e);
+			break;
+		}
+		if (!take_u64(q, 0, &r.seq)) {
+			rc = wrong_row("record", e);
+			break;
+		}
+		r.header = borrow_blob(q, 1, &r.header_len);
+		r.body = borrow_blob(q, 2, &r.body_len);
+		r.tag = borrow_blob(q, 3, &r.tag_len);
+		rc = fn(arg, &r, e);
+	}
+	done(q);
+	return rc;
+}
+
+static int
+beyond(void *arg, const struct store_record *r, struct ofs_error *e)
+{
+	(void)arg;
+	return err_set(e, OFS_EDAMAGED,
+		"record %llu of the audit log lies beyond its end",
+		(unsigned long long)r->seq);
+}
+
+int
+store_record_check_end(struct store *s, uint64_t size, struct ofs_error *e)
+{
+	int rc;
+
+	rc = store_record_each(s, size, INT64_MAX, beyond, NULL, e);
+	/* a negative number is malformed in any row */
+	if (rc == 0)
+		rc = store_record_each(s, (uint64_t)INT64_MIN, UINT64_MAX,
+			beyond, NULL, e);
+	return rc;
+}
+
+int
+store_tile_count(struct store *s, uint64_t *n, struct ofs_error *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	*n = 0;
+	rc = query(s, TILE_COUNT, &q, e, "");
+	if (rc != 0)
+		return rc;
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_ROW)
+		*n = (uint64_t)sqlite3_column_int64(q, 0);
+	done(q);
+	return rc == SQLITE_ROW ? 0 : store_fail(s, rc, "read", e);
+}
+
+int
+store_tile_put(struct store *s, unsigned int level, uint64_t idx,
+	const uint8_t hash[32], struct ofs_error *e)
+{
+	return exec(s, TILE_PUT, e, "iib", (int64_t)level, (int64_t)idx, hash,
+		(size_t)32);
+}
+
+int
+store_tile_get(struct store *s, unsigned int level, uint64_t idx,
+	uint8_t hash[32], struct ofs_error *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	rc = query(s, TILE_GET, &q, e, "ii", (int64_t)level, (int64_t)idx);
+	if (rc != 0)
+		return rc;
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_ROW)
+		rc = take_blob(q, 0, hash, 32) ? 0 : wrong_row("tile", e);
+	else if (rc == SQLITE_DONE)
+		rc = err_set(e, OFS_EDAMAGED,
+			"tile %llu of level %u of the audit log is missing",
+			(unsigned long long)idx, level);
+	else
+		rc = store_fail(s, rc, "read", e);
+	done(q);
+	return rc;
+}
+
+struct leaves {
+	struct merkle *m;
+};
+
+static int
+add_leaf(void *arg, const struct store_record *r, struct ofs_error *e)
+{
+	struct leaves *l = arg;
+	uint8_t hash[32];
+	int rc;
+
+	if (r->seq != l->m->size || r->header_len != RECORD_HEADER_SIZE)
+		return err_set(e, OFS_EDAMAGED,
+			"record %llu of the audit log is missing or malformed",
+			(unsigned long long)l->m->size);
+	rc = merkle_leaf(l->m, r->header, r->header_len, hash, e);
+	return rc != 0 ? rc : merkle_add(l->m, 0, hash, e);
+}
+
+int
+store_tree_at(struct store *s, uint64_t size, struct merkle *m,
+	struct ofs_error *e)
+{
+	struct leaves l = { m };
+	uint8_t hash[32];
+	unsigned int level;
+	int rc = 0;
+
+	merkle_reset(m);
+	for (level = MERKLE_TILE_LEVELS; level > 0 && rc == 0; level--) {
+		unsigned int height = level * MERKLE_TILE_HEIGHT;
+		uint64_t unit = UINT64_C(1) << height;
+
+		while (rc == 0 && size - m->size >= unit) {
+			rc = store_tile_get(
+				s, level, m->size >> height, hash, e);
+			if (rc == 0)
+				rc = merkle_add(m, height, hash, e);
+		}
+	}
+	if (rc == 0 && m->size < size)
+		rc = store_record_each(s, m->size, size - 1, add_leaf, &l, e);
+	if (rc == 0 && m->size != size)
+		rc = err_set(e, OFS_EDAMAGED,
+			"record %llu of the audit log is missing",
+			(unsigned long long)m->size);
+	return rc;
+}
+
+int
+store_batch_put(struct store *s, const uint8_t id[16], uint64_t seq,
+	struct ofs_error *e)
+{
+	return exec(s, BATCH_PUT, e, "ib", (int64_t)seq, id, (size_t)16);
+}
+
+int
+store_batch_del(struct store *s, const uint8_t id[16], struct ofs_error *e)
+{
+	return exec(s, BATCH_DEL, e, "b", id, (size_t)16);
+}
+
+int
+store_batch_get(struct store *s, const uint8_t id[16], uint64_t *seq,
+	struct ofs_error *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	*seq = 0;
+	rc = query(s, BATCH_GET, &q, e, "b", id, (size_t)16);
+	if (rc != 0)
+		return rc;
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_ROW)
+		rc = take_u64(q, 0, seq) ? 0 : wrong_row("open_batch", e);
+	else
+		rc = rc == SQLITE_DONE ? 0 : store_fail(s, rc, "read", e);
+	done(q);
+	return rc;
+}
+
+int
+store_intent_put(struct store *s, uint64_t seq, const uint8_t batch[16],
+	struct ofs_error *e)
+{
+	return exec(s, INTENT_PUT, e, "ib", (int64_t)seq, batch, (size_t)16);
+}
+
+int
+store_intent_del(struct store *s, uint64_t seq, struct ofs_error *e)
+{
+	return exec(s, INTENT_DEL, e, "i", (int64_t)seq);
+}
+
+int
+store_pending_put(
+	struct store *s, const struct store_pending *p, struct ofs_error *e)
+{
+	return exec(s, PENDING_PUT, e, "ibbib", (int64_t)p->seq, p->batch_id,
+		sizeof(p->batch_id), p->path.p, p->path.len,
+		(int64_t)p->replace, p->p, p->n);
+}
+
+int
+store_pending_del(struct store *s, uint64_t seq, struct ofs_error *e)
+{
+	return exec(s, PENDING_DEL, e, "i", (int64_t)seq);
+}
+
+static int
+each_open(struct store *s, enum stmt_id id, const char *table,
+	store_batch_fn fn, void *arg, struct ofs_error *e)
+{
+	uint8_t batch[16];
+	uint64_t seq;
+	sqlite3_stmt *q;
+	int rc, step;
+
+	rc = query(s, id, &q, e, "");
+	if (rc != 0)
+		return rc;
+	while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
+		if (step != SQLITE_ROW)
+			rc = store_fail(s, step, "read", e);
+		else if (!take_u64(q, 0, &seq) ||
+			!take_blob(q, 1, batch, sizeof(batch)))
+			rc = wrong_row(table, e);
+		else
+			rc = fn(arg, seq, batch, e);
+	}
+	done(q);
+	return rc;
+}
+
+int
+store_batch_each(
+	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e)
+{
+	return each_open(s, BATCH_EACH, "open_batch", fn, arg, e);
+}
+
+int
+store_intent_each(
+	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e)
+{
+	return each_open(s, INTENT_EACH, "open_intent", fn, arg, e);
+}
+
+static int
+take_pending(sqlite3_stmt *q, struct store_pending *p, struct ofs_error *e)
+{
+	const uint8_t *path;
+	size_t n;
+
+	buf_reset(&p->path);
+	path = borrow_blob(q, 2, &n);
+	if (!take_u64(q, 0, &p->seq) ||
+		!take_blob(q, 1, p->batch_id, sizeof(p->batch_id)) ||
+		path == NULL || n == 0 || memchr(path, '\0', n) != NULL)
+		return wrong_row("pending", e);
+	p->replace = sqlite3_column_int64(q, 3) != 0;
+	p->p = borrow_blob(q, 4, &p->n);
+	if (p->p == NULL)
+		return wrong_row("pending", e);
+	buf_put(&p->path, path, n);
+	return buf_cstr(&p->path) != NULL ? 0 : err_nomem(e);
+}
+
+int
+store_pending_each(struct store *s, uint64_t first, int max,
+	store_pending_fn fn, void *arg, struct ofs_error *e)
+{
+	struct store_pending p = { .path = BUF_INIT };
+	sqlite3_stmt *q;
+	int rc, step;
+
+	rc = query(s, PENDING_EACH, &q, e, "ii", (int64_t)first, (int64_t)max);
+	if (rc != 0)
+		return rc;
+	while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
+		if (step != SQLITE_ROW)
+			rc = store_fail(s, step, "read", e);
+		else
+			rc = take_pending(q, &p, e);
+		if (rc == 0)
+			rc = fn(arg, &p, e);
+	}
+	done(q);
+	buf_free(&p.path);
+	return rc;
+}
+
+int
+store_cert_put(struct store *s, const uint8_t sha256[32], const uint8_t *der,
+	size_t n, struct ofs_error *e)
+{
+	return exec(s, CERT_PUT, e, "bb", sha256, (size_t)32, der, n);
+}
+
+int
+store_cert_has(struct store *s, const uint8_t sha256[32], bool *has,
+	struct ofs_error *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	*has = false;
+	rc = query(s, CERT_HAS, &q, e, "b", sha256, (size_t)32);
+	if (rc != 0)
+		return rc;
+	rc = sqlite3_step(q);
+	*has = rc == SQLITE_ROW;
+	done(q);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return store_fail(s, rc, "read", e);
+	return 0;
+}
+
+int
+store_cert_each(struct store *s, const uint8_t *after, int max,
+	store_cert_fn fn, void *arg, struct ofs_error *e)
+{
+	uint8_t key[32];
+	const uint8_t *der;
+	sqlite3_stmt *q;
+	size_t n;
+	int rc, step;
+
+	rc = query(s, CERT_EACH, &q, e, "bi", after != NULL ? after : key,
+		(size_t)(after != NULL ? 32 : 0), (int64_t)max);
+	if (rc != 0)
+		return rc;
+	while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
+		if (step != SQLITE_ROW) {
+			rc = store_fail(s, step, "read", e);
+			break;
+		}
+		der = borrow_blob(q, 1, &n);
+		if (!take_blob(q, 0, key, sizeof(key)) || der == NULL)
+			rc = wrong_row("cert", e);
+		else
+			rc = fn(arg, key, der, n, e);
+	}
+	done(q);
+	return rc;
+}

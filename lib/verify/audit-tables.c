@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Compares the tables of the store with what the records say. */
+#include <limits.h>
+#include <string.h>
+
+#include "verify/audit-verify.h"
+
+#include "base/text.h"
+
+struct rows {
+	struct av *v;
+	uint64_t n;
+};
+
+static int
+table_damage(struct ofs_error *e, const char *table, uint64_t seq)
+{
+	return av_damage(e, seq, "table %s disagrees with the records", table);
+}
+
+static int
+check_batch(void *arg, uint64_t seq, const uint8_t id[16], struct ofs_error *e)
+{
+	struct rows *rows = arg;
+	const struct av_batch *b = av_find_batch(&rows->v->links, id);
+
+	rows->n++;
+	if (b == NULL || b->opened_seq != seq)
+		return table_damage(e, "open_batch", seq);
+	return 0;
+}
+
+static int
+check_intent(void *arg, uint64_t seq, const uint8_t id[16], struct ofs_error *e)
+{
+	struct rows *rows = arg;
+	const struct av_intent *i = av_find_intent(&rows->v->links, seq);
+
+	rows->n++;
+	if (i == NULL || memcmp(i->batch_id, id, sizeof(i->batch_id)) != 0)
+		return table_damage(e, "open_intent", seq);
+	return 0;
+}
+
+static int
+check_output(const struct store_pending *p, const struct record_header *h,
+	const struct record_body *body, struct ofs_error *e)
+{
+	struct rec_span path, sum;
+	uint8_t ours[32];
+	int rc;
+
+	rc = digest_of(&digest_sha256, p->p, p->n, ours, e);
+	if (rc != 0)
+		return rc;
+	if (h->type != OFS_REC_OUTCOME ||
+		av_int(body, "status") != REC_SIGNED ||
+		memcmp(h->batch_id, p->batch_id, sizeof(h->batch_id)) != 0 ||
+		!av_bytes(body, "output_path", &path) ||
+		!av_bytes(body, "output_sha256", &sum) ||
+		!av_same(path, (struct rec_span){ p->path.p, p->path.len }) ||
+		!av_same(sum, (struct rec_span){ ours, sizeof(ours) }))
+		return table_damage(e, "pending", p->seq);
+	return 0;
+}
+
+static int
+check_pending(void *arg, const struct store_pending *p, struct ofs_error *e)
+{
+	struct rows *rows = arg;
+	struct av *v = rows->v;
+	struct record_body *body = NULL;
+	struct record_header h;
+	int rc;
+
+	if (p->seq >= v->tree.size)
+		return table_damage(e, "pending", p->seq);
+	rc = av_get_body(v, p->seq, &h, &body, e);
+	if (rc == 0)
+		rc = check_output(p, &h, body, e);
+	record_body_free(body);
+	if (rc != 0)
+		return rc;
+	v->rep->pending_outputs++;
+	av_find(v, p->seq, "pending-output",
+		"signature for '%s' is recorded and not yet released",
+		TEXT_Q((const char *)p->path.p));
+	return 0;
+}
+
+static int
+check_cert(void *arg, const uint8_t sha256[32], const uint8_t *der, size_t n,
+	struct ofs_error *e)
+{
+	uint8_t ours[32];
+	int rc;
+
+	(void)arg;
+	rc = digest_of(&digest_sha256, der, n, ours, e);
+	if (rc == 0 && memcmp(ours, sha256, sizeof(ours)) != 0)
+		rc = err_set(e, OFS_EDAMAGED,
+			"a certificate that the audit log keeps is not the one "
+			"that it is named for");
+	return rc;
+}
+
+static int
+check_counts(struct av *v, struct ofs_error *e)
+{
+	uint64_t tiles, expected = 0, size = v->tree.size;
+	int rc;
+
+	for (uint64_t n = size >> MERKLE_TILE_HEIGHT; n > 0;
+		n >>= MERKLE_TILE_HEIGHT)
+		expected += n;
+	rc = store_record_check_end(&v->a->store, size, e);
+	if (rc == 0)
+		rc = store_tile_count(&v->a->store, &tiles, e);
+	if (rc == 0 && tiles != expected)
+		rc = err_set(e, OFS_EDAMAGED,
+			"audit log holds %llu tiles instead of %llu",
+			(unsigned long long)tiles,
+			(unsigned long long)expected);
+	return rc;
+}
+
+int
+av_check_tables(struct av *v, struct ofs_error *e)
+{
+	struct store *s = &v->a->store;
+	struct rows batches = { v, 0 }, intents = { v, 0 }, pending = { v, 0 };
+	int rc;
+
+	rc = check_counts(v, e);
+	if (rc == 0)
+		rc = store_batch_each(s, check_batch, &batches, e);
+	if (rc == 0 && batches.n != v->links.n_batches)
+		rc = err_set(e, OFS_EDAMAGED,
+			"table open_batch of the audit log lacks a batch");
+	if (rc == 0)
+		rc = store_intent_each(s, check_intent, &intents, e);
+	if (rc == 0 && intents.n != v->links.n_intents)
+		rc = err_set(e, OFS_EDAMAGED,
+			"table open_intent of the audit log lacks an intent");
+	if (rc == 0)
+		rc = store_pending_each(
+			s, 0, INT_MAX, check_pending, &pending, e);
+	if (rc == 0)
+		rc = store_cert_each(s, NULL, INT_MAX, check_cert, NULL, e);
+	return rc;
+}

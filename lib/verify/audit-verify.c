@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Verification of a whole log, in reads too short to keep a signer waiting. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify/audit-verify.h"
+
+#include "base/text.h"
+#include "base/time.h"
+
+#define RANGE_RECORDS 256
+#define RANGE_BYTES (4u << 20)
+#define LAST_RECORDS 512 /* so few are checked within one read transaction */
+
+/* One record of a range: its bytes follow each other in `bytes`. */
+struct row {
+	uint64_t seq;
+	size_t at, header_len, body_len, tag_len;
+	bool has_body, has_tag;
+};
+
+struct range {
+	struct row rows[RANGE_RECORDS];
+	size_t n;
+	struct buf bytes;
+};
+
+int
+av_enter(struct av *v, struct ofs_error *e)
+{
+	bool nested;
+	int rc;
+
+	if (v->locked)
+		return 0;
+	rc = handle_enter(v->a, &nested, e);
+	if (rc == 0 && nested)
+		rc = err_set(e, OFS_EINTERNAL,
+			"cannot verify an audit log within a transaction");
+	return rc;
+}
+
+void
+av_leave(struct av *v)
+{
+	if (!v->locked)
+		handle_leave(v->a, false);
+}
+
+int
+av_damage(struct ofs_error *e, uint64_t seq, const char *fmt, ...)
+{
+	char what[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	return err_set(e, OFS_EDAMAGED, "record %llu of the audit log: %s",
+		(unsigned long long)seq, what);
+}
+
+void
+av_find(struct av *v, uint64_t seq, const char *id, const char *fmt, ...)
+{
+	struct ofs_audit_finding f = { .size = sizeof(f), .seq = seq };
+	va_list ap;
+
+	if (v->fn == NULL)
+		return;
+	snprintf(f.id, sizeof(f.id), "%s", id);
+	va_start(ap, fmt);
+	vsnprintf(f.text, sizeof(f.text), fmt, ap);
+	va_end(ap);
+	text_clean(f.text);
+	if (v->locked)
+		buf_put(&v->queue, &f, sizeof(f));
+	else
+		v->fn(v->arg, &f);
+}
+
+static void
+flush_findings(struct av *v)
+{
+	struct ofs_audit_finding f;
+
+	for (size_t at = 0; at + sizeof(f) <= v->queue.len; at += sizeof(f)) {
+		memcpy(&f, v->queue.p + at, sizeof(f));
+		v->fn(v->arg, &f);
+	}
+	buf_reset(&v->queue);
+}
+
+int64_t
+av_int(const struct record_body *b, const char *name)
+{
+	struct ofs_field f;
+
+	return record_body_find(b, name, &f) ? f.number : -1;
+}
+
+bool
+av_bytes(const struct record_body *b, const char *name, struct rec_span *out)
+{
+	struct ofs_field f;
+	bool has = record_body_find(b, name, &f);
+
+	*out = (struct rec_span){ has ? f.bytes : NULL, has ? f.len : 0 };
+	return has;
+}
+
+bool
+av_same(struct rec_span a, struct rec_span b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+struct got {
+	struct record_header *h;
+	struct record_body **body;
+	bool found;
+};
+
+static int
+take_body(void *arg, const struct store_record *r, struct ofs_error *e)
+{
+	struct got *got = arg;
+	struct ofs_error why;
+	int rc;
+
+	got->found = true;
+	rc = record_header_decode(r->header, r->header_len, got->h, &why);
+	if (rc == 0)
+		rc = record_body_decode(
+			got->h->type, r->body, r->body_len, got->body, &why);
+	if (rc == OFS_ENOMEM)
+		return err_nomem(e);
+	return rc != 0 ? av_damage(e, r->seq, "%s", why.message) : 0;
+}
+
+int
+av_get_body(struct av *v, uint64_t seq, struct record_header *h,
+	struct record_body **out, struct ofs_error *e)
+{
+	struct got got = { h, out, false };
+	int rc;
+
+	*out = NULL;
+	rc = av_enter(v, e);
+	if (rc != 0)
+		return rc;
+	rc = store_record_each(&v->a->store, seq, seq, take_body, &got, e);
+	av_leave(v);
+	if (rc == 0 && !got.found)
+		rc = av_damage(e, seq, "it is missing");
+	return rc;
+}
+
+static int
+copy_row(void *arg, const struct store_record *r, struct ofs_error *e)
+{
+	struct range *range = arg;
+	struct row *row = &range->rows[range->n];
+
+	row->seq = r->seq;
+	row->at = range->bytes.len;
+	row->header_len = r->header_len;
+	row->body_len = r->body_len;
+	row->tag_len = r->tag_len;
+	row->has_body = r->body != NULL;
+	row->has_tag = r->tag != NULL;
+	if (r->header_len > 0)
+		buf_put(&range->bytes, r->header, r->header_len);
+	if (r->body_len > 0)
+		buf_put(&range->bytes, r->body, r->body_len);
+	if (r->tag_len > 0)
+		buf_put(&range->bytes, r->tag, r->tag_len);
+	if (!buf_ok(&range->bytes))
+		return err_nomem(e);
+	range->n++;
+	return range->n == RANGE_RECORDS || range->bytes.len > RANGE_BYTES;
+}
+
+static int
+read_range(struct av *v, uint64_t end, struct range *range, struct ofs_error *e)
+{
+	int rc;
+
+	range->n = 0;
+	buf_reset(&range->bytes);
+	rc = av_enter(v, e);
+	if (rc != 0)
+		return rc;
+	rc = store_record_each(
+		&v->a->store, v->tree.size, end - 1, copy_row, range, e);
+	av_leave(v);
+	if (rc >= 0 && range->n == 0)
+		return av_damage(e, v->tree.size, "it is missing");
+	return rc < 0 ? rc : 0;
+}
+
+static int
+sha256(struct av *v, const uint8_t *p, size_t n, uint8_t out[32],
+	struct ofs_error *e)
+{
+	int rc;
+
+	rc = digest_begin(&v->sha, &digest_sha256, e);
+	if (rc == 0)
+		rc = digest_update(&v->sha, p, n, e);
+	if (rc == 0)
+		rc = digest_end(&v->sha, out, e);
+	return rc;
+}
+
+/* the genesis names the log: by its hash */
+static int
+check_log_id(struct av *v, const struct record_header *h, const uint8_t *header,
+	struct ofs_error *e)
+{
+	static const uint8_t zeros[16];
+	uint8_t sum[32];
+	int rc;
+
+	if ((h->seq == 0) != (h->type == OFS_REC_GENESIS))
+		return av_damage(e, h->seq, "only record 0 is a genesis");
+	if (h->seq > 0) {
+		if (memcmp(h->log_id, v->state.log_id, 16) != 0)
+			return av_damage(e, h->seq, "it is of another log");
+		return 0;
+	}
+	rc = sha256(v, header, RECORD_HEADER_SIZE, sum, e);
+	if (rc == 0 &&
+		(memcmp(h->log_id, zeros, 16) != 0 ||
+			memcmp(sum, v->state.log_id, 16) != 0))
+		rc = av_damage(e, 0, "it is not the genesis of this log");
+	return rc;
+}
+
+static int
+check_header(struct av *v, const struct row *row, const uint8_t *header,
+	const uint8_t *body, struct record_header *h, struct ofs_error *e)
+{
+	struct ofs_error why;
+	uint8_t sum[32];
+	int rc;
+
+	if (row->seq != v->tree.size)
+		return av_damage(e, v->tree.size, "it is missing");
+	if (record_header_decode(header, row->header_len, h, &why) != 0)
+		return av_damage(e, row->seq, "%s", why.message);
+	if (h->seq != row->seq)
+		return av_damage(e, row->seq, "its header is that of %llu",
+			(unsigned long long)h->seq);
+	rc = check_log_id(v, h, header, e);
+	if (rc != 0)
+		return rc;
+	if (!row->has_body || row->body_len != h->body_len)
+		return av_damage(e, row->seq,
+			"its body has not the length that its header gives");
+	rc = sha256(v, body, row->body_len, sum, e);
+	if (rc == 0 && memcmp(sum, h->body_sha256, sizeof(sum)) != 0)
+		rc = av_damage(e, row->seq,
+			"its body is not the one that its header was made for");
+	return rc;
+}
+
+static int
+check_tiles(struct av *v, struct ofs_error *e)
+{
+	uint8_t stored[32];
+	int rc;
+
+	if (v->tree.tiles == 0)
+		return 0;
+	rc = av_enter(v, e);
+	if (rc != 0)
+		return rc;
+	for (unsigned int level = 1; rc == 0 && level <= v->tree.tiles;
+		level++) {
+		uint64_t idx =
+			(v->tree.size >> (level * MERKLE_TILE_HEIGHT)) - 1;
+
+		rc = store_tile_get(&v->a->store, level, idx, stored, e);
+		if (rc == 0 &&
+			memcmp(stored, v->tree.tile[level], sizeof(stored)) !=
+				0)
+			rc = av_damage(e, v->tree.size - 1,
+				"the tile that it completes disagrees with the "
+				"records");
+	}
+	av_leave(v);
+	return rc;
+}
+
+static int
+check_heads_here(struct av *v, struct ofs_error *e)
+{
+	uint8_t root[32];
+	int rc = 0;
+
+	for (int i = 0; i < HEAD_SLOTS && rc == 0; i++) {
+		const struct head *h = &v->head.slot[i];
+
+		if (!v->head.valid[i] || h->size != v->tree.size)
+			continue;
+		rc = merkle_root(&v->tree, root, e);
+		if (rc == 0 && memcmp(root, h->root, sizeof(root)) != 0)
+			rc = av_damage(e, v->tree.size - 1,
+				"up to it the log is not the one that its head "
+				"file knows of");
+	}
+	return rc;
+}
+
+static int
+grow_tree(struct av *v, const uint8_t *header, struct ofs_error *e)
+{
+	uint8_t hash[32];
+	int rc;
+
+	rc = merkle_leaf(&v->tree, header, RECORD_HEADER_SIZE, hash, e);
+	if (rc == 0)
+		rc = merkle_add(&v->tree, 0, hash, e);
+	if (rc == 0)
+		rc = check_tiles(v, e);
+	if (rc == 0)
+		rc = check_heads_here(v, e);
+	return rc;
+}
+
+static int
+check_genesis_body(
+	struct av *v, const struct record_body *b, struct ofs_error *e)
+{
+	struct rec_span origin, salt;
+
+	if (!av_bytes(b, "salt", &salt) || salt.n != 32 ||
+		!av_bytes(b, "origin", &origin) || origin.n == 0 ||
+		origin.n >= sizeof(v->rep->origin))
+		return av_damage(e, 0, "its origin or salt is malformed");
+	memcpy(v->rep->origin, origin.p, origin.n);
+	v->rep->origin[origin.n] = '\0';
+	return 0;
+}
+
+static void
+note_time(struct av *v, const struct record_header *h)
+{
+	char now[TIME_TEXT_SIZE], before[TIME_TEXT_SIZE];
+
+	if (h->seq == 0)
+		v->rep->first_time = h->time;
+	else if (h->time < v->last_time) {
+		v->rep->clock_steps_back++;
+		av_find(v, h->seq, "clock-back",
+			"clock went back from %s to %s",
+			time_rfc3339(before, v->last_time, true),
+			time_rfc3339(now, h->time, true));
+	}
+	v->last_time = v->rep->last_time = h->time;
+}
+
+static int
+check_row(struct av *v, const struct range *range, const struct row *row,
+	struct ofs_error *e)
+{
+	const uint8_t *header = range->bytes.p + row->at;
+	const uint8_t *body = header + row->header_len;
+	struct record_body *decoded = NULL;
+	struct record_header h;
+	struct av_record r = { .seq = row->seq, .h = &h };
+	struct ofs_error why;
+	int rc;
+
+	rc = check_header(v, row, header, body, &h, e);
+	if (rc != 0)
+		return rc;
+	rc = record_body_decode(h.type, body, row->body_len, &decoded, &why);
+	if (rc == OFS_ENOMEM)
+		return err_nomem(e);
+	if (rc != 0)
+		return av_damage(e, row->seq, "%s", why.message);
+	if (row->has_tag && h.type != OFS_REC_OUTCOME) {
+		rc = av_damage(e, row->seq, "it may not have a document tag");
+		goto out;
+	}
+	note_time(v, &h);
+	r.body = decoded;
+	r.tag = row->has_tag ? body + row->body_len : NULL;
+	r.tag_len = row->tag_len;
+	if (row->seq == 0)
+		rc = check_genesis_body(v, decoded, e);
+	if (rc == 0)
+		rc = av_link(v, &r, e);
+	if (rc == 0)
+		rc = grow_tree(v, header, e);
+out:
+	record_body_free(decoded);
+	return rc;
+}
+
+/* all records below `end` that are not checked yet */
+static int
+check_up_to(struct av *v, uint64_t end, struct range *range,
+	struct ofs_error *e)
+{
+	int rc = 0;
+
+	while (rc == 0 && v->tree.size < end) {
+		rc = read_range(v, end, range, e);
+		for (size_t i = 0; i < range->n && rc == 0; i++)
+			rc = check_row(v, range, &range->rows[i], e);
+	}
+	return rc;
+}
+
+static int
+read_state(struct av *v, struct ofs_error *e)
+{
+	struct store_state st;
+	int rc;
+
+	rc = store_state_get(&v->a->store, &st, e);
+	if (rc != 0)
+		return rc;
+	if (st.size == 0 || st.size < v->tree.size ||
+		(v->tree.size > 0 &&
+			memcmp(st.log_id, v->state.log_id, 16) != 0))
+		return err_set(e, OFS_EDAMAGED,
+			"state of the audit log is not that of its records");
+	v->state = st;
+	return 0;
+}
+
+static int
+check_root(struct av *v, struct ofs_error *e)
+{
+	uint8_t root[32], frontier[STORE_FRONTIER_MAX];
+	int rc;
+
+	rc = merkle_root(&v->tree, root, e);
+	if (rc != 0)
+		return rc;
+	merkle_frontier_put(&v->tree, frontier);
+	if (memcmp(root, v->state.root, sizeof(root)) != 0 ||
+		memcmp(frontier, v->state.frontier, v->state.frontier_len) != 0)
+		return err_set(e, OFS_EDAMAGED,
+			"root of the audit log is not that of its %llu records",
+			(unsigned long long)v->tree.size);
+	memcpy(v->rep->root, root, sizeof(root));
+	return 0;
+}
+
+/* the head was read before the store, so it may be behind and never ahead */
+static int
+check_heads(struct av *v, struct ofs_error *e)
+{
+	const struct head *newest = head_newest(&v->head);
+
+	for (int i = 0; i < HEAD_SLOTS; i++) {
+		const struct head *h = &v->head.slot[i];
+
+		if (!v->head.valid[i])
+			continue;
+		if (memcmp(h->log_id, v->state.log_id, 16) != 0)
+			return err_set(e, OFS_EDAMAGED,
+				"head file is that of another audit log");
+		if (h->size > v->tree.size)
+			return err_set(e, OFS_EDAMAGED,
+				"audit log was rolled back: it holds %llu "
+				"records, and its head file knows of %llu",
+				(unsigned long long)v->tree.size,
+				(unsigned long long)h->size);
+	}
+	if (newest == NULL) {
+		av_find(v, v->tree.size - 1, "no-head",
+			"there is no head file: a log that was rolled back "
+			"would look the same");
+		return 0;
+	}
+	v->rep->head_present = true;
+	v->rep->head_records = newest->size;
+	if (!v->head.valid[0] || !v->head.valid[1])
+		av_find(v, newest->size - 1, "head-slot",
+			"one slot of the head file is not valid, as after a "
+			"crash: %s",
+			v->head.why.message);
+	return 0;
+}
+
+/*
+ * The rest of the log and all that must agree with its end, in one read
+ * transaction. *more when too much was added meanwhile to do that quickly.
+ */
+static int
+check_end(struct av *v, struct range *range, bool *more, struct ofs_error *e)
+{
+	int rc;
+
+	rc = store_begin(&v->a->store, false, e);
+	if (rc != 0)
+		return rc;
+	rc = read_state(v, e);
+	*more = rc == 0 && v->state.size - v->tree.size > LAST_RECORDS;
+	if (rc == 0 && !*more) {
+		rc = check_up_to(v, v->state.size, range, e);
+		if (rc == 0)
+			rc = check_root(v, e);
+		if (rc == 0)
+			rc = check_heads(v, e);
+		if (rc == 0)
+			rc = av_check_tables(v, e);
+		if (rc == 0)
+			av_links_report(v);
+	}
+	store_rollback(&v->a->store);
+	return rc;
+}
+
+static int
+start(struct av *v, struct ofs_error *e)
+{
+	int rc;
+
+	rc = av_enter(v, e);
+	if (rc != 0)
+		return rc;
+	rc = handle_read_head(v->a, e);
+	if (rc == 0) {
+		v->head = v->a->head;
+		rc = read_state(v, e);
+	}
+	av_leave(v);
+	return rc;
+}
+
+static int
+verify(struct av *v, struct ofs_error *e)
+{
+	struct range *range = calloc(1, sizeof(*range));
+	bool more = true;
+	int rc;
+
+	if (range == NULL)
+		return err_nomem(e);
+	rc = start(v, e);
+	while (rc == 0 && more) {
+		rc = check_up_to(v, v->state.size, range, e);
+		if (rc == 0)
+			rc = av_enter(v, e);
+		if (rc != 0)
+			break;
+		v->locked = true;
+		rc = check_end(v, range, &more, e);
+		v->locked = false;
+		av_leave(v);
+		if (!buf_ok(&v->queue))
+			rc = err_nomem(e);
+		flush_findings(v);
+	}
+	buf_free(&range->bytes);
+	free(range);
+	return rc;
+}
+
+int
+ofs_audit_verify(ofs_audit *audit, ofs_audit_finding_fn fn, void *arg,
+	struct ofs_audit_report *out)
+{
+	struct ofs_audit_report rep;
+	struct av v = { .a = audit, .fn = fn, .arg = arg, .rep = &rep };
+	struct ofs_error e;
+	int rc;
+
+	memset(&rep, 0, sizeof(rep));
+	rep.size = sizeof(rep);
+	merkle_init(&v.tree);
+	rc = verify(&v, &e);
+	rep.records = v.tree.size;
+	memcpy(rep.log_id, v.state.log_id, sizeof(rep.log_id));
+	merkle_free(&v.tree);
+	digest_free(&v.sha);
+	av_links_free(&v.links);
+	buf_free(&v.queue);
+	if (out != NULL)
+		*out = rep;
+	return rc != 0 ? handle_fail(audit, &e) : 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A run of ofs_audit_verify(), as the audit-*.c files share it. */
+#ifndef VERIFY_AUDIT_VERIFY_H
+#define VERIFY_AUDIT_VERIFY_H
+
+#include "audit/handle.h"
+
+/* A record that was read and whose header and body hash hold. */
+struct av_record {
+	uint64_t seq;
+	const struct record_header *h;
+	const struct record_body *body;
+	const uint8_t *tag; /* NULL: none */
+	size_t tag_len;
+};
+
+struct av_batch {
+	uint8_t id[16];
+	uint64_t opened_seq;
+	uint64_t items; /* that it was opened for */
+	uint64_t signed_, failed, not_attempted;
+};
+
+/* An item of an intent that is open; offsets are into its `text`. */
+struct av_item {
+	uint64_t index;
+	size_t name, name_len;     /* path, or name where there is none */
+	size_t digest, digest_len;
+	bool done;
+};
+
+struct av_intent {
+	uint64_t seq;
+	uint8_t batch_id[16];
+	int64_t purpose;
+	struct buf items; /* of struct av_item, by ascending index */
+	struct buf text;
+	size_t n, left;
+	size_t cursor; /* where the next outcome is expected */
+};
+
+/* What is open at this point of the log: bounded by what was left open. */
+struct av_links {
+	struct av_batch *batches; /* by opened_seq */
+	size_t n_batches, cap_batches;
+	struct av_intent *intents; /* by seq */
+	size_t n_intents, cap_intents;
+};
+
+struct av {
+	ofs_audit *a;
+	ofs_audit_finding_fn fn;
+	void *arg;
+	struct ofs_audit_report *rep;
+	struct store_state state;
+	struct head_file head;
+	struct merkle tree;
+	struct digest sha;
+	int64_t last_time;
+	struct av_links links;
+	bool locked;      /* the handle's mutex is ours */
+	struct buf queue; /* findings that wait for it to be given back */
+};
+
+/* the handle for a short read; nothing when it is ours already */
+int av_enter(struct av *v, struct ofs_error *e);
+void av_leave(struct av *v);
+
+/* "record N: ..."; returns OFS_EDAMAGED */
+int av_damage(struct ofs_error *e, uint64_t seq, const char *fmt, ...)
+	ERR_PRINTF(3, 4);
+void av_find(struct av *v, uint64_t seq, const char *id, const char *fmt, ...)
+	ERR_PRINTF(4, 5);
+
+int64_t av_int(const struct record_body *b, const char *name);
+bool av_bytes(const struct record_body *b, const char *name,
+	struct rec_span *out);
+bool av_same(struct rec_span a, struct rec_span b);
+/* the body of an earlier record, for links that go back; free it */
+int av_get_body(struct av *v, uint64_t seq, struct record_header *h,
+	struct record_body **out, struct ofs_error *e);
+
+/* audit-links.c: intents, outcomes and batches, record by record */
+int av_link(struct av *v, const struct av_record *r, struct ofs_error *e);
+/* what is open at the end of the log, as findings */
+void av_links_report(struct av *v);
+void av_links_free(struct av_links *l);
+const struct av_batch *av_find_batch(const struct av_links *l,
+	const uint8_t id[16]);
+struct av_intent *av_find_intent(struct av_links *l, uint64_t seq);
+
+/* audit-tables.c: the derived tables, in the snapshot that the tree is of */
+int av_check_tables(struct av *v, struct ofs_error *e);
+
+#endif
