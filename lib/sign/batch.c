@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The public face of a batch: options, items, plan, run. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <offlinesig/batch.h>
+
+#include "audit/log.h"
+#include "base/ctx.h"
+#include "sign/list.h"
+#include "sign/maker.h"
+#include "sign/run.h"
+
+#define JOBS_MAX 64
+
+struct ofs_batch {
+	ofs_ctx *ctx;
+	ofs_key *key;
+	ofs_audit *audit;
+	struct ofs_sign_opts opts; /* out_dir is owned, certs are not kept */
+	struct maker maker;
+	pthread_mutex_t lock; /* over the list */
+	struct list list;
+	bool ran;
+	atomic_bool cancelled;
+	struct ofs_error err;
+	ofs_result_fn result;
+	void *result_arg;
+	ofs_progress_fn progress;
+	void *progress_arg;
+};
+
+static int
+check_opts(const struct ofs_sign_opts *o, struct ofs_error *e)
+{
+	if (o->size != sizeof(*o))
+		return err_set(e, OFS_EINVAL,
+			"the options are of another version of the library; "
+			"start from OFS_SIGN_OPTS_INIT");
+	if ((unsigned int)o->format > OFS_FORMAT_RAW ||
+		(unsigned int)o->digest > OFS_DIGEST_SHA512 ||
+		(unsigned int)o->existing > OFS_EXISTING_SKIP)
+		return err_set(e, OFS_EINVAL,
+			"format, digest or existing is out of its range");
+	if (o->jobs > JOBS_MAX)
+		return err_set(e, OFS_EINVAL, "%u jobs are too many; at most %d",
+			o->jobs, JOBS_MAX);
+	return 0;
+}
+
+static unsigned int
+default_jobs(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > 16 ? 16 : (unsigned int)n;
+}
+
+int
+ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
+	const struct ofs_sign_opts *opts, ofs_batch **out)
+{
+	static const struct ofs_sign_opts defaults = OFS_SIGN_OPTS_INIT;
+	struct ofs_error e;
+	ofs_batch *b;
+	int rc;
+
+	*out = NULL;
+	err_clear(&e);
+	if (opts == NULL)
+		opts = &defaults;
+	rc = check_opts(opts, &e);
+	if (rc != 0)
+		return ctx_fail(ctx, &e);
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return err_nomem(&ctx->err);
+	pthread_mutex_init(&b->lock, NULL);
+	b->ctx = ctx;
+	b->key = key;
+	b->audit = audit;
+	b->opts = *opts;
+	b->opts.out_dir = NULL;
+	if (b->opts.jobs == 0)
+		b->opts.jobs = default_jobs();
+	rc = maker_init(&b->maker, ctx, key, opts, &e);
+	if (rc == 0 && opts->out_dir != NULL) {
+		b->opts.out_dir = strdup(opts->out_dir);
+		if (b->opts.out_dir == NULL)
+			rc = err_nomem(&e);
+	}
+	if (rc != 0) {
+		ofs_batch_free(b);
+		return ctx_fail(ctx, &e);
+	}
+	*out = b;
+	return 0;
+}
+
+void
+ofs_batch_free(ofs_batch *b)
+{
+	if (b == NULL)
+		return;
+	maker_clear(&b->maker);
+	list_free(&b->list);
+	free((char *)(uintptr_t)b->opts.out_dir);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}
+
+const struct ofs_error *
+ofs_batch_error(const ofs_batch *b)
+{
+	return &b->err;
+}
+
+void
+ofs_batch_on_result(ofs_batch *b, ofs_result_fn fn, void *arg)
+{
+	b->result = fn;
+	b->result_arg = arg;
+}
+
+void
+ofs_batch_on_progress(ofs_batch *b, ofs_progress_fn fn, void *arg)
+{
+	b->progress = fn;
+	b->progress_arg = arg;
+}
+
+/* takes the lock for adding; OFS_EINVAL, without it, once the batch runs */
+static int
+begin_add(ofs_batch *b)
+{
+	pthread_mutex_lock(&b->lock);
+	err_clear(&b->err);
+	if (!b->ran)
+		return 0;
+	(void)err_set(&b->err, OFS_EINVAL,
+		"the batch has run; make a new one for more documents");
+	pthread_mutex_unlock(&b->lock);
+	return OFS_EINVAL;
+}
+
+int
+ofs_batch_add_file(ofs_batch *b, const char *path, const uint8_t *sha256)
+{
+	int rc = begin_add(b);
+
+	if (rc != 0)
+		return rc;
+	rc = list_add_file(&b->list, path, sha256, &b->err);
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
+ofs_batch_add_tree(ofs_batch *b, const char *dir)
+{
+	int rc = begin_add(b);
+
+	if (rc != 0)
+		return rc;
+	rc = list_add_tree(&b->list, dir, &b->err);
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
+ofs_batch_add_sums(ofs_batch *b, const char *sums_path)
+{
+	int rc = begin_add(b);
+
+	if (rc != 0)
+		return rc;
+	rc = list_add_sums(&b->list, sums_path, &b->err);
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
+ofs_batch_add_bytes(ofs_batch *b, const char *name, const void *p, size_t n)
+{
+	int rc = begin_add(b);
+
+	if (rc != 0)
+		return rc;
+	rc = list_add_bytes(&b->list, name, p, n, &b->err);
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+/* no more adding from here on; every item gets its output */
+static int
+settle(ofs_batch *b, struct ofs_progress *p)
+{
+	int rc = begin_add(b);
+
+	memset(p, 0, sizeof(*p));
+	p->size = sizeof(*p);
+	if (rc != 0)
+		return rc;
+	b->ran = true;
+	if (b->list.n == 0)
+		rc = err_set(&b->err, OFS_EINVAL,
+			"there is nothing to sign; name a document");
+	else
+		rc = list_place(&b->list, b->opts.format, b->opts.out_dir,
+			&b->err);
+	pthread_mutex_unlock(&b->lock);
+	p->items = b->list.n;
+	return rc;
+}
+
+static void
+plan_one(ofs_batch *b, struct prepare *prep, size_t i, struct chunk *c,
+	struct ofs_progress *p)
+{
+	struct ofs_result res;
+	struct work *w;
+
+	chunk_reset(c);
+	w = chunk_add(c, i, &b->list.items[i]);
+	maker_prepare(&b->maker, prep, w);
+	p->bytes += w->size;
+	if (w->status == OFS_ITEM_FAILED)
+		p->failed++;
+	else if (w->status == OFS_ITEM_SKIPPED)
+		p->skipped++;
+	else
+		p->not_attempted++;
+	run_result(&b->maker, w, &res);
+	if (b->result != NULL)
+		b->result(b->result_arg, &res);
+	if (b->progress != NULL && i % 64 == 0)
+		b->progress(b->progress_arg, p);
+}
+
+int
+ofs_batch_plan(ofs_batch *b, struct ofs_progress *out)
+{
+	struct prepare prep = { 0 };
+	struct ofs_progress own, *p = out != NULL ? out : &own;
+	struct chunk *c;
+	size_t i;
+	int rc;
+
+	rc = settle(b, p);
+	if (rc != 0)
+		return rc;
+	c = chunk_new();
+	if (c == NULL)
+		return err_nomem(&b->err);
+	for (i = 0; i < b->list.n && !atomic_load(&b->cancelled); i++)
+		plan_one(b, &prep, i, c, p);
+	chunk_free(c);
+	prepare_free(&prep);
+	if (atomic_load(&b->cancelled))
+		return err_set(&b->err, OFS_EINTR, "the plan was interrupted");
+	if (p->failed > 0)
+		return err_set(&b->err, OFS_EITEMS,
+			"%zu of %zu items cannot be signed", p->failed,
+			p->items);
+	return 0;
+}
+
+int
+ofs_batch_run(ofs_batch *b, struct ofs_progress *out)
+{
+	struct ofs_progress own, *p = out != NULL ? out : &own;
+	struct run_opts o = { .ctx = b->ctx,
+		.key = b->key,
+		.audit = b->audit,
+		.sign = &b->opts,
+		.maker = &b->maker,
+		.list = &b->list,
+		.jobs = b->opts.jobs,
+		.cancelled = &b->cancelled,
+		.result = b->result,
+		.result_arg = b->result_arg,
+		.progress = b->progress,
+		.progress_arg = b->progress_arg };
+	int rc;
+
+	rc = settle(b, p);
+	if (rc != 0)
+		return rc;
+	if (b->audit == NULL)
+		return err_set(&b->err, OFS_EINVAL,
+			"there is no signing without an audit log; open one");
+	if ((size_t)o.jobs > b->list.n)
+		o.jobs = (unsigned int)b->list.n;
+	return run_batch(&o, p, &b->err);
+}
+
+void
+ofs_batch_cancel(ofs_batch *b)
+{
+	atomic_store(&b->cancelled, true);
+}

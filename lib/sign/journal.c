@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The batch in the audit log: opened, intents, outcomes, closed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "sign/journal.h"
+
+#include "base/file.h"
+#include "crypto/cert.h"
+#include "sign/party.h"
+
+int
+journal_init(struct journal *j, ofs_ctx *ctx, ofs_audit *audit, ofs_key *key,
+	const struct maker *m, struct ofs_error *e)
+{
+	memset(j, 0, sizeof(*j));
+	j->audit = audit;
+	j->maker = m;
+	if (RAND_bytes(j->batch_id, sizeof(j->batch_id)) != 1)
+		return err_ssl(e, OFS_EINTERNAL, "cannot make a batch id");
+	return party_encode(ctx, audit, key, m->cert, &j->party, e);
+}
+
+void
+journal_clear(struct journal *j)
+{
+	buf_free(&j->party);
+	memset(j, 0, sizeof(*j));
+}
+
+static const char *
+format_name(enum ofs_format f)
+{
+	switch (f) {
+	case OFS_FORMAT_CMS:
+		return "cms";
+	case OFS_FORMAT_CMS_ATTACHED:
+		return "cms-attached";
+	case OFS_FORMAT_RAW:
+		return "raw";
+	}
+	return "?";
+}
+
+static int
+append(struct journal *j, enum ofs_record_type type, struct buf *body,
+	const struct work *w, uint64_t *seq, struct ofs_error *e)
+{
+	struct log_entry en = { .type = type,
+		.batch_id = j->batch_id,
+		.body = body->p,
+		.body_len = body->len };
+
+	if (w != NULL) {
+		en.doc_digest = w->digest;
+		en.doc_digest_len = j->maker->alg->digest->size;
+	}
+	return log_append(j->audit, &en, seq, e);
+}
+
+static int
+keep_cert(struct journal *j, X509 *cert, struct buf *der, struct ofs_error *e)
+{
+	int rc;
+
+	buf_reset(der);
+	rc = cert_to_der(cert, der, e);
+	return rc != 0 ? rc : log_cert_add(j->audit, der->p, der->len, e);
+}
+
+static int
+keep_certs(struct journal *j, struct ofs_error *e)
+{
+	struct buf der = BUF_INIT;
+	int rc = 0, i;
+
+	if (j->maker->cert != NULL)
+		rc = keep_cert(j, j->maker->cert, &der, e);
+	for (i = 0; rc == 0 && i < sk_X509_num(j->maker->chain); i++)
+		rc = keep_cert(j, sk_X509_value(j->maker->chain, i), &der, e);
+	buf_free(&der);
+	return rc;
+}
+
+static void
+describe_options(const struct ofs_sign_opts *o, struct buf *to)
+{
+	static const char *const existing[] = { "fail", "replace", "skip" };
+
+	buf_printf(to, "existing=%s", existing[o->existing]);
+	if (o->allow_expired)
+		buf_str(to, " allow-expired");
+	if (o->stop_on_error)
+		buf_str(to, " stop-on-error");
+}
+
+int
+journal_open(struct journal *j, const struct list *l, unsigned int jobs,
+	const struct ofs_sign_opts *opts, struct ofs_error *e)
+{
+	struct buf body = BUF_INIT, options = BUF_INIT;
+	uint8_t list[32];
+	struct rec_batch_opened r;
+	int rc;
+
+	memset(&r, 0, sizeof(r));
+	describe_options(opts, &options);
+	rc = list_sha256(l, list, e);
+	r.party = (struct rec_span){ j->party.p, j->party.len };
+	r.list_sha256 = (struct rec_span){ list, sizeof(list) };
+	r.items = l->n;
+	r.format = format_name(opts->format);
+	r.mechanism = j->maker->alg->name;
+	r.jobs = jobs;
+	r.options = buf_cstr(&options);
+	if (rc == 0)
+		rc = keep_certs(j, e);
+	if (rc == 0)
+		rc = record_batch_opened_encode(&r, &body, e);
+	if (rc == 0)
+		rc = append(j, OFS_REC_BATCH_OPENED, &body, NULL,
+			&j->opened_seq, e);
+	buf_free(&body);
+	buf_free(&options);
+	return rc;
+}
+
+static void
+describe_document(const struct journal *j, const struct work *w,
+	struct rec_document *d)
+{
+	memset(d, 0, sizeof(*d));
+	d->path = w->item->path;
+	d->name = file_basename(w->item->path);
+	d->size = w->size;
+	d->digest_alg = j->maker->alg->digest->name;
+	d->digest = (struct rec_span){ w->digest, j->maker->alg->digest->size };
+}
+
+int
+journal_intent(struct journal *j, struct chunk *c, struct ofs_error *e)
+{
+	struct rec_intent r = { .purpose = REC_PURPOSE_DOCUMENT };
+	struct rec_intent_item *items;
+	struct buf body = BUF_INIT;
+	size_t i;
+	int rc;
+
+	items = calloc(c->n, sizeof(*items));
+	if (items == NULL)
+		return err_nomem(e);
+	for (i = 0; i < c->n; i++) {
+		if (!c->works[i].ready)
+			continue;
+		items[r.n].index = c->works[i].index;
+		describe_document(j, &c->works[i], &items[r.n++].doc);
+	}
+	r.items = items;
+	rc = record_intent_encode(&r, &body, e);
+	if (rc == 0)
+		rc = append(j, OFS_REC_INTENT, &body, NULL, &c->intent_seq, e);
+	buf_free(&body);
+	free(items);
+	return rc;
+}
+
+static void
+describe_outcome(const struct journal *j, const struct chunk *c,
+	const struct work *w, struct rec_outcome *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->intent_seq = w->ready ? c->intent_seq : 0;
+	r->index = w->index;
+	r->purpose = REC_PURPOSE_DOCUMENT;
+	r->format = format_name(j->maker->format);
+	r->party = (struct rec_span){ j->party.p, j->party.len };
+	r->mechanism = j->maker->alg->name;
+	r->attempts = w->asked ? 1 : 0;
+	r->token_us = w->token_us;
+	r->verified = w->verified;
+	r->ckr = w->err.ckr;
+	r->code = w->err.code;
+	describe_document(j, w, &r->doc);
+	if (!w->ready)
+		r->doc.digest.n = 0, r->doc.digest.p = NULL;
+	if (w->ready && w->tbs.len > 0)
+		r->signed_bytes = (struct rec_span){ w->tbs.p, w->tbs.len };
+	if (w->status != OFS_ITEM_SIGNED) {
+		r->status = w->status == OFS_ITEM_FAILED ? REC_FAILED :
+							   REC_NOT_ATTEMPTED;
+		r->reason = w->err.message;
+		return;
+	}
+	r->status = REC_SIGNED;
+	r->signature = (struct rec_span){ w->sig.p, w->sig.len };
+	r->output_sha256 = (struct rec_span){ w->out_sha256, 32 };
+	r->output_path = w->item->absolute;
+}
+
+static int
+one_outcome(struct journal *j, const struct chunk *c, struct work *w,
+	struct buf *body, struct ofs_error *e)
+{
+	struct rec_outcome r;
+	int rc;
+
+	describe_outcome(j, c, w, &r);
+	buf_reset(body);
+	rc = record_outcome_encode(&r, body, e);
+	if (rc == 0)
+		rc = append(j, OFS_REC_OUTCOME, body, w->ready ? w : NULL,
+			&w->seq, e);
+	if (rc == 0 && w->status == OFS_ITEM_SIGNED && w->item->output != NULL)
+		rc = log_pending_add(j->audit, w->seq, w->item->absolute,
+			j->maker->existing == OFS_EXISTING_REPLACE, w->out.p,
+			w->out.len, e);
+	return rc;
+}
+
+int
+journal_outcomes(struct journal *j, struct chunk *c, struct ofs_error *e)
+{
+	struct buf body = BUF_INIT;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < c->n && rc == 0; i++) {
+		struct work *w = &c->works[i];
+
+		if (w->status == OFS_ITEM_SKIPPED)
+			continue;
+		if (w->ready && c->intent_seq == 0)
+			continue; /* never announced: only counted */
+		rc = one_outcome(j, c, w, &body, e);
+	}
+	if (rc == 0 && c->intent_seq != 0)
+		rc = log_intent_done(j->audit, c->intent_seq, e);
+	buf_free(&body);
+	return rc;
+}
+
+int
+journal_released(struct journal *j, const struct chunk *c, struct ofs_error *e)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < c->n && rc == 0; i++)
+		if (c->works[i].placed)
+			rc = log_pending_done(j->audit, c->works[i].seq, e);
+	return rc;
+}
+
+int
+journal_close(struct journal *j, const struct ofs_progress *p, int code,
+	const char *reason, struct ofs_error *e)
+{
+	struct rec_batch_closed r = { .opened_seq = j->opened_seq,
+		.signed_ = p->signed_items,
+		.failed = p->failed,
+		.skipped = p->skipped,
+		.not_attempted = p->not_attempted,
+		.unknown = p->unknown,
+		.code = code,
+		.reason = reason };
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+	int rc;
+
+	rc = record_batch_closed_encode(&r, &body, e);
+	if (rc == 0)
+		rc = append(j, OFS_REC_BATCH_CLOSED, &body, NULL, &seq, e);
+	buf_free(&body);
+	return rc;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The batch in the audit log: opened, intents, outcomes, closed. */
+#ifndef SIGN_JOURNAL_H
+#define SIGN_JOURNAL_H
+
+#include <offlinesig/batch.h>
+
+#include "audit/log.h"
+#include "sign/chunk.h"
+#include "sign/maker.h"
+
+struct journal {
+	ofs_audit *audit;
+	const struct maker *maker;
+	uint8_t batch_id[16];
+	uint64_t opened_seq;
+	struct buf party; /* DER */
+};
+
+/* random batch id, encoded party */
+int journal_init(struct journal *j, ofs_ctx *ctx, ofs_audit *audit,
+	ofs_key *key, const struct maker *m, struct ofs_error *e);
+void journal_clear(struct journal *j);
+
+/* All but these two run inside a log transaction of the caller. */
+int journal_open(struct journal *j, const struct list *l, unsigned int jobs,
+	const struct ofs_sign_opts *opts, struct ofs_error *e);
+/* one intent for the chunk's ready items; sets c->intent_seq */
+int journal_intent(struct journal *j, struct chunk *c, struct ofs_error *e);
+/*
+ * an outcome for each item that was begun, with the finished output of the
+ * signed ones as pending; closes the chunk's intent
+ */
+int journal_outcomes(struct journal *j, struct chunk *c, struct ofs_error *e);
+/* drops the pending rows of the outputs that are in place */
+int journal_released(struct journal *j, const struct chunk *c,
+	struct ofs_error *e);
+int journal_close(struct journal *j, const struct ofs_progress *p, int code,
+	const char *reason, struct ofs_error *e);
+
+#endif

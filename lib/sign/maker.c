@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a batch makes of each document: algorithm, format, certificates. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <openssl/x509v3.h>
+
+#include "sign/maker.h"
+
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "crypto/cert.h"
+#include "crypto/pubkey.h"
+#include "format/raw.h"
+
+/* leaf first; self-signed issuers are left out: a root is not embedded */
+static int
+take_certs(struct maker *m, const struct ofs_sign_opts *opts,
+	struct ofs_error *e)
+{
+	STACK_OF(X509) *all = NULL;
+	int rc, i;
+
+	rc = cert_list_parse(opts->certs, opts->certs_len, &all, e);
+	if (rc != 0)
+		return rc;
+	m->cert = sk_X509_shift(all);
+	m->chain = sk_X509_new_null();
+	if (m->chain == NULL)
+		rc = err_nomem(e);
+	for (i = 0; rc == 0 && i < sk_X509_num(all); i++) {
+		X509 *c = sk_X509_value(all, i);
+
+		if (cert_self_issued(c))
+			continue;
+		if (!X509_up_ref(c) || !sk_X509_push(m->chain, c))
+			rc = err_nomem(e);
+	}
+	sk_X509_pop_free(all, X509_free);
+	return rc;
+}
+
+static int
+check_validity(const struct maker *m, const struct ofs_sign_opts *opts,
+	struct ofs_error *e)
+{
+	char subject[256], when[TIME_TEXT_SIZE];
+	int64_t from, to, now = ctx_now(m->ctx);
+	int rc;
+
+	rc = cert_not_before(m->cert, &from, e);
+	if (rc == 0)
+		rc = cert_not_after(m->cert, &to, e);
+	if (rc != 0 || opts->allow_expired)
+		return rc;
+	cert_subject(m->cert, subject, sizeof(subject));
+	if (now > to)
+		return err_set(e, OFS_ECERT,
+			"certificate '%s' expired on %s; renew it, or allow it "
+			"with --allow-expired",
+			subject, time_rfc3339(when, to, false));
+	if (now < from)
+		return err_set(e, OFS_ECERT,
+			"certificate '%s' is not valid before %s; check the "
+			"clock, or allow it with --allow-expired",
+			subject, time_rfc3339(when, from, false));
+	return 0;
+}
+
+static int
+check_cert(struct maker *m, const ofs_key *key,
+	const struct ofs_sign_opts *opts, struct ofs_error *e)
+{
+	const struct ofs_key_info *info = ofs_key_get_info(key);
+	char subject[256];
+
+	if (m->cert == NULL && m->format == OFS_FORMAT_RAW)
+		return 0;
+	if (m->cert == NULL)
+		return err_set(e, OFS_EKEY,
+			"key '%s' has no certificate on the token, and CMS "
+			"needs one; pass --cert, import one with ofs-token "
+			"import-cert, or sign with --format raw",
+			info->label);
+	cert_subject(m->cert, subject, sizeof(subject));
+	if (!cert_has_key(m->cert, key_pub(key)))
+		return err_set(e, OFS_ECERT,
+			"certificate '%s' is not for key '%s': it holds another "
+			"public key; put the signer's certificate first",
+			subject, info->label);
+	if ((X509_get_key_usage(m->cert) &
+		    (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
+		return err_set(e, OFS_ECERT,
+			"certificate '%s' is not for signing: its key usage has "
+			"neither digitalSignature nor nonRepudiation",
+			subject);
+	return check_validity(m, opts, e);
+}
+
+int
+maker_init(struct maker *m, ofs_ctx *ctx, ofs_key *key,
+	const struct ofs_sign_opts *opts, struct ofs_error *e)
+{
+	const struct ofs_key_info *info = ofs_key_get_info(key);
+	int rc = 0;
+
+	memset(m, 0, sizeof(*m));
+	m->ctx = ctx;
+	m->format = opts->format;
+	m->existing = opts->existing;
+	m->alg = alg_for(info->type, opts->digest);
+	if (m->alg == NULL)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"a %s key cannot sign with this digest; take sha256, "
+			"sha384 or sha512",
+			info->type_name);
+	if (opts->certs != NULL) {
+		rc = take_certs(m, opts, e);
+	} else if (key_cert(key) != NULL) {
+		m->cert = key_cert(key);
+		if (!X509_up_ref(m->cert)) {
+			m->cert = NULL;
+			rc = err_nomem(e);
+		}
+	}
+	if (rc == 0)
+		rc = check_cert(m, key, opts, e);
+	if (rc == 0 && m->format != OFS_FORMAT_RAW)
+		rc = cms_maker_new(m->cert, m->chain, m->alg,
+			m->format == OFS_FORMAT_CMS_ATTACHED, &m->cms, e);
+	if (rc != 0)
+		maker_clear(m);
+	return rc;
+}
+
+void
+maker_clear(struct maker *m)
+{
+	X509_free(m->cert);
+	sk_X509_pop_free(m->chain, X509_free);
+	cms_maker_free(m->cms);
+	memset(m, 0, sizeof(*m));
+}
+
+/* one reading of a document */
+struct reading {
+	const struct maker *maker;
+	struct prepare *prepare;
+	struct work *work;
+	bool both; /* SHA-256 besides the signature's digest */
+	uint8_t prefix[RAW_PREFIX];
+	size_t prefix_len;
+};
+
+static int
+take_block(void *arg, const uint8_t *p, size_t n, struct ofs_error *e)
+{
+	struct reading *r = arg;
+	struct work *w = r->work;
+	size_t room = sizeof(r->prefix) - r->prefix_len;
+	int rc;
+
+	if (room > n)
+		room = n;
+	if (room > 0)
+		memcpy(r->prefix + r->prefix_len, p, room);
+	r->prefix_len += room;
+	if (r->maker->format == OFS_FORMAT_CMS_ATTACHED) {
+		if (n > CMS_ATTACHED_MAX - w->content.len)
+			return err_set(e, OFS_EUNSUPPORTED,
+				"'%s' is larger than %u MiB, too large to be put "
+				"inside its signature; sign it with --format cms",
+				TEXT_Q(w->item->path), CMS_ATTACHED_MAX >> 20);
+		buf_put(&w->content, p, n);
+		if (!buf_ok(&w->content))
+			return err_nomem(e);
+	}
+	rc = digest_update(&r->prepare->digest, p, n, e);
+	if (rc == 0 && r->both)
+		rc = digest_update(&r->prepare->sha256, p, n, e);
+	return rc;
+}
+
+static int
+read_document(struct reading *r, struct ofs_error *e)
+{
+	const struct digest_alg *alg = r->maker->alg->digest;
+	const struct list_item *it = r->work->item;
+	struct work *w = r->work;
+	int rc;
+
+	r->both = it->has_sha256 && alg->id != OFS_DIGEST_SHA256;
+	rc = digest_begin(&r->prepare->digest, alg, e);
+	if (rc == 0 && r->both)
+		rc = digest_begin(&r->prepare->sha256,
+			digest_by_id(OFS_DIGEST_SHA256), e);
+	if (rc != 0)
+		return rc;
+	if (it->bytes != NULL) {
+		w->size = it->len;
+		rc = take_block(r, it->bytes, it->len, e);
+	} else {
+		rc = file_stream(it->path, take_block, r, &w->size, e);
+	}
+	if (rc == 0)
+		rc = digest_end(&r->prepare->digest, w->digest, e);
+	return rc;
+}
+
+static int
+check_listed(struct reading *r, struct ofs_error *e)
+{
+	const struct list_item *it = r->work->item;
+	uint8_t sha256[DIGEST_MAX];
+	int rc = 0;
+
+	if (!it->has_sha256)
+		return 0;
+	if (r->both)
+		rc = digest_end(&r->prepare->sha256, sha256, e);
+	else
+		memcpy(sha256, r->work->digest, 32);
+	if (rc == 0 && memcmp(sha256, it->sha256, 32) != 0)
+		rc = err_set(e, OFS_EMISMATCH,
+			"'%s' is not the document that was listed: its SHA-256 "
+			"differs; it is not signed",
+			TEXT_Q(it->path));
+	return rc;
+}
+
+/* OFS_EEXIST, or 0 with *skip set, or 0 */
+static int
+check_output(const struct maker *m, const struct list_item *it, bool *skip,
+	struct ofs_error *e)
+{
+	struct stat st;
+
+	*skip = false;
+	if (it->output == NULL || m->existing == OFS_EXISTING_REPLACE)
+		return 0;
+	if (lstat(it->output, &st) != 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return 0;
+		return err_sys(e, OFS_EIO, errno, "cannot write '%s'",
+			TEXT_Q(it->output));
+	}
+	if (m->existing == OFS_EXISTING_SKIP) {
+		*skip = true;
+		return 0;
+	}
+	return err_set(e, OFS_EEXIST,
+		"'%s' exists already; use --skip-existing or --force",
+		TEXT_Q(it->output));
+}
+
+static int
+to_be_signed(struct reading *r, struct ofs_error *e)
+{
+	const struct maker *m = r->maker;
+	struct work *w = r->work;
+	int rc;
+
+	if (m->format == OFS_FORMAT_RAW) {
+		if (raw_looks_like_attrs(r->prefix, r->prefix_len, w->size))
+			return err_set(e, OFS_EPOLICY,
+				"'%s' looks like the signed attributes of a CMS "
+				"signature, and a raw signature over it could be "
+				"passed off as one; sign it with --format cms",
+				TEXT_Q(w->item->path));
+		memcpy(w->hash, w->digest, m->alg->digest->size);
+		return 0;
+	}
+	rc = cms_attrs(m->cms, w->digest, ctx_now(m->ctx), &w->tbs, e);
+	if (rc == 0)
+		rc = digest_of(m->alg->digest, w->tbs.p, w->tbs.len, w->hash,
+			e);
+	return rc;
+}
+
+void
+maker_prepare(const struct maker *m, struct prepare *p, struct work *w)
+{
+	struct reading r = { .maker = m, .prepare = p, .work = w };
+	const struct list_item *it = w->item;
+	bool skip = false;
+	int rc = 0;
+
+	w->status = OFS_ITEM_FAILED;
+	err_clear(&w->err);
+	if (it->problem != NULL)
+		rc = err_set(&w->err, it->problem_code, "%s", it->problem);
+	if (rc == 0)
+		rc = check_output(m, it, &skip, &w->err);
+	if (rc == 0 && skip) {
+		w->status = OFS_ITEM_SKIPPED;
+		return;
+	}
+	if (rc == 0)
+		rc = read_document(&r, &w->err);
+	if (rc == 0)
+		rc = check_listed(&r, &w->err);
+	if (rc == 0)
+		rc = to_be_signed(&r, &w->err);
+	if (rc != 0)
+		return;
+	w->status = OFS_ITEM_NOT_ATTEMPTED;
+	w->ready = true;
+}
+
+void
+prepare_free(struct prepare *p)
+{
+	digest_free(&p->digest);
+	digest_free(&p->sha256);
+}
+
+int
+maker_finish(const struct maker *m, struct work *w, struct ofs_error *e)
+{
+	const uint8_t *content = NULL;
+	int rc = 0;
+
+	if (m->format == OFS_FORMAT_CMS_ATTACHED)
+		content = w->content.len > 0 ? w->content.p :
+					       (const uint8_t *)"";
+
+	if (m->format == OFS_FORMAT_RAW) {
+		buf_put(&w->out, w->sig.p, w->sig.len);
+		if (!buf_ok(&w->out))
+			rc = err_nomem(e);
+	} else {
+		rc = cms_assemble(m->cms, w->tbs.p, w->tbs.len, w->sig.p,
+			w->sig.len, content,
+			w->content.len, &w->out, e);
+	}
+	if (rc != 0)
+		return rc;
+	return digest_of(digest_by_id(OFS_DIGEST_SHA256), w->out.p, w->out.len,
+		w->out_sha256, e);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a batch makes of each document: algorithm, format, certificates. */
+#ifndef SIGN_MAKER_H
+#define SIGN_MAKER_H
+
+#include <openssl/x509.h>
+
+#include "crypto/alg.h"
+#include "format/cms.h"
+#include "sign/chunk.h"
+#include "token/key.h"
+
+/* Immutable after maker_init: every thread of a batch shares it. */
+struct maker {
+	const ofs_ctx *ctx;
+	enum ofs_format format;
+	enum ofs_existing existing;
+	const struct alg *alg;
+	X509 *cert;            /* NULL: raw without one */
+	STACK_OF(X509) *chain; /* to embed, no root; NULL */
+	struct cms_maker *cms; /* NULL for raw */
+};
+
+/* OFS_EKEY, OFS_ECERT, OFS_EUNSUPPORTED as ofs_batch_new() says */
+int maker_init(struct maker *m, ofs_ctx *ctx, ofs_key *key,
+	const struct ofs_sign_opts *opts, struct ofs_error *e);
+void maker_clear(struct maker *m);
+
+/*
+ * Prepares an item: reads and hashes the document, checks it against what the
+ * list says, builds the bytes to be signed. Sets status and err itself; a work
+ * that can be signed comes back `ready`. Needs no token.
+ */
+struct prepare {
+	struct digest digest, sha256;
+};
+void maker_prepare(const struct maker *m, struct prepare *p, struct work *w);
+void prepare_free(struct prepare *p);
+
+/* The finished file from the signature value: w->out and w->out_sha256. */
+int maker_finish(const struct maker *m, struct work *w, struct ofs_error *e);
+
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finishes what crashed batches of a log left behind. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sign/recover.h"
+
+#include "audit/log.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include "sign/release.h"
+
+/* the byte of the lock file that a recovering process holds: never a batch */
+#define RECOVER_LOCK 0
+
+/* outputs released together: bounds the memory for what a crash left */
+#define RECOVER_AT_ONCE 64
+
+struct pending {
+	uint64_t outcome_seq;
+	uint8_t batch_id[16];
+	char *path;
+	uint8_t *p;
+	size_t n;
+	bool replace;
+	const char *result; /* for the record; NULL: stays pending */
+};
+
+struct recovery {
+	ofs_ctx *ctx;
+	ofs_audit *audit;
+	struct pending found[RECOVER_AT_ONCE];
+	size_t n;
+	uint64_t after; /* outcomes up to here were tried already */
+};
+
+static int
+collect_pending(void *arg, const struct log_pending *p)
+{
+	struct recovery *r = arg;
+	struct pending *to;
+
+	if (p->alive || p->outcome_seq <= r->after || r->n == RECOVER_AT_ONCE)
+		return 0;
+	to = &r->found[r->n];
+	memset(to, 0, sizeof(*to));
+	to->path = strdup(p->path);
+	to->p = malloc(p->n > 0 ? p->n : 1);
+	if (to->path == NULL || to->p == NULL) {
+		free(to->path);
+		free(to->p);
+		return OFS_ENOMEM;
+	}
+	memcpy(to->p, p->p, p->n);
+	memcpy(to->batch_id, p->batch_id, sizeof(to->batch_id));
+	to->n = p->n;
+	to->replace = p->replace;
+	to->outcome_seq = p->outcome_seq;
+	r->n++;
+	return 0;
+}
+
+static void
+forget_found(struct recovery *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++) {
+		free(r->found[i].path);
+		free(r->found[i].p);
+	}
+	r->n = 0;
+}
+
+/* the crash may have come after the rename */
+static bool
+already_there(const struct pending *p)
+{
+	struct buf there = BUF_INIT;
+	struct ofs_error ignored;
+	bool same;
+
+	same = file_read(p->path, p->n, &there, &ignored) == 0 &&
+		there.len == p->n && memcmp(there.p, p->p, p->n) == 0;
+	buf_free(&there);
+	return same;
+}
+
+static int
+release_found(struct recovery *r, struct ofs_error *e)
+{
+	struct release todo[RECOVER_AT_ONCE];
+	size_t index[RECOVER_AT_ONCE], n = 0, i;
+	int rc;
+
+	for (i = 0; i < r->n; i++) {
+		struct pending *p = &r->found[i];
+
+		if (already_there(p)) {
+			p->result = "already there";
+			continue;
+		}
+		index[n] = i;
+		todo[n++] = (struct release){ .path = p->path,
+			.p = p->p,
+			.n = p->n,
+			.replace = p->replace };
+	}
+	rc = release_all(todo, n, e);
+	for (i = 0; i < n && rc == 0; i++) {
+		if (todo[i].placed)
+			r->found[index[i]].result = "released";
+		else
+			ctx_log(r->ctx, OFS_LOG_WARNING,
+				"a recorded signature of an earlier run still "
+				"waits for its release: %s",
+				todo[i].e.message);
+	}
+	return rc;
+}
+
+static int
+record_release(struct recovery *r, const struct pending *p,
+	struct ofs_error *e)
+{
+	struct rec_release rec = { .outcome_seq = p->outcome_seq,
+		.path = p->path,
+		.result = p->result };
+	struct log_entry en = { .type = OFS_REC_RELEASE,
+		.batch_id = p->batch_id };
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+	int rc;
+
+	rc = record_release_encode(&rec, &body, e);
+	en.body = body.p;
+	en.body_len = body.len;
+	if (rc == 0)
+		rc = log_append(r->audit, &en, &seq, e);
+	if (rc == 0)
+		rc = log_pending_done(r->audit, p->outcome_seq, e);
+	buf_free(&body);
+	return rc;
+}
+
+static int
+record_found(struct recovery *r, struct ofs_error *e)
+{
+	size_t i, n = 0;
+	int rc;
+
+	rc = log_begin(r->audit, e);
+	if (rc != 0)
+		return rc;
+	for (i = 0; i < r->n && rc == 0; i++) {
+		r->after = r->found[i].outcome_seq;
+		if (r->found[i].result == NULL)
+			continue;
+		rc = record_release(r, &r->found[i], e);
+		n++;
+	}
+	if (rc != 0 || n == 0) {
+		log_rollback(r->audit);
+		return rc;
+	}
+	rc = log_commit(r->audit, e);
+	if (rc == 0)
+		ctx_log(r->ctx, OFS_LOG_INFO,
+			"%zu recorded signatures of an earlier run that was "
+			"cut off are released",
+			n);
+	return rc;
+}
+
+static int
+recover_pending(struct recovery *r, struct ofs_error *e)
+{
+	int rc;
+
+	do {
+		forget_found(r);
+		rc = log_each_pending(r->audit, collect_pending, r, e);
+		if (rc == 0 && r->n > 0)
+			rc = release_found(r, e);
+		if (rc == 0 && r->n > 0)
+			rc = record_found(r, e);
+	} while (rc == 0 && r->n > 0);
+	forget_found(r);
+	return rc;
+}
+
+struct intents {
+	struct log_open_intent *found;
+	size_t n, cap;
+};
+
+static int
+collect_intent(void *arg, const struct log_open_intent *i)
+{
+	struct intents *all = arg;
+	struct log_open_intent *grown;
+
+	if (i->alive)
+		return 0;
+	if (all->n == all->cap) {
+		all->cap = all->cap ? all->cap * 2 : 16;
+		grown = reallocarray(all->found, all->cap, sizeof(*grown));
+		if (grown == NULL)
+			return OFS_ENOMEM;
+		all->found = grown;
+	}
+	all->found[all->n++] = *i;
+	return 0;
+}
+
+static int
+intent_items(ofs_audit *audit, uint64_t seq, uint64_t *n, struct ofs_error *e)
+{
+	ofs_record *rec = NULL;
+	struct ofs_field f;
+	char name[48];
+	uint64_t i = 0;
+	int rc;
+
+	rc = ofs_audit_get(audit, seq, &rec);
+	if (rc != 0) {
+		ofs_audit_error(audit, e);
+		return rc;
+	}
+	do
+		snprintf(name, sizeof(name), "items.%llu.index",
+			(unsigned long long)i++);
+	while (ofs_record_find(rec, name, &f));
+	*n = i - 1;
+	ofs_record_free(rec);
+	return 0;
+}
+
+static int
+record_unknown(ofs_audit *audit, const struct log_open_intent *i, uint64_t n,
+	struct ofs_error *e)
+{
+	static const uint8_t none[16];
+	struct rec_recovery rec = { .intent_seq = i->intent_seq,
+		.unknown = n,
+		.reason = "the process ended before it recorded an outcome" };
+	struct log_entry en = { .type = OFS_REC_RECOVERY };
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+	int rc;
+
+	rc = record_recovery_encode(&rec, &body, e);
+	en.body = body.p;
+	en.body_len = body.len;
+	if (memcmp(i->batch_id, none, sizeof(none)) != 0)
+		en.batch_id = i->batch_id;
+	if (rc == 0)
+		rc = log_append(audit, &en, &seq, e);
+	if (rc == 0)
+		rc = log_intent_done(audit, i->intent_seq, e);
+	buf_free(&body);
+	return rc;
+}
+
+static int
+recover_intents(struct recovery *r, struct ofs_error *e)
+{
+	struct intents all = { NULL, 0, 0 };
+	uint64_t *items = NULL, sum = 0;
+	size_t i;
+	int rc;
+
+	rc = log_each_open_intent(r->audit, collect_intent, &all, e);
+	if (rc != 0 || all.n == 0)
+		goto out;
+	items = calloc(all.n, sizeof(*items));
+	if (items == NULL)
+		rc = err_nomem(e);
+	for (i = 0; i < all.n && rc == 0; i++)
+		rc = intent_items(r->audit, all.found[i].intent_seq, &items[i],
+			e);
+	if (rc == 0)
+		rc = log_begin(r->audit, e);
+	if (rc != 0)
+		goto out;
+	for (i = 0; i < all.n && rc == 0; i++) {
+		rc = record_unknown(r->audit, &all.found[i], items[i], e);
+		sum += items[i];
+	}
+	if (rc == 0)
+		rc = log_commit(r->audit, e);
+	else
+		log_rollback(r->audit);
+	if (rc == 0)
+		ctx_log(r->ctx, OFS_LOG_WARNING,
+			"an earlier run was cut off: the outcome of %llu items "
+			"is unknown and recorded so; ofs-audit verify names "
+			"them",
+			(unsigned long long)sum);
+out:
+	free(items);
+	free(all.found);
+	return rc;
+}
+
+int
+recover_run(ofs_ctx *ctx, ofs_audit *audit, struct ofs_error *e)
+{
+	struct recovery *r;
+	int rc;
+
+	if (log_batch_hold(audit, RECOVER_LOCK, e) != 0) {
+		err_clear(e); /* somebody else is at it */
+		return 0;
+	}
+	r = calloc(1, sizeof(*r));
+	if (r == NULL) {
+		log_batch_release(audit, RECOVER_LOCK);
+		return err_nomem(e);
+	}
+	r->ctx = ctx;
+	r->audit = audit;
+	rc = recover_pending(r, e);
+	if (rc == 0)
+		rc = recover_intents(r, e);
+	log_batch_release(audit, RECOVER_LOCK);
+	free(r);
+	return rc;
+}

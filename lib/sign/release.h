@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Puts recorded outputs in place: written, synced, renamed, synced. */
+#ifndef SIGN_RELEASE_H
+#define SIGN_RELEASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* One output; `e` and `placed` are the result. Pointers are borrowed. */
+struct release {
+	const char *path; /* absolute, or as the process sees it */
+	const uint8_t *p;
+	size_t n;
+	bool replace;
+	bool placed; /* under its name, durably */
+	struct ofs_error e;
+};
+
+/*
+ * Releases n outputs together, so that they share their syncs: missing
+ * directories are made, every file is written under a temporary name, all are
+ * synced, renamed, and their directories synced. An output that fails is
+ * removed again and does not stop the others. Returns OFS_ENOMEM or 0.
+ */
+int release_all(struct release *r, size_t n, struct ofs_error *e);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Logins and new tokens, recorded as the token layer reports them. */
+#include <string.h>
+
+#include "audit/log.h"
+#include "base/ctx.h"
+#include "sign/party.h"
+#include "token/token.h"
+
+static int
+append(ofs_audit *audit, enum ofs_record_type type, const struct buf *body,
+	struct ofs_error *e)
+{
+	struct log_entry en = { .type = type,
+		.body = body->p,
+		.body_len = body->len };
+	uint64_t seq;
+
+	return log_append_one(audit, &en, &seq, e);
+}
+
+static int
+record_login(void *arg, const struct ctx_event *ev, struct ofs_error *e)
+{
+	ofs_audit *audit = arg;
+	struct rec_login r;
+	struct buf body = BUF_INIT;
+	int rc;
+
+	memset(&r, 0, sizeof(r));
+	party_token(ev->token, &r.token);
+	log_operator(audit, &r.operator_);
+	r.user = ev->user == OFS_PIN_SO ? "so" : "user";
+	r.ok = ev->type == CTX_EVENT_LOGIN_OK;
+	r.ckr = ev->ckr;
+	r.code = ev->code;
+	r.reason = r.ok ? NULL : ofs_err_text(ev->code);
+	rc = record_login_encode(&r, &body, e);
+	if (rc == 0)
+		rc = append(audit, OFS_REC_LOGIN, &body, e);
+	buf_free(&body);
+	return rc;
+}
+
+int
+ofs_ctx_set_audit(ofs_ctx *ctx, ofs_audit *audit)
+{
+	err_clear(&ctx->err);
+	if (audit != NULL && log_read_only(audit))
+		return err_set(&ctx->err, OFS_EINVAL,
+			"the audit log is open for reading only; open it "
+			"for writing");
+	ctx->event = audit != NULL ? record_login : NULL;
+	ctx->event_arg = audit;
+	return 0;
+}
+
+static int
+record_init(ofs_audit *audit, const struct ofs_token_info *info,
+	struct ofs_error *e)
+{
+	struct rec_token_event r;
+	struct buf body = BUF_INIT;
+	int rc;
+
+	memset(&r, 0, sizeof(r));
+	r.event = "init";
+	party_token(info, &r.token);
+	log_operator(audit, &r.operator_);
+	rc = record_token_event_encode(&r, &body, e);
+	if (rc == 0)
+		rc = append(audit, OFS_REC_TOKEN_EVENT, &body, e);
+	buf_free(&body);
+	return rc;
+}
+
+int
+ofs_token_init(ofs_ctx *ctx, const struct ofs_token_init_opts *opts,
+	struct ofs_token_info *out)
+{
+	struct ofs_token_info own, *info = out != NULL ? out : &own;
+	struct ofs_error e;
+	int rc;
+
+	err_clear(&ctx->err);
+	err_clear(&e);
+	rc = token_init(ctx, opts, info, &e);
+	if (rc == 0 && ctx->event == record_login)
+		rc = record_init(ctx->event_arg, info, &e);
+	return rc == 0 ? 0 : ctx_fail(ctx, &e);
+}

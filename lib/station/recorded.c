@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Single signatures outside batches, each with its intent and its outcome. */
+#include <string.h>
+
+#include "station/recorded.h"
+
+#include "base/time.h"
+#include "crypto/cert.h"
+#include "crypto/pubkey.h"
+#include "sign/party.h"
+
+int
+recorded_init(struct recorded *r, ofs_audit *audit, ofs_key *key, X509 *cert,
+	struct ofs_error *e)
+{
+	memset(r, 0, sizeof(*r));
+	if (audit == NULL)
+		return err_set(e, OFS_EINVAL,
+			"a key is not used without an audit log; open one");
+	r->ctx = token_ctx(key_token(key));
+	r->audit = audit;
+	r->key = key;
+	return party_encode(r->ctx, audit, key, cert, &r->party, e);
+}
+
+void
+recorded_clear(struct recorded *r)
+{
+	buf_free(&r->party);
+	memset(r, 0, sizeof(*r));
+}
+
+static struct rec_span
+span(const struct buf *b)
+{
+	return (struct rec_span){ b->p, b->len };
+}
+
+static int
+append_one(struct recorded *r, enum ofs_record_type type,
+	const struct buf *body, uint64_t *seq, struct ofs_error *e)
+{
+	struct log_entry en = { .type = type,
+		.body = body->p,
+		.body_len = body->len };
+
+	return log_append_one(r->audit, &en, seq, e);
+}
+
+static int
+write_intent(struct recorded *r, enum rec_purpose purpose,
+	const struct rec_document *doc, uint64_t *seq, struct ofs_error *e)
+{
+	struct rec_intent_item item = { .index = 0, .doc = *doc };
+	struct rec_intent in = { .purpose = purpose,
+		.party = span(&r->party),
+		.items = &item,
+		.n = 1 };
+	struct buf body = BUF_INIT;
+	int rc;
+
+	rc = record_intent_encode(&in, &body, e);
+	if (rc == 0)
+		rc = append_one(r, OFS_REC_INTENT, &body, seq, e);
+	buf_free(&body);
+	return rc;
+}
+
+static int
+write_outcome(struct recorded *r, const struct rec_outcome *o,
+	struct ofs_error *e)
+{
+	struct log_entry en = { .type = OFS_REC_OUTCOME };
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+	int rc;
+
+	rc = record_outcome_encode(o, &body, e);
+	en.body = body.p;
+	en.body_len = body.len;
+	en.doc_digest = o->doc.digest.p;
+	en.doc_digest_len = o->doc.digest.n;
+	if (rc == 0)
+		rc = log_begin(r->audit, e);
+	if (rc != 0)
+		goto out;
+	rc = log_append(r->audit, &en, &seq, e);
+	if (rc == 0)
+		rc = log_intent_done(r->audit, o->intent_seq, e);
+	if (rc == 0)
+		rc = log_commit(r->audit, e);
+	else
+		log_rollback(r->audit);
+out:
+	buf_free(&body);
+	return rc;
+}
+
+/* the token's answer, checked; `o` learns what came of it */
+static int
+ask_token(struct recorded *r, const struct alg *alg, const uint8_t *hash,
+	struct buf *sig, struct rec_outcome *o, struct ofs_error *e)
+{
+	struct key_session *s = NULL;
+	struct buf in = BUF_INIT;
+	int64_t began = time_mono();
+	int rc;
+
+	alg_mech_input(alg, hash, &in);
+	rc = buf_ok(&in) ? key_session_open(r->key, &s, e) : err_nomem(e);
+	if (rc == 0) {
+		o->attempts = 1;
+		rc = key_session_sign(s, alg, in.p, in.len, sig, e);
+	}
+	o->token_us = time_mono() - began;
+	if (rc == 0 &&
+		pubkey_verify(key_pub(r->key), alg, hash, sig->p, sig->len,
+			e) != 0)
+		rc = err_set(e, OFS_EBADSIG,
+			"the token answered CKR_OK with a wrong signature; do "
+			"not use it before it has been examined");
+	key_session_close(s);
+	buf_free(&in);
+	o->status = rc == 0 ? REC_SIGNED : REC_FAILED;
+	o->verified = rc == 0;
+	o->code = rc;
+	if (rc == 0) {
+		o->signature = span(sig);
+	} else {
+		o->ckr = e->ckr;
+		o->reason = e->message;
+	}
+	return rc;
+}
+
+int
+recorded_sign(struct recorded *r, enum rec_purpose purpose, const char *name,
+	const struct alg *alg, const uint8_t *tbs, size_t n, struct buf *sig,
+	struct ofs_error *e)
+{
+	uint8_t hash[DIGEST_MAX];
+	struct rec_document doc = { .path = name,
+		.name = name,
+		.size = n,
+		.digest_alg = alg->digest->name,
+		.digest = { hash, alg->digest->size } };
+	struct rec_outcome o;
+	struct ofs_error token_error;
+	int rc, asked;
+
+	memset(&o, 0, sizeof(o));
+	err_clear(&token_error);
+	rc = digest_of(alg->digest, tbs, n, hash, e);
+	if (rc == 0)
+		rc = write_intent(r, purpose, &doc, &o.intent_seq, e);
+	if (rc != 0)
+		return rc;
+	o.purpose = purpose;
+	o.doc = doc;
+	o.format = "raw";
+	o.party = span(&r->party);
+	o.mechanism = alg->name;
+	asked = ask_token(r, alg, hash, sig, &o, &token_error);
+	rc = write_outcome(r, &o, e);
+	if (rc == 0 && asked != 0) {
+		*e = token_error;
+		rc = asked;
+	}
+	if (rc != 0)
+		buf_wipe(sig);
+	return rc;
+}
+
+static void
+take_attributes(const struct ofs_key_info *info, struct rec_key_event *ev)
+{
+	ev->sensitive = info->sensitive;
+	ev->extractable = info->extractable;
+	ev->always_sensitive = info->always_sensitive;
+	ev->never_extractable = info->never_extractable;
+	ev->local = info->local;
+	ev->always_authenticate = info->always_authenticate;
+	ev->sign = info->sign;
+}
+
+/* the record, and the certificate itself in the table of certificates */
+static int
+append_key_event(struct recorded *r, const struct buf *body,
+	const struct buf *der, uint64_t *seq, struct ofs_error *e)
+{
+	struct log_entry en = { .type = OFS_REC_KEY_EVENT,
+		.body = body->p,
+		.body_len = body->len };
+	int rc;
+
+	rc = log_begin(r->audit, e);
+	if (rc != 0)
+		return rc;
+	rc = log_append(r->audit, &en, seq, e);
+	if (rc == 0 && der->len > 0)
+		rc = log_cert_add(r->audit, der->p, der->len, e);
+	if (rc == 0)
+		return log_commit(r->audit, e);
+	log_rollback(r->audit);
+	return rc;
+}
+
+int
+recorded_key_event(struct recorded *r, const char *event, X509 *cert,
+	uint64_t *seq, struct ofs_error *e)
+{
+	struct buf spki = BUF_INIT, der = BUF_INIT, body = BUF_INIT;
+	struct rec_key_event ev;
+	int rc;
+
+	memset(&ev, 0, sizeof(ev));
+	rc = pubkey_to_spki(key_pub(r->key), &spki, e);
+	if (rc == 0 && cert != NULL)
+		rc = cert_to_der(cert, &der, e);
+	ev.event = event;
+	ev.party = span(&r->party);
+	ev.spki = span(&spki);
+	if (der.len > 0)
+		ev.certificate = span(&der);
+	take_attributes(ofs_key_get_info(r->key), &ev);
+	if (rc == 0)
+		rc = record_key_event_encode(&ev, &body, e);
+	if (rc == 0)
+		rc = append_key_event(r, &body, &der, seq, e);
+	buf_free(&spki);
+	buf_free(&der);
+	buf_free(&body);
+	return rc;
+}
+
+int
+recorded_lent(struct recorded *r, const char *purpose, struct ofs_error *e)
+{
+	struct rec_key_lent rec = { .party = span(&r->party),
+		.purpose = purpose };
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+	int rc;
+
+	rc = record_key_lent_encode(&rec, &body, e);
+	if (rc == 0)
+		rc = append_one(r, OFS_REC_KEY_LENT, &body, &seq, e);
+	buf_free(&body);
+	return rc;
+}

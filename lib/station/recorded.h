@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Single signatures outside batches, each with its intent and its outcome. */
+#ifndef STATION_RECORDED_H
+#define STATION_RECORDED_H
+
+#include "audit/log.h"
+#include "crypto/alg.h"
+#include "token/key.h"
+
+struct recorded {
+	ofs_ctx *ctx;
+	ofs_audit *audit;
+	ofs_key *key;
+	struct buf party; /* DER */
+};
+
+int recorded_init(struct recorded *r, ofs_audit *audit, ofs_key *key,
+	X509 *cert, struct ofs_error *e);
+void recorded_clear(struct recorded *r);
+
+/*
+ * Intent, C_Sign over the hash of tbs, verification in software, outcome; the
+ * signature is handed out only after all of them. `name` says in the records
+ * what was signed.
+ */
+int recorded_sign(struct recorded *r, enum rec_purpose purpose,
+	const char *name, const struct alg *alg, const uint8_t *tbs, size_t n,
+	struct buf *sig, struct ofs_error *e);
+
+/* a record of the key: public key, attributes as read back, certificate */
+int recorded_key_event(struct recorded *r, const char *event, X509 *cert,
+	uint64_t *seq, struct ofs_error *e);
+int recorded_lent(struct recorded *r, const char *purpose,
+	struct ofs_error *e);
+
+#endif
