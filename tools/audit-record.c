@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Records of the log as text and as JSON. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit.h"
+#include "common/plain.h"
+
+/* ofs-audit-format(5), outcome.status and intent.purpose */
+const char *
+cmd_audit_status_name(int64_t status)
+{
+	static const char *const names[] = { NULL, "signed", "failed",
+		"not-attempted" };
+
+	return status >= 1 && status <= 3 ? names[status] : NULL;
+}
+
+const char *
+cmd_audit_purpose_name(int64_t purpose)
+{
+	static const char *const names[] = { NULL, "document", "proof",
+		"certificate", "csr" };
+
+	return purpose >= 1 && purpose <= 4 ? names[purpose] : NULL;
+}
+
+static int64_t
+number(const ofs_record *rec, const char *name)
+{
+	struct ofs_field f;
+
+	return ofs_record_find(rec, name, &f) ? f.number : 0;
+}
+
+/* " what", or nothing where the field is absent */
+static void
+put(FILE *f, const ofs_record *rec, const char *name)
+{
+	struct ofs_field field;
+
+	if (!ofs_record_find(rec, name, &field))
+		return;
+	fputc(' ', f);
+	cmd_audit_field_print(f, &field);
+}
+
+static void
+opened_text(FILE *f, const ofs_record *rec)
+{
+	fprintf(f, "%" PRId64 " items,", number(rec, "items"));
+	put(f, rec, "format");
+	put(f, rec, "mechanism");
+	fputs(", key", f);
+	put(f, rec, "party.key.label");
+	fputs(", by", f);
+	put(f, rec, "party.operator.name");
+}
+
+static void
+closed_text(FILE *f, const ofs_record *rec)
+{
+	static const char *const counts[] = { "failed", "skipped",
+		"not_attempted", "unknown" };
+	size_t i;
+
+	fprintf(f, "%" PRId64 " signed", number(rec, "signed"));
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		if (number(rec, counts[i]) > 0)
+			fprintf(f, ", %" PRId64 " %s", number(rec, counts[i]),
+				counts[i]);
+	put(f, rec, "reason");
+}
+
+static void
+intent_text(FILE *f, const ofs_record *rec)
+{
+	const char *purpose = cmd_audit_purpose_name(number(rec, "purpose"));
+	struct ofs_field field;
+	char name[64];
+	size_t n = 0;
+
+	do {
+		snprintf(name, sizeof(name), "items.%zu.path", n);
+	} while (ofs_record_find(rec, name, &field) && ++n < 100000);
+	fprintf(f, "%s, %zu item%s:", purpose != NULL ? purpose : "?", n,
+		n == 1 ? "" : "s");
+	put(f, rec, "items.0.path");
+	if (n > 1)
+		fputs(" ...", f);
+}
+
+static void
+outcome_text(FILE *f, const ofs_record *rec)
+{
+	const char *status = cmd_audit_status_name(number(rec, "status"));
+
+	fputs(status != NULL ? status : "?", f);
+	put(f, rec, "document.path");
+	if (number(rec, "status") != 1) {
+		fputc(':', f);
+		put(f, rec, "reason");
+	}
+}
+
+static void
+login_text(FILE *f, const ofs_record *rec)
+{
+	fputs(number(rec, "ok") != 0 ? "ok" : "FAILED", f);
+	fputs(", token", f);
+	put(f, rec, "token.label");
+	fputs(", by", f);
+	put(f, rec, "operator.name");
+	put(f, rec, "reason");
+}
+
+void
+cmd_audit_record_text(FILE *f, const ofs_record *rec)
+{
+	struct ofs_record_head h = { .size = sizeof(h) };
+
+	ofs_record_get_head(rec, &h);
+	switch (h.type) {
+	case OFS_REC_GENESIS:
+		fputs("log", f);
+		put(f, rec, "origin");
+		break;
+	case OFS_REC_BATCH_OPENED:
+		opened_text(f, rec);
+		break;
+	case OFS_REC_BATCH_CLOSED:
+		closed_text(f, rec);
+		break;
+	case OFS_REC_INTENT:
+		intent_text(f, rec);
+		break;
+	case OFS_REC_OUTCOME:
+		outcome_text(f, rec);
+		break;
+	case OFS_REC_RECOVERY:
+		fprintf(f, "%" PRId64 " unknown, of record %" PRId64,
+			number(rec, "unknown"), number(rec, "intent_seq"));
+		break;
+	case OFS_REC_LOGIN:
+		login_text(f, rec);
+		break;
+	case OFS_REC_KEY_LENT:
+		fputs("key", f);
+		put(f, rec, "party.key.label");
+		put(f, rec, "purpose");
+		break;
+	case OFS_REC_KEY_EVENT:
+		put(f, rec, "event");
+		fputs(", key", f);
+		put(f, rec, "party.key.label");
+		put(f, rec, "party.key.type");
+		break;
+	case OFS_REC_TOKEN_EVENT:
+		put(f, rec, "event");
+		put(f, rec, "token.label");
+		break;
+	case OFS_REC_RELEASE:
+		put(f, rec, "result");
+		put(f, rec, "path");
+		break;
+	}
+}
+
+void
+cmd_audit_field_print(FILE *f, const struct ofs_field *field)
+{
+	char t[PLAIN_TIME_SIZE], hex[3];
+	size_t i;
+
+	switch (field->kind) {
+	case OFS_FIELD_INT:
+		fprintf(f, "%" PRId64, field->number);
+		break;
+	case OFS_FIELD_TIME:
+		fputs(plain_time(t, field->number), f);
+		break;
+	case OFS_FIELD_TEXT:
+	case OFS_FIELD_NAME:
+		plain_put(f, (const char *)field->bytes, field->len);
+		break;
+	case OFS_FIELD_BYTES:
+		for (i = 0; i < field->len; i++) {
+			plain_hex(hex, field->bytes + i, 1);
+			fputs(hex, f);
+		}
+		break;
+	}
+}
+
+static int
+add_field(void *arg, const struct ofs_field *f)
+{
+	struct jline *j = arg;
+
+	switch (f->kind) {
+	case OFS_FIELD_INT:
+		jline_number(j, f->name, f->number);
+		break;
+	case OFS_FIELD_TIME:
+		jline_time(j, f->name, f->number);
+		break;
+	case OFS_FIELD_TEXT:
+	case OFS_FIELD_NAME:
+		jline_name(j, f->name, (const char *)f->bytes, f->len);
+		break;
+	case OFS_FIELD_BYTES:
+		jline_hex(j, f->name, f->bytes, f->len);
+		break;
+	}
+	return 0;
+}
+
+void
+cmd_audit_record_json(struct jline *j, const ofs_record *rec)
+{
+	static const uint8_t none[16];
+	struct ofs_record_head h = { .size = sizeof(h) };
+	struct jline fields = { json_object(), false };
+
+	ofs_record_get_head(rec, &h);
+	jline_number(j, "seq", (int64_t)h.seq);
+	jline_text(j, "record", h.type_name);
+	jline_time(j, "time", h.time);
+	jline_number(j, "time_us", h.time);
+	jline_number(j, "boottime_us", h.boottime);
+	jline_hex(j, "boot_id", h.boot_id, 16);
+	if (memcmp(h.batch_id, none, 16) == 0)
+		jline_null(j, "batch");
+	else
+		jline_hex(j, "batch", h.batch_id, 16);
+	jline_number(j, "epoch", h.epoch);
+	jline_number(j, "cipher", h.cipher);
+	jline_number(j, "body_len", h.body_len);
+	jline_hex(j, "header_sha256", h.header_sha256, 32);
+	fields.bad = fields.o == NULL;
+	(void)ofs_record_each(rec, add_field, &fields);
+	j->bad |= fields.bad;
+	jline_json(j, "fields", fields.o);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ofs-audit show: every field of one record. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "audit.h"
+#include "common/plain.h"
+
+#define NAME_COLUMNS 24
+
+static const char help[] =
+	"usage: ofs-audit show SEQ [options]\n"
+	"\n"
+	"Prints every field of the record with this number; bytes are in hex.\n"
+	"\n"
+	"  --audit DIR    the log (OFS_AUDIT)\n"
+	"  --json         as one JSON object\n"
+	"\n"
+	"Example: ofs-audit show 42\n";
+
+static void
+name(FILE *f, const char *s)
+{
+	fprintf(f, "%-*s ", NAME_COLUMNS - 1, s);
+}
+
+/* what a number stands for */
+static const char *
+meaning(const struct ofs_field *field)
+{
+	if (field->kind != OFS_FIELD_INT)
+		return NULL;
+	if (strcmp(field->name, "status") == 0)
+		return cmd_audit_status_name(field->number);
+	if (strcmp(field->name, "purpose") == 0)
+		return cmd_audit_purpose_name(field->number);
+	if (strcmp(field->name, "code") == 0)
+		return ofs_err_name((int)field->number);
+	return NULL;
+}
+
+static int
+show_field(void *arg, const struct ofs_field *field)
+{
+	const char *what = meaning(field);
+	FILE *f = arg;
+
+	name(f, field->name);
+	cmd_audit_field_print(f, field);
+	if (what != NULL)
+		fprintf(f, " (%s)", what);
+	fputc('\n', f);
+	return 0;
+}
+
+static void
+print(FILE *f, const ofs_record *rec)
+{
+	static const uint8_t none[16];
+	struct ofs_record_head h = { .size = sizeof(h) };
+	char t[PLAIN_TIME_SIZE], hex[65];
+
+	ofs_record_get_head(rec, &h);
+	fprintf(f, "record %" PRIu64 ", %s\n\n", h.seq, h.type_name);
+	name(f, "time");
+	fprintf(f, "%s (%" PRId64 " us)\n", plain_time(t, h.time), h.time);
+	name(f, "since boot");
+	fprintf(f, "%" PRId64 " us\n", h.boottime);
+	name(f, "boot id");
+	plain_hex(hex, h.boot_id, 16);
+	fprintf(f, "%s\n", hex);
+	name(f, "batch");
+	plain_hex(hex, h.batch_id, 16);
+	fprintf(f, "%s\n", memcmp(h.batch_id, none, 16) == 0 ? "-" : hex);
+	name(f, "epoch, cipher");
+	fprintf(f, "%" PRIu32 ", %u%s\n", h.epoch, h.cipher,
+		h.cipher == 0 ? " (plain)" : "");
+	name(f, "body");
+	fprintf(f, "%" PRIu32 " bytes\n", h.body_len);
+	name(f, "SHA-256 of header");
+	plain_hex(hex, h.header_sha256, 32);
+	fprintf(f, "%s\n\n", hex);
+	(void)ofs_record_each(rec, show_field, f);
+}
+
+static int
+show(struct tool *s, uint64_t seq)
+{
+	ofs_record *rec = NULL;
+	struct jline j;
+	int rc = 0;
+
+	if (ofs_audit_get(s->audit, seq, &rec) != 0)
+		return cmd_audit_fail(s);
+	if (s->out->json) {
+		jline_begin(&j, "record");
+		cmd_audit_record_json(&j, rec);
+		rc = jline_end(&j, s->out);
+	} else {
+		print(out_human(s->out), rec);
+	}
+	ofs_record_free(rec);
+	return rc;
+}
+
+int
+cmd_audit_show(struct out *o, int argc, char **argv)
+{
+	struct tool_opts so = { 0 };
+	struct tool s = { 0 };
+	bool json = false;
+	const struct opt table[] = {
+		{ "audit", .text = &so.audit },
+		{ "json", .flag = &json },
+		{ .name = NULL },
+	};
+	const struct args a = { "ofs-audit show", help, table, &json };
+	struct operands ops;
+	uint64_t seq = 0;
+	int rc;
+
+	rc = args_parse(&a, o, argc, argv, &ops);
+	if (rc == 0)
+		rc = args_operands(&a, o, &ops, 1, 1, "the record's number");
+	if (rc == 0 && !plain_parse_number(ops.p[0], INT64_MAX, &seq))
+		rc = args_usage(&a, o, "'%s' is not the number of a record",
+			NAME(ops.p[0]));
+	if (rc != 0)
+		return rc == ARGS_DONE ? 0 : rc;
+	rc = cmd_audit_open(&s, o, &so);
+	if (rc == 0)
+		rc = show(&s, seq);
+	tool_close(&s);
+	return rc;
+}

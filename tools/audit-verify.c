@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ofs-audit verify: checks the whole log and says what that shows. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "audit.h"
+#include "common/exit.h"
+#include "common/plain.h"
+
+static const char help[] =
+	"usage: ofs-audit verify [options]\n"
+	"\n"
+	"Reads every record and checks headers, bodies, the tree over them, "
+	"the head\n"
+	"file, and that every intent has its outcome. Batches that were not "
+	"closed,\n"
+	"items whose outcome is unknown and outputs that were not released are "
+	"named;\n"
+	"they are findings, and the log is intact all the same.\n"
+	"\n"
+	"  --audit DIR   the log (OFS_AUDIT)\n"
+	"  --json        one JSON object a line\n"
+	"\n"
+	"Example: ofs-audit verify --audit /media/stick/log\n";
+
+struct findings {
+	struct out *out;
+	size_t n;
+};
+
+static void
+show_finding(void *arg, const struct ofs_audit_finding *found)
+{
+	struct findings *fs = arg;
+	struct jline j;
+	FILE *f;
+
+	fs->n++;
+	if (fs->out->json) {
+		jline_begin(&j, "finding");
+		jline_text(&j, "id", found->id);
+		jline_number(&j, "seq", (int64_t)found->seq);
+		jline_text(&j, "text", found->text);
+		(void)jline_end(&j, fs->out);
+		return;
+	}
+	f = out_human(fs->out);
+	fprintf(f, "%s at record %" PRIu64 "\n", found->id, found->seq);
+	plain_wrap(f, 0, 4, found->text);
+}
+
+static int
+print_json(struct out *o, const struct ofs_audit_report *r, int code)
+{
+	struct jline j;
+
+	jline_begin(&j, "report");
+	jline_bool(&j, "intact", code == 0);
+	jline_text(&j, "origin", r->origin);
+	jline_hex(&j, "log_id", r->log_id, sizeof(r->log_id));
+	jline_number(&j, "records", (int64_t)r->records);
+	jline_hex(&j, "root", r->root, sizeof(r->root));
+	jline_bool(&j, "head_present", r->head_present);
+	jline_number(&j, "head_records", (int64_t)r->head_records);
+	jline_bool(&j, "outside_head", false);
+	jline_time(&j, "first_time", r->first_time);
+	jline_time(&j, "last_time", r->last_time);
+	jline_number(&j, "batches", (int64_t)r->batches);
+	jline_number(&j, "unclosed_batches", (int64_t)r->unclosed_batches);
+	jline_number(&j, "intents", (int64_t)r->intents);
+	jline_number(&j, "outcomes", (int64_t)r->outcomes);
+	jline_number(&j, "signed", (int64_t)r->signed_items);
+	jline_number(&j, "failed", (int64_t)r->failed_items);
+	jline_number(&j, "not_attempted", (int64_t)r->not_attempted_items);
+	jline_number(&j, "unknown", (int64_t)r->unknown_items);
+	jline_number(&j, "in_flight", (int64_t)r->in_flight_items);
+	jline_number(&j, "pending_outputs", (int64_t)r->pending_outputs);
+	jline_number(&j, "clock_steps_back", (int64_t)r->clock_steps_back);
+	jline_number(&j, "exit", exit_status(code));
+	return jline_end(&j, o);
+}
+
+static void
+row(FILE *f, const char *name, uint64_t n, const char *more)
+{
+	fprintf(f, "%-14s%" PRIu64 "%s\n", name, n, more);
+}
+
+static void
+print_identity(FILE *f, const struct ofs_audit_report *r)
+{
+	char hex[65], t[PLAIN_TIME_SIZE];
+
+	fprintf(f, "%-14s", "log");
+	plain_put(f, r->origin, strlen(r->origin));
+	plain_hex(hex, r->log_id, sizeof(r->log_id));
+	fprintf(f, "\n%-14s%s\n", "log id", hex);
+	row(f, "records", r->records, "");
+	plain_hex(hex, r->root, sizeof(r->root));
+	fprintf(f, "%-14s%s\n", "root", hex);
+	fprintf(f, "%-14s%s\n", "first", plain_time(t, r->first_time));
+	fprintf(f, "%-14s%s\n", "last", plain_time(t, r->last_time));
+	if (r->head_present)
+		row(f, "head file", r->head_records, " records, agrees");
+	else
+		fprintf(f, "%-14sMISSING\n", "head file");
+}
+
+static void
+print_contents(FILE *f, const struct ofs_audit_report *r)
+{
+	row(f, "batches", r->batches, "");
+	if (r->unclosed_batches > 0)
+		row(f, "  not closed", r->unclosed_batches, "");
+	row(f, "signed", r->signed_items, "");
+	if (r->failed_items > 0)
+		row(f, "failed", r->failed_items, "");
+	if (r->not_attempted_items > 0)
+		row(f, "not attempted", r->not_attempted_items, "");
+	if (r->in_flight_items > 0)
+		row(f, "in flight", r->in_flight_items,
+			", of batches that are running now");
+	if (r->unknown_items > 0)
+		row(f, "UNKNOWN", r->unknown_items,
+			", the token was asked, no outcome is recorded");
+	if (r->pending_outputs > 0)
+		row(f, "not released", r->pending_outputs,
+			", the next ofs-sign run writes them");
+	if (r->clock_steps_back > 0)
+		row(f, "clock back", r->clock_steps_back,
+			" records are older than the one before");
+}
+
+static void
+print_human(struct out *o, const struct ofs_audit_report *r, size_t findings)
+{
+	FILE *f = out_human(o);
+
+	if (findings > 0)
+		fputc('\n', f);
+	print_identity(f, r);
+	print_contents(f, r);
+	fputs("\nthe log is intact: every record is as it was written, none is "
+	      "missing\nbetween the first and the last\n\n",
+		f);
+	plain_wrap(f, 0, 0,
+		"not shown: that nothing was cut off at the end or put back to "
+		"an older copy, head file included. Only a root and a number "
+		"of records kept outside this machine show that; compare them "
+		"with those above, and keep these for the next time.");
+}
+
+static int
+verify(struct tool *s)
+{
+	struct ofs_audit_report r = { .size = sizeof(r) };
+	struct findings found = { s->out, 0 };
+	int rc, printed = 0;
+
+	rc = ofs_audit_verify(s->audit, show_finding, &found, &r);
+	if (rc != 0)
+		rc = cmd_audit_fail(s);
+	if (s->out->json)
+		printed = print_json(s->out, &r, rc);
+	else if (rc == 0)
+		print_human(s->out, &r, found.n);
+	return rc != 0 ? rc : printed;
+}
+
+int
+cmd_audit_verify(struct out *o, int argc, char **argv)
+{
+	struct tool_opts so = { 0 };
+	struct tool s = { 0 };
+	bool json = false;
+	const struct opt table[] = {
+		{ "audit", .text = &so.audit },
+		{ "json", .flag = &json },
+		{ .name = NULL },
+	};
+	const struct args a = { "ofs-audit verify", help, table, &json };
+	struct operands ops;
+	int rc;
+
+	rc = args_parse(&a, o, argc, argv, &ops);
+	if (rc == 0)
+		rc = args_operands(&a, o, &ops, 0, 0, "");
+	if (rc != 0)
+		return rc == ARGS_DONE ? 0 : rc;
+	rc = cmd_audit_open(&s, o, &so);
+	if (rc == 0)
+		rc = verify(&s);
+	tool_close(&s);
+	return rc;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verbs of ofs-audit. */
+#ifndef TOOLS_AUDIT_H
+#define TOOLS_AUDIT_H
+
+#include <offlinesig.h>
+
+#include "common/args.h"
+#include "common/out.h"
+#include "common/tool.h"
+
+/* Each takes the command line from its own name on; returns a code. */
+int cmd_audit_init(struct out *o, int argc, char **argv);
+int cmd_audit_verify(struct out *o, int argc, char **argv);
+int cmd_audit_list(struct out *o, int argc, char **argv);
+int cmd_audit_show(struct out *o, int argc, char **argv);
+
+/* opens the log for reading, on any medium */
+int cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so);
+/* what the log handle reports */
+int cmd_audit_fail(struct tool *s);
+
+/* one line about a record: who, what, which document */
+void cmd_audit_record_text(FILE *f, const ofs_record *rec);
+/* its fixed part as JSON keys, and every field of its body under "fields" */
+void cmd_audit_record_json(struct jline *j, const ofs_record *rec);
+/* a field's value for people */
+void cmd_audit_field_print(FILE *f, const struct ofs_field *field);
+
+/* words for the numbers in records; NULL for unknown ones */
+const char *cmd_audit_status_name(int64_t status);
+const char *cmd_audit_purpose_name(int64_t purpose);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where PINs come from: --pin-source and --so-pin-source. */
+#ifndef TOOLS_PINSRC_H
+#define TOOLS_PINSRC_H
+
+#include <offlinesig.h>
+
+#include "common/out.h"
+
+enum pinsrc_from {
+	PIN_DEFAULT, /* the terminal, if there is one */
+	PIN_PROMPT,
+	PIN_ENV,
+	PIN_FILE,
+	PIN_FD,
+	PIN_CMD,
+	PIN_PAD
+};
+
+struct pinsrc_source {
+	enum pinsrc_from from;
+	const char *what; /* name, path, program; borrowed */
+	int fd;
+};
+
+/* Argument of pinsrc_ask(). */
+struct pins {
+	struct out *out;
+	struct pinsrc_source user, so;
+};
+
+/*
+ * pinsrc_parse: prompt, env:NAME, file:PATH, fd:N, cmd:PROGRAM or pinpad. NULL
+ * is PIN_DEFAULT. `option` names the option in messages. OFS_EINVAL (said).
+ */
+int pinsrc_parse(struct out *o, const char *option, const char *spec,
+	struct pinsrc_source *to);
+
+/*
+ * pinsrc_ask: an ofs_pin_fn. The first line that the source gives, without its
+ * line end, goes to `pin`; it must hold 1 to OFS_PIN_MAX bytes and no NUL.
+ * What went wrong is said, never what was read.
+ */
+int pinsrc_ask(void *arg, const struct ofs_pin_request *req, char *pin);
+
+/* for the parts of this module */
+
+/* a page that is locked, kept out of dumps, and wiped when it is freed */
+#define PIN_BUFFER (OFS_PIN_MAX + 2)
+char *pinsrc_buffer_new(void);
+void pinsrc_buffer_free(char *p);
+
+/*
+ * Reads a line byte by byte, so that what follows stays in the descriptor.
+ * `deadline` in ms of CLOCK_MONOTONIC, 0: none. `where` is for messages.
+ */
+int pinsrc_read_line(
+	struct out *o, int fd, int64_t deadline, const char *where, char *pin);
+int64_t pinsrc_now(void);
+int pinsrc_from_program(struct out *o, const char *program, char *pin);
+int pinsrc_from_terminal(
+	struct out *o, const struct ofs_pin_request *req, char *pin);
+
+#endif

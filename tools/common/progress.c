@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A bar with rate and time left on a terminal; else a line now and then. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "common/progress.h"
+
+#define SECOND INT64_C(1000000)
+#define REDRAW_US (SECOND / 10)
+#define LINE_US (5 * SECOND)
+#define WIDTH_MAX 80
+#define WIDTH_MIN 30
+
+void
+progress_init(struct progress *p)
+{
+	const char *term = getenv("TERM");
+
+	memset(p, 0, sizeof(*p));
+	p->terminal = isatty(STDERR_FILENO) && term != NULL &&
+		strcmp(term, "dumb") != 0;
+}
+
+static int
+width(void)
+{
+	struct winsize w;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col == 0 ||
+		w.ws_col > WIDTH_MAX)
+		return WIDTH_MAX;
+	return w.ws_col;
+}
+
+/* "0:07", "12:30" or "3:05:00" */
+static void
+duration(char *to, size_t size, int64_t us)
+{
+	long s = (long)((us + SECOND - 1) / SECOND);
+
+	if (s >= 3600)
+		snprintf(to, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60,
+			s % 60);
+	else
+		snprintf(to, size, "%ld:%02ld", s / 60, s % 60);
+}
+
+struct figures {
+	size_t done;
+	int percent;
+	char rate[24], left[32];
+};
+
+static void
+figure(const struct ofs_progress *now, struct figures *f)
+{
+	double rate = 0;
+	size_t worked = now->signed_items + now->failed;
+
+	f->done = worked + now->skipped + now->not_attempted + now->unknown;
+	f->percent = now->items == 0 ? 100 : (int)(f->done * 100 / now->items);
+	if (now->elapsed > 0)
+		rate = (double)worked * SECOND / (double)now->elapsed;
+	snprintf(f->rate, sizeof(f->rate), rate < 10 ? "%.1f/s" : "%.0f/s",
+		rate);
+	snprintf(f->left, sizeof(f->left), "-:--");
+	if (rate > 0 && now->elapsed > SECOND / 2)
+		duration(f->left, sizeof(f->left),
+			(int64_t)((double)(now->items - f->done) * SECOND /
+				rate));
+}
+
+static void
+draw_bar(const struct ofs_progress *now, const struct figures *f)
+{
+	char text[128], failed[32] = "";
+	int columns = width() - 1, room, full, i;
+
+	if (now->failed > 0)
+		snprintf(failed, sizeof(failed), "  %zu failed", now->failed);
+	snprintf(text, sizeof(text), " %3d%%  %zu/%zu  %s  %s left%s",
+		f->percent, f->done, now->items, f->rate, f->left, failed);
+	room = columns - (int)strlen(text) - 2;
+	fputc('\r', stderr);
+	if (columns < WIDTH_MIN || room < 4) {
+		fprintf(stderr, "%.*s\033[K", columns, text + 1);
+		return;
+	}
+	if (room > 40)
+		room = 40;
+	full = room * f->percent / 100;
+	fputc('[', stderr);
+	for (i = 0; i < room; i++)
+		fputc(i < full ? '#' : '-', stderr);
+	fprintf(stderr, "]%s\033[K", text);
+}
+
+void
+progress_show(void *arg, const struct ofs_progress *now)
+{
+	struct progress *p = arg;
+	struct figures f;
+
+	if (now->elapsed - p->last < (p->terminal ? REDRAW_US : LINE_US))
+		return;
+	p->last = now->elapsed;
+	figure(now, &f);
+	flockfile(stderr);
+	if (p->terminal) {
+		draw_bar(now, &f);
+		p->drawn = true;
+	} else {
+		fprintf(stderr,
+			"%s: %zu of %zu done (%d%%), %zu failed, %s, "
+			"%s left\n",
+			program_invocation_short_name, f.done, now->items,
+			f.percent, now->failed, f.rate, f.left);
+	}
+	fflush(stderr);
+	funlockfile(stderr);
+}
+
+void
+progress_wipe(struct progress *p)
+{
+	flockfile(stderr);
+	if (p->drawn) {
+		fputs("\r\033[K", stderr);
+		fflush(stderr);
+		p->drawn = false;
+	}
+	funlockfile(stderr);
+}

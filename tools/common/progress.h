@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A bar with rate and time left on a terminal; else a line now and then. */
+#ifndef TOOLS_PROGRESS_H
+#define TOOLS_PROGRESS_H
+
+#include <stdbool.h>
+
+#include <offlinesig.h>
+
+struct progress {
+	bool terminal;
+	bool drawn;
+	int64_t last; /* us of the run when something was shown */
+};
+
+void progress_init(struct progress *p);
+/* what ofs_batch_on_progress() calls; arg is the struct progress */
+void progress_show(void *arg, const struct ofs_progress *now);
+/* takes the bar off the screen, so that a line can be printed */
+void progress_wipe(struct progress *p);
+
+#endif

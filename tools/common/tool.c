@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What tools with a token have in common: modules, audit log, PINs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/tool.h"
+#include "common/plain.h"
+
+#define MODULE_PATH_MAX 4096
+
+void
+tool_harden(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static void
+log_line(void *arg, enum ofs_log_level level, const char *line)
+{
+	struct tool *s = arg;
+
+	if (level <= OFS_LOG_WARNING)
+		out_warn(s->out, "%s", line);
+}
+
+static int
+parse_pins(struct tool *s, const struct tool_opts *opts)
+{
+	const char *env;
+	int rc;
+
+	env = getenv("OFS_PIN_SOURCE");
+	rc = opts->pin != NULL || env == NULL || env[0] == '\0'
+		? pinsrc_parse(s->out, "the value of '--pin-source'", opts->pin,
+			  &s->pins.user)
+		: pinsrc_parse(s->out, "the value of OFS_PIN_SOURCE", env,
+			  &s->pins.user);
+	if (rc != 0)
+		return rc;
+	env = getenv("OFS_SO_PIN_SOURCE");
+	return opts->so_pin != NULL || env == NULL || env[0] == '\0'
+		? pinsrc_parse(s->out, "the value of '--so-pin-source'",
+			  opts->so_pin, &s->pins.so)
+		: pinsrc_parse(s->out, "the value of OFS_SO_PIN_SOURCE", env,
+			  &s->pins.so);
+}
+
+int
+tool_open(struct tool *s, struct out *o, const struct tool_opts *opts)
+{
+	struct ofs_ctx_opts ctx_opts = OFS_CTX_OPTS_INIT;
+	char tool[128];
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	s->out = s->pins.out = o;
+	rc = parse_pins(s, opts);
+	if (rc != 0)
+		return rc;
+	snprintf(tool, sizeof(tool), "%s %s", program_invocation_short_name,
+		ofs_version());
+	ctx_opts.log = log_line;
+	ctx_opts.log_arg = s;
+	ctx_opts.pin = pinsrc_ask;
+	ctx_opts.pin_arg = &s->pins;
+	ctx_opts.tool = tool;
+	ctx_opts.pinpad =
+		s->pins.user.from == PIN_PAD || s->pins.so.from == PIN_PAD;
+	ctx_opts.last_try = opts->last_try;
+	rc = ofs_ctx_new(&ctx_opts, &s->ctx);
+	if (rc != 0)
+		return out_fail(o, rc, "cannot start the library: %s",
+			ofs_err_text(rc));
+	return 0;
+}
+
+static int
+add_module(struct tool *s, const char *path)
+{
+	if (ofs_ctx_add_module(s->ctx, path) != 0)
+		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	return 0;
+}
+
+/* OFS_MODULE: one or more, with colons between */
+static int
+modules_of_environment(struct tool *s, const char *env)
+{
+	char path[MODULE_PATH_MAX];
+	size_t n;
+	int rc;
+
+	for (; *env != '\0'; env += n + (env[n] == ':')) {
+		n = strcspn(env, ":");
+		if (n == 0)
+			continue;
+		if (n >= sizeof(path))
+			return out_fail(s->out, OFS_EINVAL,
+				"a path in OFS_MODULE is too long");
+		memcpy(path, env, n);
+		path[n] = '\0';
+		rc = add_module(s, path);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+tool_modules(struct tool *s, const struct tool_opts *opts)
+{
+	const char *env = getenv("OFS_MODULE");
+	size_t i;
+	int rc = 0;
+
+	if (opts->modules.n == 0 && (env == NULL || env[0] == '\0'))
+		return out_fail(s->out, OFS_EMODULE,
+			"no PKCS#11 module; name it with --module PATH or in "
+			"OFS_MODULE");
+	if (opts->modules.n == 0)
+		return modules_of_environment(s, env);
+	for (i = 0; i < opts->modules.n && rc == 0; i++)
+		rc = add_module(s, opts->modules.p[i]);
+	return rc;
+}
+
+/* the parents of a default place may be missing on a fresh account */
+static void
+make_parents(char *path)
+{
+	char *slash;
+
+	for (slash = strchr(path + 1, '/'); slash != NULL;
+		slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(path, 0700); /* the open of the log tells */
+		*slash = '/';
+	}
+}
+
+char *
+tool_audit_dir(struct out *o, const struct tool_opts *opts)
+{
+	const char *env = getenv("OFS_AUDIT"), *home = getenv("HOME"),
+		   *state = getenv("XDG_STATE_HOME");
+	char *dir = NULL;
+	int n;
+
+	if (opts->audit != NULL)
+		n = asprintf(&dir, "%s", opts->audit);
+	else if (env != NULL && env[0] != '\0')
+		n = asprintf(&dir, "%s", env);
+	else if (state != NULL && state[0] == '/')
+		n = asprintf(&dir, "%s/offlinesig", state);
+	else if (geteuid() == 0)
+		n = asprintf(&dir, "/var/lib/offlinesig");
+	else if (home != NULL && home[0] == '/')
+		n = asprintf(&dir, "%s/.local/state/offlinesig", home);
+	else {
+		out_fail(o, OFS_EAUDIT,
+			"no place for the audit log; name it with --audit DIR");
+		return NULL;
+	}
+	if (n < 0) {
+		out_fail(o, OFS_ENOMEM, "out of memory");
+		return NULL;
+	}
+	if (opts->audit == NULL && (env == NULL || env[0] == '\0'))
+		make_parents(dir);
+	return dir;
+}
+
+int
+tool_audit(struct tool *s, const struct tool_opts *opts, unsigned int flags)
+{
+	char *dir = tool_audit_dir(s->out, opts);
+	int rc;
+
+	if (dir == NULL)
+		return OFS_EAUDIT;
+	rc = ofs_audit_open(s->ctx, dir, flags, &s->audit);
+	free(dir);
+	if (rc == 0 && (flags & OFS_AUDIT_READ_ONLY) == 0)
+		rc = ofs_ctx_set_audit(s->ctx, s->audit);
+	return rc == 0 ? 0 : out_fail_with(s->out, ofs_ctx_error(s->ctx));
+}
+
+int
+tool_token(struct tool *s, const struct tool_opts *opts, const char *uri,
+	ofs_token **out)
+{
+	int rc;
+
+	*out = NULL;
+	rc = tool_modules(s, opts);
+	if (rc == 0 && ofs_token_open(s->ctx, uri, out) != 0)
+		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	/* before the login, which goes into it */
+	if (rc == 0)
+		rc = tool_audit(s, opts, OFS_AUDIT_CREATE);
+	return rc;
+}
+
+void
+tool_close(struct tool *s)
+{
+	/* the context borrows the log */
+	if (s->ctx != NULL && s->audit != NULL)
+		(void)ofs_ctx_set_audit(s->ctx, NULL);
+	ofs_audit_free(s->audit);
+	ofs_ctx_free(s->ctx);
+	s->audit = NULL;
+	s->ctx = NULL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What tools with a token have in common: modules, audit log, PINs. */
+#ifndef TOOLS_TOOL_H
+#define TOOLS_TOOL_H
+
+#include <offlinesig.h>
+
+#include "common/args.h"
+#include "common/out.h"
+#include "common/pinsrc.h"
+
+/* The options that they share; zeros to begin with. */
+struct tool_opts {
+	struct strings modules;   /* --module, or OFS_MODULE */
+	const char *audit;        /* --audit, or OFS_AUDIT */
+	const char *pin, *so_pin; /* or OFS_PIN_SOURCE, OFS_SO_PIN_SOURCE */
+	bool last_try;
+};
+
+struct tool {
+	struct out *out;
+	struct pins pins;
+	ofs_ctx *ctx;
+	ofs_audit *audit;
+};
+
+/* a context with log and PIN callback, no module yet; errors are said */
+int tool_open(struct tool *s, struct out *o, const struct tool_opts *opts);
+/* loads the modules */
+int tool_modules(struct tool *s, const struct tool_opts *opts);
+/* opens the log; for writing, the context's logins go there from now on */
+int tool_audit(
+	struct tool *s, const struct tool_opts *opts, unsigned int flags);
+/* modules, log, and the token that `uri` names; the caller frees *out */
+int tool_token(struct tool *s, const struct tool_opts *opts, const char *uri,
+	ofs_token **out);
+void tool_close(struct tool *s);
+
+/* where the log lies: DESIGN.md 7; allocated, or NULL (said) */
+char *tool_audit_dir(struct out *o, const struct tool_opts *opts);
+
+/* no core dumps, no reading of our memory by others: call it first in main */
+void tool_harden(void);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ofs-audit: creates, verifies and reads the record of operations. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit.h"
+#include "common/exit.h"
+#include "common/plain.h"
+
+static const char help[] =
+	"usage: ofs-audit VERB [options] [operands]\n"
+	"\n"
+	"  init        create a log with choices; the first signature creates "
+	"one\n"
+	"              without\n"
+	"  verify      check every record, the tree over them and the head; "
+	"name\n"
+	"              batches that were not closed and outcomes that are "
+	"unknown\n"
+	"  list        one line for each record\n"
+	"  show SEQ    every field of one record\n"
+	"\n"
+	"  --audit DIR   the log; else OFS_AUDIT, $XDG_STATE_HOME/offlinesig,\n"
+	"                /var/lib/offlinesig for root, "
+	"~/.local/state/offlinesig\n"
+	"  --json        one JSON object a line\n"
+	"  --help, --version\n"
+	"\n"
+	"verify, list and show write nothing; they work on a copy and on a "
+	"medium that\n"
+	"cannot be written. 'ofs-audit VERB --help' has the options of a "
+	"verb.\n"
+	"\n"
+	"Exit status: 0 done; 2 usage; 5 the log exists already (init); 6 the "
+	"log is\n"
+	"damaged or cannot be used.\n"
+	"\n"
+	"Example: ofs-audit verify --audit /media/stick/log\n";
+
+static const struct {
+	const char *name;
+	int (*run)(struct out *o, int argc, char **argv);
+} verbs[] = {
+	{ "init", cmd_audit_init },
+	{ "verify", cmd_audit_verify },
+	{ "list", cmd_audit_list },
+	{ "show", cmd_audit_show },
+};
+
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+int
+cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so)
+{
+	int rc = tool_open(s, o, so);
+
+	return rc != 0 ? rc : tool_audit(s, so, OFS_AUDIT_READ_ONLY);
+}
+
+int
+cmd_audit_fail(struct tool *s)
+{
+	struct ofs_error e;
+
+	ofs_audit_error(s->audit, &e);
+	return out_fail_with(s->out, &e);
+}
+
+static int
+run(struct out *o, int argc, char **argv)
+{
+	static const struct opt none[] = { { .name = NULL } };
+	const struct args a = { "ofs-audit", help, none, NULL };
+	struct operands ops;
+	size_t i;
+	int rc;
+
+	for (i = 0; argc > 1 && i < N_VERBS; i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(o, argc - 1, argv + 1);
+	if (argc > 1 && argv[1][0] != '-')
+		return args_usage(&a, o, "unknown verb '%s'", NAME(argv[1]));
+	rc = args_parse(&a, o, argc < 2 ? argc : 2, argv, &ops);
+	if (rc == 0)
+		rc = args_usage(&a, o, "which verb?");
+	return rc == ARGS_DONE ? 0 : rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct out o = OUT_INIT;
+
+	tool_harden();
+	return exit_status(out_end(&o, run(&o, argc, argv)));
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ofs-sign: signs piles of documents with a key on a token, on the record. */
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <offlinesig.h>
+
+#include "common/exit.h"
+#include "common/small.h"
+#include "common/plain.h"
+#include "sign.h"
+
+static const char help[] =
+	"usage: ofs-sign --key URI [options] FILE...\n"
+	"\n"
+	"Signs each FILE with one key and one PIN; every signature is recorded "
+	"in the\n"
+	"audit log before it is handed out. '-' signs standard input to "
+	"output.\n"
+	"\n"
+	"Key and log\n"
+	"  --key URI           pkcs11: URI of the key, as 'ofs-token keys' "
+	"prints it\n"
+	"  --cert PEM          signer's certificate, then intermediates; "
+	"default: the\n"
+	"                      token's certificate with the key's id\n"
+	"  --module PATH       PKCS#11 module (OFS_MODULE); may repeat\n"
+	"  --audit DIR         the audit log (OFS_AUDIT)\n"
+	"  --pin-source SRC    prompt, env:NAME, file:PATH, fd:N, cmd:PROGRAM, "
+	"pinpad\n"
+	"                      (OFS_PIN_SOURCE)\n"
+	"  --last-try          log in even when one more wrong PIN locks the "
+	"token\n"
+	"What to make\n"
+	"  --format F          cms (FILE.p7s, default), cms-attached "
+	"(FILE.p7m), raw\n"
+	"                      (FILE.sig)\n"
+	"  --digest D          sha256, sha384 or sha512\n"
+	"  --out DIR           write below DIR and not beside the documents\n"
+	"  --force             replace signatures that exist, or\n"
+	"  --skip-existing     pass over documents that have one\n"
+	"  --allow-expired     sign with a certificate out of its validity\n"
+	"What to sign\n"
+	"  --recursive         what is in directories\n"
+	"  --sums FILE         what a SHA256SUMS file lists, if it matches\n"
+	"How\n"
+	"  --jobs N            token sessions; default: one for each "
+	"processor\n"
+	"  --dry-run           check everything, sign nothing\n"
+	"  --stop-on-error     no further document once one has failed\n"
+	"  --json, --quiet, --help, --version\n"
+	"\n"
+	"Exit status: 0 all signed; 1 some failed; 2 usage; 3 token; 4 PIN; 5 "
+	"list,\n"
+	"certificate or output place; 6 audit log; 7 interrupted.\n"
+	"\n"
+	"Example: ofs-sign --key 'pkcs11:token=payroll;object=batch' --out "
+	"signed *.xml\n";
+
+/* for the handler alone: what a signal cancels */
+static _Atomic(ofs_batch *) running;
+
+static void
+cancel(int signum)
+{
+	ofs_batch *b = atomic_load(&running);
+
+	(void)signum;
+	if (b != NULL)
+		ofs_batch_cancel(b);
+}
+
+static const int watched[] = { SIGINT, SIGTERM, SIGHUP };
+
+#define N_WATCHED (sizeof(watched) / sizeof(watched[0]))
+
+/* a second signal does what it does without us; an ignored one stays so */
+static void
+watch_signals(ofs_batch *b, struct sigaction before[N_WATCHED])
+{
+	struct sigaction act;
+	size_t i;
+
+	memset(&act, 0, sizeof(act));
+	sigemptyset(&act.sa_mask);
+	act.sa_handler = cancel;
+	act.sa_flags = SA_RESTART | (int)SA_RESETHAND;
+	atomic_store(&running, b);
+	for (i = 0; i < N_WATCHED; i++) {
+		sigaction(watched[i], NULL, &before[i]);
+		if (before[i].sa_handler != SIG_IGN)
+			sigaction(watched[i], &act, NULL);
+	}
+}
+
+static void
+unwatch_signals(const struct sigaction before[N_WATCHED])
+{
+	size_t i;
+
+	for (i = 0; i < N_WATCHED; i++)
+		sigaction(watched[i], &before[i], NULL);
+	atomic_store(&running, NULL);
+}
+
+static int
+add_operand(struct sign_report *r, ofs_batch *b, const char *path)
+{
+	bool recursive = r->opts->recursive;
+	struct stat st;
+	int rc;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		if (!recursive) {
+			cmd_sign_report_refused(r, path, OFS_EIO,
+				"it is a directory; use --recursive to sign "
+				"what is in it");
+			return 0;
+		}
+		rc = ofs_batch_add_tree(b, path);
+	} else {
+		rc = ofs_batch_add_file(b, path, NULL);
+	}
+	if (rc == 0 || rc == OFS_ENOMEM)
+		return rc;
+	cmd_sign_report_refused(r, path, rc, ofs_batch_error(b)->message);
+	return 0;
+}
+
+static int
+add_all(struct sign_report *r, ofs_batch *b, const struct bytes *input)
+{
+	const struct strings *sums = &r->opts->sums;
+	size_t n;
+	int i, rc = 0;
+
+	if (r->to_stdout)
+		rc = ofs_batch_add_bytes(b, "-", input->p, input->n);
+	for (n = 0; n < sums->n && rc == 0; n++)
+		rc = ofs_batch_add_sums(b, sums->p[n]);
+	if (rc != 0)
+		return out_fail_with(r->out, ofs_batch_error(b));
+	for (i = 0; i < r->ops->n && rc == 0 && !r->to_stdout; i++)
+		rc = add_operand(r, b, r->ops->p[i]);
+	return rc == 0 ? 0 : out_fail_with(r->out, ofs_batch_error(b));
+}
+
+static int
+run_batch(struct sign_report *r, ofs_batch *b, const struct bytes *input)
+{
+	struct ofs_progress done = { .size = sizeof(done) };
+	struct sigaction before[N_WATCHED];
+	struct progress bar;
+	int rc;
+
+	rc = add_all(r, b, input);
+	if (rc != 0)
+		return rc;
+	progress_init(&bar);
+	ofs_batch_on_result(b, cmd_sign_report_item, r);
+	if (!r->opts->no_progress && !r->out->quiet) {
+		r->out->bar = &bar;
+		ofs_batch_on_progress(b, progress_show, &bar);
+	}
+	watch_signals(b, before);
+	rc = r->opts->dry_run ? ofs_batch_plan(b, &done)
+			      : ofs_batch_run(b, &done);
+	unwatch_signals(before);
+	progress_wipe(&bar);
+	r->out->bar = NULL;
+	/* every operand was refused: that is no wrong use */
+	if (rc == OFS_EINVAL && done.items == 0 && r->refused > 0)
+		rc = OFS_EITEMS;
+	else if (rc == OFS_EINVAL && done.items == 0)
+		return out_fail(r->out, OFS_EFORMAT,
+			"there is nothing to sign in what was named");
+	return cmd_sign_report_end(r, &done, rc, ofs_batch_error(b));
+}
+
+static void
+fill_opts(const struct sign_options *o, const struct bytes *certs,
+	struct ofs_sign_opts *to)
+{
+	to->format = (enum ofs_format)o->format;
+	to->digest = (enum ofs_digest)o->digest;
+	to->certs = certs->p;
+	to->certs_len = certs->n;
+	to->allow_expired = o->allow_expired;
+	to->out_dir = o->out_dir;
+	to->existing = o->force    ? OFS_EXISTING_REPLACE
+		: o->skip_existing ? OFS_EXISTING_SKIP
+				   : OFS_EXISTING_FAIL;
+	to->jobs = (unsigned int)o->jobs;
+	to->stop_on_error = o->stop_on_error;
+}
+
+static int
+sign(struct tool *s, const struct sign_options *o, const struct operands *ops)
+{
+	struct ofs_sign_opts so = OFS_SIGN_OPTS_INIT;
+	struct bytes certs = { NULL, 0 }, input = { NULL, 0 };
+	struct sign_report r = { .out = s->out, .opts = o, .ops = ops };
+	ofs_token *token = NULL;
+	ofs_batch *batch = NULL;
+	ofs_key *key = NULL;
+	int rc = 0;
+
+	r.to_stdout = ops->n == 1 && strcmp(ops->p[0], "-") == 0;
+	if (r.to_stdout)
+		s->out->to = stderr;
+	/* all that can be wrong without the token comes before the PIN */
+	if (o->cert != NULL)
+		rc = small_read(s->out, o->cert, SMALL_PEM_MAX, &certs);
+	if (rc == 0 && r.to_stdout)
+		rc = small_read(s->out, "-", SMALL_STDIN_MAX, &input);
+	fill_opts(o, &certs, &so);
+	if (rc == 0)
+		rc = tool_token(s, &o->session, o->key, &token);
+	if (rc == 0 &&
+		ofs_key_open(token, o->key,
+			o->dry_run ? OFS_KEY_PUBLIC_ONLY : 0, &key) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	if (rc == 0 && ofs_batch_new(s->ctx, key, s->audit, &so, &batch) != 0)
+		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	if (rc == 0) {
+		r.key = ofs_key_get_info(key);
+		rc = run_batch(&r, batch, &input);
+	}
+	ofs_batch_free(batch);
+	ofs_key_free(key);
+	ofs_token_free(token);
+	small_free(&certs);
+	small_free(&input);
+	return rc;
+}
+
+static int
+check_usage(const struct args *a, struct out *o, const struct sign_options *op,
+	const struct operands *ops)
+{
+	int i;
+
+	if (op->key == NULL)
+		return args_usage(a, o, "'--key URI' is missing");
+	if (ops->n == 0 && op->sums.n == 0)
+		return args_usage(a, o, "no document to sign");
+	if (op->force && op->skip_existing)
+		return args_usage(a, o,
+			"'--force' and '--skip-existing' exclude each other");
+	for (i = 0; i < ops->n; i++)
+		if (strcmp(ops->p[i], "-") == 0 &&
+			(ops->n > 1 || op->sums.n > 0 || op->out_dir != NULL ||
+				o->json || op->dry_run))
+			return args_usage(a, o,
+				"'-' goes with no other document, nor --out, "
+				"--json or --dry-run; a file of that name is "
+				"'./-'");
+	return 0;
+}
+
+static int
+run(struct out *o, int argc, char **argv)
+{
+	static const char *const formats[] = { "cms", "cms-attached", "raw",
+		NULL };
+	static const char *const digests[] = { "default", "sha256", "sha384",
+		"sha512", NULL };
+	struct sign_options op = { 0 };
+	struct tool s = { 0 };
+	bool json = false;
+	const struct opt table[] = {
+		{ "key", .text = &op.key },
+		{ "cert", .text = &op.cert },
+		{ "module", .list = &op.session.modules },
+		{ "audit", .text = &op.session.audit },
+		{ "pin-source", .text = &op.session.pin },
+		{ "last-try", .flag = &op.session.last_try },
+		{ "format", .choice = &op.format, .names = formats },
+		{ "digest", .choice = &op.digest, .names = digests },
+		{ "out", .text = &op.out_dir },
+		{ "force", .flag = &op.force },
+		{ "skip-existing", .flag = &op.skip_existing },
+		{ "allow-expired", .flag = &op.allow_expired },
+		{ "recursive", .flag = &op.recursive },
+		{ "sums", .list = &op.sums },
+		{ "jobs", .number = &op.jobs, .min = 1, .max = 256 },
+		{ "dry-run", .flag = &op.dry_run },
+		{ "stop-on-error", .flag = &op.stop_on_error },
+		{ "no-progress", .flag = &op.no_progress },
+		{ "json", .flag = &json },
+		{ "quiet", .flag = &o->quiet },
+		{ .name = NULL },
+	};
+	const struct args a = { "ofs-sign", help, table, &json };
+	struct operands ops;
+	int rc;
+
+	rc = args_parse(&a, o, argc, argv, &ops);
+	if (rc == 0)
+		rc = check_usage(&a, o, &op, &ops);
+	if (rc != 0)
+		return rc == ARGS_DONE ? 0 : rc;
+	rc = tool_open(&s, o, &op.session);
+	if (rc == 0)
+		rc = sign(&s, &op, &ops);
+	tool_close(&s);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct out o = OUT_INIT;
+
+	tool_harden();
+	return exit_status(out_end(&o, run(&o, argc, argv)));
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ofs-token: prepares tokens, enrols and looks after the keys on them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/exit.h"
+#include "common/plain.h"
+#include "token.h"
+
+static const char help[] =
+	"usage: ofs-token VERB [options] [operands]\n"
+	"\n"
+	"  list                      the tokens that the modules show\n"
+	"  init --label NAME         make a blank token ready, set its PINs\n"
+	"  enroll URI --key-type T   make a key on the token, with a "
+	"certificate\n"
+	"                            or a request for one\n"
+	"  adopt URI                 check and record a key that is there "
+	"already\n"
+	"  import-cert URI FILE      store the certificate of a key on the "
+	"token\n"
+	"  keys [URI]                the keys of a token\n"
+	"\n"
+	"A URI names a token or a key (RFC 7512): "
+	"'pkcs11:token=payroll;object=batch'.\n"
+	"'ofs-token VERB --help' has the options of a verb. PINs are never "
+	"arguments:\n"
+	"they are asked for on the terminal or come from --pin-source.\n"
+	"\n"
+	"  --help, --version\n"
+	"\n"
+	"Exit status: 0 done; 2 usage; 3 token, module or key; 4 PIN; 5 "
+	"certificate or\n"
+	"output place; 6 audit log.\n"
+	"\n"
+	"Example:\n"
+	"  ofs-token init --label payroll\n"
+	"  ofs-token enroll 'pkcs11:token=payroll;object=batch' --key-type "
+	"ec:P-256 \\\n"
+	"      --subject '/O=Acme/CN=Payroll batch' --csr req.pem\n";
+
+static const struct {
+	const char *name;
+	int (*run)(struct out *o, int argc, char **argv);
+} verbs[] = {
+	{ "list", cmd_token_list },
+	{ "init", cmd_token_init },
+	{ "enroll", cmd_token_enroll },
+	{ "adopt", cmd_token_adopt },
+	{ "import-cert", cmd_token_import_cert },
+	{ "keys", cmd_token_keys },
+};
+
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+void
+cmd_token_row(FILE *f, const char *name, const char *value)
+{
+	fprintf(f, "  %-12s", name);
+	plain_put(f, value, strlen(value));
+	fputc('\n', f);
+}
+
+static int
+run(struct out *o, int argc, char **argv)
+{
+	static const struct opt none[] = { { .name = NULL } };
+	const struct args a = { "ofs-token", help, none, NULL };
+	struct operands ops;
+	size_t i;
+	int rc;
+
+	for (i = 0; argc > 1 && i < N_VERBS; i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(o, argc - 1, argv + 1);
+	if (argc > 1 && argv[1][0] != '-')
+		return args_usage(&a, o, "unknown verb '%s'", NAME(argv[1]));
+	rc = args_parse(&a, o, argc < 2 ? argc : 2, argv, &ops);
+	if (rc == 0)
+		rc = args_usage(&a, o, "which verb?");
+	return rc == ARGS_DONE ? 0 : rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct out o = OUT_INIT;
+
+	tool_harden();
+	return exit_status(out_end(&o, run(&o, argc, argv)));
+}

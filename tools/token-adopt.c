@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ofs-token adopt: checks and records a key that is on the token already. */
+#include <string.h>
+
+#include "common/plain.h"
+#include "token.h"
+
+static const char help[] =
+	"usage: ofs-token adopt URI [options]\n"
+	"\n"
+	"Does for a key that is on the token already what enroll does for a "
+	"new one:\n"
+	"refuses one that can leave the token, proves it with one signature, "
+	"and\n"
+	"records it.\n"
+	"\n" TOKEN_HELP "\n"
+	"Example: ofs-token adopt 'pkcs11:token=yubikey;id=%02'\n";
+
+static int
+adopt(struct tool *s, const struct tool_opts *so, const char *uri)
+{
+	struct ofs_enrolled e = { .size = sizeof(e) };
+	ofs_token *token = NULL;
+	FILE *f;
+	int rc;
+
+	rc = tool_token(s, so, uri, &token);
+	if (rc == 0 && ofs_key_adopt(token, s->audit, uri, &e) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	if (rc == 0)
+		rc = cmd_token_key_recorded(s->out, "adopted", &e, NULL);
+	if (rc == 0 && !s->out->json) {
+		f = out_human(s->out);
+		fputs(e.key.has_cert ? "next, sign:\n  ofs-sign --key "
+				     : "next, give it its certificate:\n"
+				       "  ofs-token import-cert ",
+			f);
+		plain_put_shell(f, e.key.uri);
+		fputs(e.key.has_cert ? " FILE...\n" : " cert.pem\n", f);
+	}
+	ofs_enrolled_clear(&e);
+	ofs_token_free(token);
+	return rc;
+}
+
+int
+cmd_token_adopt(struct out *o, int argc, char **argv)
+{
+	struct tool_opts so = { 0 };
+	struct tool s = { 0 };
+	bool json = false;
+	const struct opt table[] = {
+		TOKEN_OPTS(so),
+		{ "json", .flag = &json },
+		{ .name = NULL },
+	};
+	const struct args a = { "ofs-token adopt", help, table, &json };
+	struct operands ops;
+	int rc;
+
+	rc = args_parse(&a, o, argc, argv, &ops);
+	if (rc == 0)
+		rc = args_operands(&a, o, &ops, 1, 1, "the URI of the key");
+	if (rc != 0)
+		return rc == ARGS_DONE ? 0 : rc;
+	rc = tool_open(&s, o, &so);
+	if (rc == 0)
+		rc = adopt(&s, &so, ops.p[0]);
+	tool_close(&s);
+	return rc;
+}

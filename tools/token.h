@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verbs of ofs-token. */
+#ifndef TOOLS_TOKEN_H
+#define TOOLS_TOKEN_H
+
+#include <offlinesig.h>
+
+#include "common/args.h"
+#include "common/out.h"
+#include "common/tool.h"
+
+/* Each takes the command line from its own name on; returns a code. */
+int cmd_token_list(struct out *o, int argc, char **argv);
+int cmd_token_init(struct out *o, int argc, char **argv);
+int cmd_token_enroll(struct out *o, int argc, char **argv);
+int cmd_token_adopt(struct out *o, int argc, char **argv);
+int cmd_token_import_cert(struct out *o, int argc, char **argv);
+int cmd_token_keys(struct out *o, int argc, char **argv);
+
+/* rows of a table of options that verbs share */
+#define TOKEN_OPTS(so)                                                         \
+	{ "module", .list = &(so).modules }, { "audit", .text = &(so).audit }, \
+		{ "pin-source", .text = &(so).pin },                           \
+	{                                                                      \
+		"last-try", .flag = &(so).last_try                             \
+	}
+
+/* what --help says of them */
+#define TOKEN_HELP                                                             \
+	"  --module PATH      PKCS#11 module (OFS_MODULE); may repeat\n"       \
+	"  --audit DIR        the audit log (OFS_AUDIT)\n"                     \
+	"  --pin-source SRC   prompt, env:NAME, file:PATH, fd:N,\n"            \
+	"                     cmd:PROGRAM, pinpad (OFS_PIN_SOURCE)\n"          \
+	"  --last-try         log in even when one more wrong PIN locks the\n" \
+	"                     token\n"                                         \
+	"  --json             one JSON object a line\n"
+
+/* one key: as an object with `type`, or as a block of lines */
+void cmd_token_key_json(struct jline *j, const struct ofs_key_info *k);
+void cmd_token_key_print(FILE *f, const struct ofs_key_info *k);
+/* what enroll and adopt say of the key that they recorded */
+int cmd_token_key_recorded(struct out *o, const char *type,
+	const struct ofs_enrolled *e, const char *pem_path);
+
+/* "LABEL: value" lines; the value is escaped */
+void cmd_token_row(FILE *f, const char *name, const char *value);
+
+#endif
