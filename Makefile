@@ -1,24 +1,266 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# libofflinesig. `make help` lists the targets.
+# libofflinesig. `make help` lists the targets and the variables.
 
-O ?= build
-CC ?= cc
-CFLAGS ?= -O2 -g
-PKGS := libcrypto libp11 p11-kit-1 sqlite3 jansson
+## Variables
+O ?= build#               folder for everything that is made
+PREFIX ?= /usr/local#     where `make install` puts things
+CC ?= cc#                 C compiler
+CFLAGS ?= -O2 -g#         optimisation and debugging
+SAN ?=#                   sanitizers, e.g. SAN=address,undefined
+WERROR ?=#                WERROR=1 makes warnings errors
+V ?=#                     V=1 shows every command
+DIR ?=#                   make demo: the documents to sign
+SEED ?= $(shell date +%s)#  make check: what random tests start from
+SAMPLES ?= $(wildcard ../shared/samples)#  payment messages for the tests
+VECTORS ?= $(wildcard ../shared/vectors)#  public test vectors
+
+# comments after values leave blanks
+O := $(strip $(O))
+PREFIX := $(strip $(PREFIX))
+SEED := $(strip $(SEED))
+VERSION := $(shell sed -n 's/^.define OFS_VERSION "\(.*\)"/\1/p' \
+	include/offlinesig/version.h)
+SONAME := libofflinesig.so.0
+
+BUILD_DEPS := gcc libc6-dev make pkg-config libssl-dev libp11-dev \
+	libp11-kit-dev libsqlite3-dev libjansson-dev softhsm2 openssl
+TEST_DEPS := g++ libcmocka-dev perl jq procps opensc opensc-pkcs11 \
+	gnutls-bin gpgsm libnss3-tools sqlite3
+LINT_DEPS := mandoc clang-format shellcheck universal-ctags binutils
+FUZZ_DEPS := clang llvm libclang-rt-14-dev
+
+LIB_PKGS := libcrypto libp11 p11-kit-1 sqlite3
+PKGS := $(LIB_PKGS) jansson
 
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wundef
-CPPFLAGS += -Iinclude -Ilib -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS))
-LDLIBS += $(shell pkg-config --libs $(PKGS)) -lpthread
-ALL_CFLAGS = -std=c11 -fPIC -fvisibility=hidden -fno-strict-aliasing $(WARN) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(if $(WERROR),-Werror)
+HARDEN := -fstack-protector-strong $(if $(SAN),,-U_FORTIFY_SOURCE \
+	-D_FORTIFY_SOURCE=2)
+ALL_CPPFLAGS = -Iinclude -Ilib -Itools -D_GNU_SOURCE $(CPPFLAGS) \
+	$(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+ALL_CFLAGS = -std=c11 -fPIC -fvisibility=hidden -fno-strict-aliasing \
+	-pthread $(WARN) $(HARDEN) $(CFLAGS) $(if $(WERROR),-Werror) \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer \
+	-fno-sanitize-recover=undefined)
+ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(LDFLAGS) \
+	$(if $(SAN),-fsanitize=$(SAN))
+LIB_LIBS = $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
+ALL_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
-LIB_SRC := $(wildcard lib/*/*.c)
-LIB_OBJ := $(LIB_SRC:%.c=$(O)/obj/%.o)
+obj = $(patsubst %.c,$(O)/obj/%.o,$(wildcard $(1)))
+LIB_OBJ := $(call obj,lib/*/*.c)
+COMMON_OBJ := $(call obj,tools/common/*.c)
+TOOLS := ofs-token ofs-sign ofs-verify ofs-audit
+BINS := $(TOOLS:%=$(O)/bin/%)
+UNIT_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/unit/*_test.c))
+TOKEN_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/token/*_test.c))
+TEST_OBJ := $(call obj,$(filter-out test/lib/iofail.c,$(wildcard \
+	test/lib/*.c)))
+CLI_TESTS := $(wildcard test/cli/*.t)
+MANS := $(wildcard man/*.[1357])
 
-all: $(O)/libofflinesig.a
+Q := $(if $(V),,@)
+say = @printf '  %-5s %s\n' '$(1)' '$(patsubst $(O)/%,%,$@)'
+
+.SECONDARY:
+.DELETE_ON_ERROR:
+.PHONY: all deps demo check check-now check-long check-san lint bench fuzz \
+	cov install uninstall installcheck dist clean help have-build \
+	have-test have-lint have-fuzz tests
+
+## Targets
+all: have-build $(O)/libofflinesig.a $(O)/$(SONAME) $(BINS) #: library and tools, tools in build/bin
+
+# $(call have,PACKAGES): a shell condition; elsewhere than on Debian it holds
+have = { ! command -v dpkg-query >/dev/null || [ "$$(dpkg-query -W \
+	-f='$${db:Status-Status}\n' $(1) 2>/dev/null | grep -cx installed)" \
+	-ge $(words $(1)) ]; }
+missing = for p in $(1); do dpkg-query -W -f='$${db:Status-Status}\n' $$p \
+	2>/dev/null | grep -qx installed || printf ' %s' $$p; done
+
+have-build:
+	@command -v $(CC) >/dev/null && pkg-config --exists $(PKGS) \
+	2>/dev/null || { \
+	echo 'make: packages are missing:'"$$($(call missing,$(BUILD_DEPS)))" \
+	>&2; echo 'make: run `make deps` to install them' >&2; exit 1; }
+
+have-test: have-build
+	@$(call have,$(TEST_DEPS)) || { \
+	echo 'make: packages are missing:'"$$($(call missing,$(TEST_DEPS)))" \
+	>&2; echo 'make: run `make deps` to install them' >&2; exit 1; }
+
+have-lint have-fuzz: have-%:
+	@$(call have,$($(shell echo $* | tr a-z A-Z)_DEPS)) || \
+	$(MAKE) --no-print-directory deps \
+	DEPS='$($(shell echo $* | tr a-z A-Z)_DEPS)'
+
+DEPS ?= $(BUILD_DEPS) $(TEST_DEPS)
+APT = apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install \
+	-q -y --no-install-recommends $(DEPS)
+deps: #: installs the Debian packages that build and tests need
+	@if $(call have,$(DEPS)); then \
+		echo 'every package is there'; \
+	elif [ "$$(id -u)" = 0 ]; then \
+		$(APT); \
+	elif sudo -n true 2>/dev/null; then \
+		sudo -n sh -c '$(APT)'; \
+	else \
+		echo 'not root, and sudo wants a password; run this:' >&2; \
+		echo "  su -c '$(APT)'" >&2; exit 1; \
+	fi
+
 $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(if $(filter test/%,$<),-Itest/lib) \
+	$(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
 $(O)/libofflinesig.a: $(LIB_OBJ)
-	rm -f $@; ar rcs $@ $^
--include $(LIB_OBJ:.o=.d)
+	$(call say,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/$(SONAME): $(LIB_OBJ) lib/offlinesig.map
+	$(call say,LD)
+	@grep -q '^OFS_$(basename $(VERSION)) {' lib/offlinesig.map || { \
+	echo 'lib/offlinesig.map has no node for $(VERSION)' >&2; exit 1; }
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
+	-Wl,-soname,$(SONAME) -Wl,--version-script,lib/offlinesig.map \
+	-o $@ $(LIB_OBJ) $(LIB_LIBS)
+	$(Q)ln -sf $(SONAME) $(O)/libofflinesig.so
+comma := ,
+
+# the verbs of ofs-token are tools/token-*.c, and so on
+define tool_rule
+$(O)/bin/ofs-$(1): $(O)/obj/tools/ofs-$(1).o $(call obj,tools/$(1)-*.c) \
+		$(COMMON_OBJ) $(O)/libofflinesig.a
+	@mkdir -p $$(@D)
+	$$(call say,LD)
+	$$(Q)$$(CC) -pie $$(ALL_LDFLAGS) -o $$@ $$^ $$(ALL_LIBS)
+endef
+$(foreach t,token sign verify audit,$(eval $(call tool_rule,$(t))))
+
+# C tests see the internal names: they link with the archive
+$(O)/test/%_test: $(O)/obj/test/%_test.o $(TEST_OBJ) $(O)/libofflinesig.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
+$(O)/test/bench/bench: $(O)/obj/test/bench/bench.o $(O)/libofflinesig.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+$(O)/test/lib/iofail.so: test/lib/iofail.c
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -std=c11 $(WARN) -O2 -fPIC -shared -o $@ $<
+
+tests: have-test all $(UNIT_TESTS) $(TOKEN_TESTS) $(O)/test/lib/iofail.so
+
+TEST_ENV = PATH='$(abspath $(O))/bin':"$$PATH" OFS_BUILD='$(abspath $(O))' \
+	OFS_TOP='$(CURDIR)' SEED='$(SEED)' \
+	OFS_SAMPLES='$(abspath $(SAMPLES))' OFS_VECTORS='$(abspath $(VECTORS))'
+
+demo: #: the main job in front of your eyes; DIR=path for your own documents
+	@$(call have,$(BUILD_DEPS)) || $(MAKE) --no-print-directory deps \
+	DEPS='$(BUILD_DEPS)'
+	@$(MAKE) --no-print-directory -j2 all
+	@test/demo.sh '$(abspath $(O))' $(if $(DIR),'$(abspath $(DIR))')
+
+check: #: all tests, a few minutes; the last line counts them
+	@$(call have,$(BUILD_DEPS) $(TEST_DEPS)) || \
+	$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j2 tests
+	@$(MAKE) --no-print-directory check-now
+
+check-now:
+	@$(TEST_ENV) test/lib/run-tests $(UNIT_TESTS) $(TOKEN_TESTS) $(CLI_TESTS)
+
+check-long: #: the same with every bit, byte and kill instead of a sample
+	@OFS_LONG=1 $(MAKE) --no-print-directory check
+
+check-san: #: unit and token tests under ASan and UBSan
+	@$(MAKE) --no-print-directory -j2 O='$(O)/san' SAN=address,undefined \
+	CFLAGS='-O1 -g' check-san-now
+check-san-now: $(UNIT_TESTS) $(TOKEN_TESTS)
+	@$(TEST_ENV) ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
+	LSAN_OPTIONS=suppressions='$(CURDIR)/test/lib/lsan.supp':print_suppressions=0 \
+	UBSAN_OPTIONS=print_stacktrace=1 \
+	test/lib/run-tests $(UNIT_TESTS) $(TOKEN_TESTS)
+.PHONY: check-san-now
+
+lint: have-lint all #: layers, exports, style, man pages
+	@rc=0; for l in test/lint/*.sh; do \
+	printf '  LINT  %s\n' "$$l"; \
+	$(TEST_ENV) sh "$$l" '$(abspath $(O))' || rc=1; done; exit $$rc
+
+bench: have-test all $(O)/test/bench/bench #: what signing costs, against bare loops and other tools
+	@test/bench/bench.sh '$(O)'
+
+FUZZERS := $(patsubst test/fuzz/%.c,$(O)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
+FUZZ_SECONDS ?= 60
+fuzz: have-fuzz #: every parser for FUZZ_SECONDS=60 each
+	@$(MAKE) --no-print-directory -j2 O='$(O)/fuzz-obj' CC=clang \
+	SAN=fuzzer-no-link,address,undefined '$(O)/fuzz-obj/libofflinesig.a'
+	@mkdir -p '$(O)/fuzz'
+	@for f in $(wildcard test/fuzz/*_fuzz.c); do \
+	n=$$(basename $$f .c); mkdir -p $(O)/fuzz/$$n.corpus; \
+	clang -g -O1 -fsanitize=fuzzer,address,undefined $(ALL_CPPFLAGS) \
+	-o $(O)/fuzz/$$n $$f $(O)/fuzz-obj/libofflinesig.a $(ALL_LIBS) && \
+	$(O)/fuzz/$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	$(O)/fuzz/$$n.corpus $(wildcard test/fuzz/corpus) || exit 1; done
+
+cov: #: line coverage of make check, in build/cov
+	@$(MAKE) --no-print-directory O='$(O)/cov' CFLAGS='-O0 -g --coverage' \
+	LDFLAGS=--coverage check
+	@cd $(O)/cov && find obj/lib -name '*.gcda' | xargs gcov -n 2>/dev/null \
+	| awk '/^File .lib/ {f=$$2} /^Lines/ && f {print f, $$2; f=""}' | sort -u
+
+I = $(DESTDIR)$(PREFIX)
+install: all #: to PREFIX=/usr/local, below DESTDIR=
+	install -d '$(I)/bin' '$(I)/lib/pkgconfig' '$(I)/include/offlinesig' \
+	'$(I)/share/offlinesig' '$(I)/share/bash-completion/completions'
+	install -m 755 $(BINS) '$(I)/bin'
+	install -m 644 $(O)/libofflinesig.a '$(I)/lib'
+	install -m 755 $(O)/$(SONAME) '$(I)/lib/libofflinesig.so.$(VERSION)'
+	ln -sf libofflinesig.so.$(VERSION) '$(I)/lib/$(SONAME)'
+	ln -sf $(SONAME) '$(I)/lib/libofflinesig.so'
+	install -m 644 include/offlinesig.h '$(I)/include'
+	install -m 644 include/offlinesig/*.h '$(I)/include/offlinesig'
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	-e 's|@PKGS@|$(LIB_PKGS)|' lib/offlinesig.pc.in \
+	>'$(I)/lib/pkgconfig/offlinesig.pc'
+	install -m 755 softhsm-conf/sandbox '$(I)/share/offlinesig'
+	install -m 644 softhsm-conf/softhsm2.conf.in '$(I)/share/offlinesig'
+	for t in $(TOOLS); do install -m 644 tools/completion/ofs.bash \
+	"$(I)/share/bash-completion/completions/$$t" || exit 1; done
+	for m in $(MANS); do d='$(I)/share/man/man'"$${m##*.}"; \
+	install -d "$$d" && install -m 644 "$$m" "$$d" || exit 1; done
+
+uninstall: #: removes what install put there
+	rm -f $(TOOLS:%='$(I)/bin/%') '$(I)'/lib/libofflinesig.* \
+	'$(I)/lib/pkgconfig/offlinesig.pc' '$(I)/include/offlinesig.h' \
+	$(TOOLS:%='$(I)/share/bash-completion/completions/%')
+	rm -rf '$(I)/include/offlinesig' '$(I)/share/offlinesig'
+	for m in $(MANS); do \
+	rm -f '$(I)/share/man/man'"$${m##*.}/$${m##*/}"; done
+
+installcheck: #: C and C++ programs build with pkg-config and run
+	@$(TEST_ENV) DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' CC='$(CC)' \
+	sh test/install/check.sh
+
+dist: #: a source archive of HEAD
+	git archive --prefix=libofflinesig-$(VERSION)/ -o \
+	libofflinesig-$(VERSION).tar.gz HEAD
+
+clean: #: removes what was built
+	rm -rf '$(O)'
+
+help: #: this list
+	@echo 'Targets:'
+	@sed -n 's/^\([a-z-]*\):.*#: \(.*\)/  \1#\2/p' Makefile | \
+	awk -F'#' '{printf "%-16s%s\n", $$1, $$2}'
+	@echo 'Variables:'
+	@sed -n 's/^\([A-Z]*\) ?=[^#]*# *\(.*\)/  \1#\2/p' Makefile | \
+	awk -F'#' '{printf "%-16s%s\n", $$1, $$2}'
+	@echo 'One test: make build/test/unit/buf_test && build/test/unit/buf_test'
+
+-include $(shell find '$(O)/obj' -name '*.d' 2>/dev/null)

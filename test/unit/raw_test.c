@@ -50,6 +50,7 @@ attributes_are_seen(void **state)
 			  "0000",
 		13));
 	assert_true(looks("3100", 0));
+	assert_true(looks("31800000", 0));
 	/* only a beginning is at hand */
 	assert_true(looks("318207d0"
 			  "300506"

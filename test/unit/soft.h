@@ -46,10 +46,10 @@ soft_key(enum ofs_key_type type)
 struct soft_cert {
 	const char *cn;
 	const char *usage; /* keyUsage; NULL: none */
-	bool ca;
-	long from, to;    /* seconds from now */
-	const EVP_MD *md; /* NULL: SHA-256 */
-	const char *ext;  /* "1.2.3.4" critical unknown extension, or NULL */
+	bool ca, bare;     /* bare: no basicConstraints */
+	long from, to;     /* seconds from now */
+	const EVP_MD *md;  /* NULL: SHA-256 */
+	const char *ext;   /* "1.2.3.4" critical unknown extension, or NULL */
 };
 
 static inline void
@@ -87,8 +87,9 @@ soft_cert(const struct soft_cert *what, EVP_PKEY *key, X509 *issuer,
 	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(c), what->from));
 	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(c), what->to));
 	assert_int_equal(X509_set_pubkey(c, key), 1);
-	soft_ext(c, issuer != NULL ? issuer : c, NID_basic_constraints,
-		what->ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+	if (!what->bare)
+		soft_ext(c, issuer != NULL ? issuer : c, NID_basic_constraints,
+			what->ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
 	if (what->usage != NULL)
 		soft_ext(c, issuer != NULL ? issuer : c, NID_key_usage,
 			what->usage);

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the token, the verifier and the whole way through the library cost. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <openssl/rand.h>
+
+#include <offlinesig.h>
+
+#include "base/file.h"
+#include "base/time.h"
+#include "crypto/pubkey.h"
+#include "token/key.h"
+
+#define RUNS 3
+#define THREADS 2
+#define BARE_US 1500000 /* how long each bare loop runs */
+#define BIG_SIZE (4ull << 30)
+#define BIG_RSS_MAX (32l << 10) /* KiB */
+
+struct bench {
+	const char *dir, *pin_file, *ofs_sign;
+	ofs_ctx *ctx;
+	ofs_token *token;
+	ofs_audit *audit;
+	int failed;
+};
+
+static void
+die(const char *what, const struct ofs_error *e)
+{
+	fprintf(stderr, "bench: %s: %s\n", what, e != NULL ? e->message : "");
+	exit(1);
+}
+
+static int
+read_pin(void *arg, const struct ofs_pin_request *req, char *pin)
+{
+	struct buf b = BUF_INIT;
+	struct ofs_error e;
+
+	(void)req;
+	if (file_read(arg, OFS_PIN_MAX, &b, &e) != 0)
+		return OFS_ENOPIN;
+	while (b.len > 0 && b.p[b.len - 1] == '\n')
+		b.len--;
+	memcpy(pin, b.p, b.len);
+	pin[b.len] = '\0';
+	buf_wipe(&b);
+	return 0;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double
+median(double *v, int n)
+{
+	qsort(v, (size_t)n, sizeof(*v), by_value);
+	return v[n / 2];
+}
+
+/* bare loops: C_Sign in threads, verification in one */
+
+struct bare {
+	ofs_key *key;
+	const struct alg *alg;
+	unsigned long count;
+	int64_t until;
+};
+
+static void *
+bare_sign(void *arg)
+{
+	struct bare *b = arg;
+	struct key_session *s;
+	struct buf in = BUF_INIT, sig = BUF_INIT;
+	struct ofs_error e;
+	uint8_t hash[DIGEST_MAX] = { 1, 2, 3 };
+
+	alg_mech_input(b->alg, hash, &in);
+	if (key_session_open(b->key, &s, &e) != 0)
+		die("session", &e);
+	while (time_mono() < b->until) {
+		buf_reset(&sig);
+		if (key_session_sign(s, b->alg, in.p, in.len, &sig, &e) != 0)
+			die("C_Sign", &e);
+		b->count++;
+	}
+	key_session_close(s);
+	buf_free(&in);
+	buf_free(&sig);
+	return NULL;
+}
+
+static double
+rate_sign(ofs_key *key, const struct alg *alg)
+{
+	pthread_t t[THREADS];
+	struct bare b[THREADS];
+	unsigned long sum = 0;
+	int64_t began = time_mono();
+
+	for (int i = 0; i < THREADS; i++) {
+		b[i] = (struct bare){ key, alg, 0, began + BARE_US };
+		if (pthread_create(&t[i], NULL, bare_sign, &b[i]) != 0)
+			die("thread", NULL);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(t[i], NULL);
+		sum += b[i].count;
+	}
+	return (double)sum * 1e6 / (double)(time_mono() - began);
+}
+
+static double
+rate_verify(ofs_key *key, const struct alg *alg)
+{
+	struct pubkey_verifier v;
+	struct key_session *s;
+	struct buf in = BUF_INIT, sig = BUF_INIT;
+	struct ofs_error e;
+	uint8_t hash[DIGEST_MAX] = { 1, 2, 3 };
+	int64_t began;
+	unsigned long n = 0;
+
+	alg_mech_input(alg, hash, &in);
+	if (key_session_open(key, &s, &e) != 0 ||
+		key_session_sign(s, alg, in.p, in.len, &sig, &e) != 0 ||
+		pubkey_verifier_init(&v, key_pub(key), alg, &e) != 0)
+		die("verify", &e);
+	for (began = time_mono(); time_mono() < began + BARE_US / 2; n++)
+		if (pubkey_verifier_check(&v, hash, sig.p, sig.len, &e) != 0)
+			die("verify", &e);
+	key_session_close(s);
+	pubkey_verifier_free(&v);
+	buf_free(&in);
+	buf_free(&sig);
+	return (double)n * 1e6 / (double)(time_mono() - began);
+}
+
+/* documents, and the ways to sign them */
+
+static void
+document_name(char *to, size_t size, const char *dir, int i)
+{
+	snprintf(to, size, "%s/doc-%05d.txt", dir, i);
+}
+
+static void
+make_documents(const char *dir, int n)
+{
+	char name[512];
+	uint8_t data[2048];
+	struct ofs_error e;
+
+	if (mkdir(dir, 0700) != 0)
+		die(dir, NULL);
+	for (int i = 0; i < n; i++) {
+		document_name(name, sizeof(name), dir, i);
+		if (RAND_bytes(data, sizeof(data)) != 1 ||
+			file_write_new(name, data, sizeof(data), true, &e) != 0)
+			die("document", &e);
+	}
+}
+
+static double
+rate_api(struct bench *b, ofs_key *key, const char *docs, int n)
+{
+	struct ofs_sign_opts o = OFS_SIGN_OPTS_INIT;
+	struct ofs_progress p;
+	ofs_batch *batch;
+	char name[512];
+	int64_t began = time_mono();
+	double took;
+
+	o.existing = OFS_EXISTING_REPLACE;
+	o.jobs = THREADS;
+	if (ofs_batch_new(b->ctx, key, b->audit, &o, &batch) != 0)
+		die("batch", ofs_ctx_error(b->ctx));
+	for (int i = 0; i < n; i++) {
+		document_name(name, sizeof(name), docs, i);
+		if (ofs_batch_add_file(batch, name, NULL) != 0)
+			die("add", ofs_batch_error(batch));
+	}
+	if (ofs_batch_run(batch, &p) != 0)
+		die("run", ofs_batch_error(batch));
+	took = (double)(time_mono() - began);
+	ofs_batch_free(batch);
+	return n * 1e6 / took;
+}
+
+/* runs argv, output thrown away; fills the child's peak memory in KiB */
+static int
+run(char *const argv[], long *rss, double *cpu)
+{
+	struct rusage ru;
+	int status, null;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		null = open("/dev/null", O_RDWR);
+		dup2(null, 0);
+		dup2(null, 1);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	if (pid < 0 || wait4(pid, &status, 0, &ru) != pid)
+		return -1;
+	if (rss != NULL)
+		*rss = ru.ru_maxrss;
+	if (cpu != NULL)
+		*cpu = (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+			(double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) /
+				1e6;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static double
+rate_tool(struct bench *b, const char *uri, const char *docs, int n)
+{
+	char *recursive[] = { (char *)b->ofs_sign, "--key", (char *)uri,
+		"--force", "--recursive", "--jobs", "2", (char *)docs, NULL };
+	int64_t began = time_mono();
+
+	if (run(recursive, NULL, NULL) != 0)
+		die("ofs-sign", NULL);
+	return n * 1e6 / (double)(time_mono() - began);
+}
+
+/* the PIN is passed to pkcs11-tool by the environment */
+static double
+rate_pkcs11_tool(const char *label, const char *mech, const char *docs, int n)
+{
+	char in[512], out[600];
+	char *argv[] = { "pkcs11-tool", "--module", getenv("OFS_MODULE"),
+		"--token-label", "sandbox", "--login", "--pin",
+		"env:OFS_BENCH_PIN", "--sign", "--mechanism", (char *)mech,
+		"--label", (char *)label, "--input-file", in, "--output-file",
+		out, NULL };
+	int64_t began = time_mono();
+
+	for (int i = 0; i < n; i++) {
+		document_name(in, sizeof(in), docs, i);
+		snprintf(out, sizeof(out), "%s.p11", in);
+		if (run(argv, NULL, NULL) != 0)
+			die("pkcs11-tool", NULL);
+	}
+	return n * 1e6 / (double)(time_mono() - began);
+}
+
+static void
+line(struct bench *b, const char *what, double value, double goal)
+{
+	bool met = value >= goal;
+
+	printf("  %-46s %8.2f  (goal >= %.2f) %s\n", what, value, goal,
+		met ? "met" : "MISSED");
+	if (!met)
+		b->failed++;
+}
+
+struct subject {
+	const char *title, *uri, *label, *mech;
+	enum ofs_key_type type;
+	double of_limit;   /* goal against L; 0: only printed */
+	double of_process; /* goal against a process for each file */
+	int documents;
+};
+
+static void
+bench_key(struct bench *b, const struct subject *k)
+{
+	const struct alg *alg = alg_for(k->type, OFS_DIGEST_DEFAULT);
+	char docs[512];
+	double s[RUNS], v[RUNS], api[RUNS], tool[RUNS], proc[RUNS], limit[RUNS],
+		of_limit[RUNS], of_process[RUNS], of_bare[RUNS];
+	ofs_key *key;
+
+	if (ofs_key_open(b->token, k->uri, 0, &key) != 0)
+		die(k->uri, ofs_token_error(b->token));
+	snprintf(docs, sizeof(docs), "%s/%s", b->dir, k->label);
+	make_documents(docs, k->documents);
+	for (int i = 0; i < RUNS; i++) {
+		s[i] = rate_sign(key, alg);
+		v[i] = rate_verify(key, alg);
+		limit[i] = 1 / (1 / s[i] + 1 / (v[i] * THREADS));
+		api[i] = rate_api(b, key, docs, k->documents);
+		tool[i] = rate_tool(b, k->uri, docs, k->documents);
+		proc[i] = rate_pkcs11_tool(k->label, k->mech, docs, 60);
+		of_limit[i] = api[i] / limit[i];
+		of_bare[i] = tool[i] / s[i];
+		of_process[i] = tool[i] / proc[i];
+	}
+	printf("%s, %d documents of 2 KiB, %d threads, medians of %d\n",
+		k->title, k->documents, THREADS, RUNS);
+	printf("  S, bare C_Sign                          %10.0f per s\n",
+		median(s, RUNS));
+	printf("  V, verification on one core             %10.0f per s\n",
+		median(v, RUNS));
+	printf("  L = 1/(1/S + 1/(V x %d))                 %10.0f per s\n",
+		THREADS, median(limit, RUNS));
+	printf("  CMS through the API, recorded           %10.0f per s\n",
+		median(api, RUNS));
+	printf("  ofs-sign on files                       %10.0f per s\n",
+		median(tool, RUNS));
+	printf("  pkcs11-tool, one process for each file  %10.0f per s\n",
+		median(proc, RUNS));
+	line(b, "API / L", median(of_limit, RUNS), k->of_limit);
+	line(b, "ofs-sign / pkcs11-tool", median(of_process, RUNS),
+		k->of_process);
+	printf("  %-46s %8.2f\n\n", "ofs-sign / S", median(of_bare, RUNS));
+	ofs_key_free(key);
+}
+
+static void
+bench_memory(struct bench *b, const char *uri)
+{
+	char big[512];
+	char *argv[] = { (char *)b->ofs_sign, "--key", (char *)uri, "--force",
+		big, NULL };
+	int64_t began;
+	long rss;
+	int fd;
+
+	snprintf(big, sizeof(big), "%s/big", b->dir);
+	fd = open(big, O_WRONLY | O_CREAT, 0600);
+	if (fd < 0 || ftruncate(fd, (off_t)BIG_SIZE) != 0)
+		die(big, NULL);
+	close(fd);
+	began = time_mono();
+	if (run(argv, &rss, NULL) != 0)
+		die("ofs-sign of a 4 GiB file", NULL);
+	printf("a 4 GiB file: %.1f s, peak memory %.1f MiB (goal < %ld MiB) "
+	       "%s\n",
+		(double)(time_mono() - began) / 1e6, (double)rss / 1024,
+		BIG_RSS_MAX >> 10, rss < BIG_RSS_MAX ? "met" : "MISSED");
+	if (rss >= BIG_RSS_MAX)
+		b->failed++;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct subject rsa = { "RSA-2048",
+		"pkcs11:token=sandbox;object=bench-rsa", "bench-rsa",
+		"SHA256-RSA-PKCS", OFS_KEY_RSA, 0.85, 10, 4000 };
+	static const struct subject ec = { "P-256",
+		"pkcs11:token=sandbox;object=bench-ec", "bench-ec",
+		"ECDSA-SHA256", OFS_KEY_EC_P256, 0, 50, 12000 };
+	struct ofs_ctx_opts o = OFS_CTX_OPTS_INIT;
+	struct bench b = { 0 };
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: bench DIR PIN-FILE OFS-SIGN\n");
+		return 2;
+	}
+	b.dir = argv[1];
+	b.pin_file = argv[2];
+	b.ofs_sign = argv[3];
+	o.pin = read_pin;
+	o.pin_arg = argv[2];
+	if (ofs_ctx_new(&o, &b.ctx) != 0)
+		die("context", NULL);
+	if (ofs_ctx_add_module(b.ctx, getenv("OFS_MODULE")) != 0 ||
+		ofs_audit_open(b.ctx, getenv("OFS_AUDIT"), OFS_AUDIT_CREATE,
+			&b.audit) != 0 ||
+		ofs_ctx_set_audit(b.ctx, b.audit) != 0 ||
+		ofs_token_open(b.ctx, "pkcs11:token=sandbox", &b.token) != 0)
+		die("token", ofs_ctx_error(b.ctx));
+	bench_key(&b, &rsa);
+	bench_key(&b, &ec);
+	bench_memory(&b, rsa.uri);
+	ofs_token_free(b.token);
+	ofs_audit_free(b.audit);
+	ofs_ctx_free(b.ctx);
+	printf("%s\n", b.failed == 0 ? "every goal is met" :
+				       "some goals are missed");
+	return 0;
+}
