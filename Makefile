@@ -36,16 +36,20 @@ WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wundef
 HARDEN := -fstack-protector-strong $(if $(SAN),,-U_FORTIFY_SOURCE \
 	-D_FORTIFY_SOURCE=2)
-ALL_CPPFLAGS = -Iinclude -Ilib -Itools -D_GNU_SOURCE $(CPPFLAGS) \
+ALL_CPPFLAGS := -Iinclude -D_GNU_SOURCE $(CPPFLAGS) \
 	$(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-ALL_CFLAGS = -std=c11 -fPIC -fvisibility=hidden -fno-strict-aliasing \
+ALL_CFLAGS := -std=c11 -fPIC -fvisibility=hidden -fno-strict-aliasing \
 	-pthread $(WARN) $(HARDEN) $(CFLAGS) $(if $(WERROR),-Werror) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer \
 	-fno-sanitize-recover=undefined)
-ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(LDFLAGS) \
+ALL_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(LDFLAGS) \
 	$(if $(SAN),-fsanitize=$(SAN))
-LIB_LIBS = $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
-ALL_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LIB_LIBS := $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
+ALL_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+# the headers that each part may see beside the public ones
+INC_lib := -Ilib
+INC_tools := -Itools
+INC_test := -Ilib -Itest/lib
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(wildcard $(1)))
 LIB_OBJ := $(call obj,lib/*/*.c)
@@ -56,17 +60,21 @@ UNIT_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/unit/*_test.c))
 TOKEN_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/token/*_test.c))
 TEST_OBJ := $(call obj,$(filter-out test/lib/iofail.c,$(wildcard \
 	test/lib/*.c)))
-CLI_TESTS := $(wildcard test/cli/*.t)
+CLI_TESTS := $(wildcard test/cli/*.t test/interop/*.t)
+REPLAYS := $(patsubst %.c,$(O)/%,$(wildcard test/fuzz/*_fuzz.c))
 MANS := $(wildcard man/*.[1357])
 
 Q := $(if $(V),,@)
+# with the user's -j, or one job for each processor
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,\
+	-j$(shell nproc))
 say = @printf '  %-5s %s\n' '$(1)' '$(patsubst $(O)/%,%,$@)'
 
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all deps demo check check-now check-long check-san lint bench fuzz \
 	cov install uninstall installcheck dist clean help have-build \
-	have-test have-lint have-fuzz tests
+	have-test have-lint have-fuzz tests check-san-now FORCE
 
 ## Targets
 all: have-build $(O)/libofflinesig.a $(O)/$(SONAME) $(BINS) #: library and tools, tools in build/bin
@@ -95,10 +103,14 @@ have-lint have-fuzz: have-%:
 	DEPS='$($(shell echo $* | tr a-z A-Z)_DEPS)'
 
 DEPS ?= $(BUILD_DEPS) $(TEST_DEPS)
-APT = apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install \
-	-q -y --no-install-recommends $(DEPS)
+WAIT := -o DPkg::Lock::Timeout=300
+APT = apt-get $(WAIT) update -q && DEBIAN_FRONTEND=noninteractive apt-get \
+	$(WAIT) install -q -y --no-install-recommends $(DEPS)
 deps: #: installs the Debian packages that build and tests need
-	@if $(call have,$(DEPS)); then \
+	@if ! command -v apt-get >/dev/null; then \
+		echo 'no apt-get here; install what these are on Debian:' \
+		'$(DEPS)' >&2; exit 1; \
+	elif $(call have,$(DEPS)); then \
 		echo 'every package is there'; \
 	elif [ "$$(id -u)" = 0 ]; then \
 		$(APT); \
@@ -109,10 +121,16 @@ deps: #: installs the Debian packages that build and tests need
 		echo "  su -c '$(APT)'" >&2; exit 1; \
 	fi
 
-$(O)/obj/%.o: %.c
+# changes when the flags do, and everything is made anew
+$(O)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)' \
+	>$@.now; cmp -s $@.now $@ && rm $@.now || mv $@.now $@
+
+$(O)/obj/%.o: %.c $(O)/flags | have-build
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(if $(filter test/%,$<),-Itest/lib) \
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(INC_$(firstword $(subst /, ,$<))) \
 	$(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/libofflinesig.a: $(LIB_OBJ)
@@ -144,6 +162,12 @@ $(O)/test/%_test: $(O)/obj/test/%_test.o $(TEST_OBJ) $(O)/libofflinesig.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
+# a fuzzer that runs its corpus and changes to it, without libFuzzer
+$(O)/test/fuzz/%_fuzz: $(O)/obj/test/fuzz/%_fuzz.o \
+		$(O)/obj/test/fuzz/replay.o $(O)/libofflinesig.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 $(O)/test/bench/bench: $(O)/obj/test/bench/bench.o $(O)/libofflinesig.a
 	@mkdir -p $(@D)
 	$(call say,LD)
@@ -153,39 +177,41 @@ $(O)/test/lib/iofail.so: test/lib/iofail.c
 	$(call say,LD)
 	$(Q)$(CC) -std=c11 $(WARN) -O2 -fPIC -shared -o $@ $<
 
-tests: have-test all $(UNIT_TESTS) $(TOKEN_TESTS) $(O)/test/lib/iofail.so
+tests: have-test all $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS) \
+	$(O)/test/lib/iofail.so
 
 TEST_ENV = PATH='$(abspath $(O))/bin':"$$PATH" OFS_BUILD='$(abspath $(O))' \
 	OFS_TOP='$(CURDIR)' SEED='$(SEED)' \
 	OFS_SAMPLES='$(abspath $(SAMPLES))' OFS_VECTORS='$(abspath $(VECTORS))'
 
+demo: export DIR := $(DIR)
 demo: #: the main job in front of your eyes; DIR=path for your own documents
 	@$(call have,$(BUILD_DEPS)) || $(MAKE) --no-print-directory deps \
 	DEPS='$(BUILD_DEPS)'
-	@$(MAKE) --no-print-directory -j2 all
-	@test/demo.sh '$(abspath $(O))' $(if $(DIR),'$(abspath $(DIR))')
+	@$(SUBMAKE) all
+	@test/demo.sh '$(abspath $(O))' "$$DIR"
 
 check: #: all tests, a few minutes; the last line counts them
 	@$(call have,$(BUILD_DEPS) $(TEST_DEPS)) || \
 	$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j2 tests
+	@$(SUBMAKE) tests
 	@$(MAKE) --no-print-directory check-now
 
 check-now:
-	@$(TEST_ENV) test/lib/run-tests $(UNIT_TESTS) $(TOKEN_TESTS) $(CLI_TESTS)
+	@$(TEST_ENV) test/lib/run-tests $(CLI_TESTS) $(TOKEN_TESTS) \
+	$(UNIT_TESTS) $(REPLAYS)
 
 check-long: #: the same with every bit, byte and kill instead of a sample
 	@OFS_LONG=1 $(MAKE) --no-print-directory check
 
 check-san: #: unit and token tests under ASan and UBSan
-	@$(MAKE) --no-print-directory -j2 O='$(O)/san' SAN=address,undefined \
+	@$(SUBMAKE) O='$(O)/san' SAN=address,undefined \
 	CFLAGS='-O1 -g' check-san-now
-check-san-now: $(UNIT_TESTS) $(TOKEN_TESTS)
+check-san-now: $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS)
 	@$(TEST_ENV) ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
 	LSAN_OPTIONS=suppressions='$(CURDIR)/test/lib/lsan.supp':print_suppressions=0 \
 	UBSAN_OPTIONS=print_stacktrace=1 \
-	test/lib/run-tests $(UNIT_TESTS) $(TOKEN_TESTS)
-.PHONY: check-san-now
+	test/lib/run-tests $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS)
 
 lint: have-lint all #: layers, exports, style, man pages
 	@rc=0; for l in test/lint/*.sh; do \
@@ -197,16 +223,18 @@ bench: have-test all $(O)/test/bench/bench #: what signing costs, against bare l
 
 FUZZERS := $(patsubst test/fuzz/%.c,$(O)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 FUZZ_SECONDS ?= 60
+# libFuzzer writes what it finds into the first corpus: build/fuzz/NAME.corpus
 fuzz: have-fuzz #: every parser for FUZZ_SECONDS=60 each
-	@$(MAKE) --no-print-directory -j2 O='$(O)/fuzz-obj' CC=clang \
+	@$(SUBMAKE) O='$(O)/fuzz-obj' CC=clang \
 	SAN=fuzzer-no-link,address,undefined '$(O)/fuzz-obj/libofflinesig.a'
-	@mkdir -p '$(O)/fuzz'
-	@for f in $(wildcard test/fuzz/*_fuzz.c); do \
-	n=$$(basename $$f .c); mkdir -p $(O)/fuzz/$$n.corpus; \
+	@for f in $(FUZZERS:$(O)/fuzz/%_fuzz=%); do \
+	c=$(O)/fuzz/$$f.corpus; mkdir -p $$c; printf '  FUZZ  %s\n' $$f; \
 	clang -g -O1 -fsanitize=fuzzer,address,undefined $(ALL_CPPFLAGS) \
-	-o $(O)/fuzz/$$n $$f $(O)/fuzz-obj/libofflinesig.a $(ALL_LIBS) && \
-	$(O)/fuzz/$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-	$(O)/fuzz/$$n.corpus $(wildcard test/fuzz/corpus) || exit 1; done
+	-Ilib -o $(O)/fuzz/$$f test/fuzz/$${f}_fuzz.c \
+	$(O)/fuzz-obj/libofflinesig.a $(ALL_LIBS) && \
+	$(O)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
+	-print_final_stats=1 -artifact_prefix=$(O)/fuzz/$$f- $$c \
+	test/fuzz/corpus/$$f || exit 1; done
 
 cov: #: line coverage of make check, in build/cov
 	@$(MAKE) --no-print-directory O='$(O)/cov' CFLAGS='-O0 -g --coverage' \
@@ -236,10 +264,15 @@ install: all #: to PREFIX=/usr/local, below DESTDIR=
 	install -d "$$d" && install -m 644 "$$m" "$$d" || exit 1; done
 
 uninstall: #: removes what install put there
-	rm -f $(TOOLS:%='$(I)/bin/%') '$(I)'/lib/libofflinesig.* \
-	'$(I)/lib/pkgconfig/offlinesig.pc' '$(I)/include/offlinesig.h' \
-	$(TOOLS:%='$(I)/share/bash-completion/completions/%')
-	rm -rf '$(I)/include/offlinesig' '$(I)/share/offlinesig'
+	rm -f $(TOOLS:%='$(I)/bin/%') '$(I)/lib/libofflinesig.a' \
+	'$(I)/lib/libofflinesig.so' '$(I)/lib/$(SONAME)' \
+	'$(I)/lib/libofflinesig.so.$(VERSION)' \
+	'$(I)/lib/pkgconfig/offlinesig.pc' \
+	$(patsubst include/%,'$(I)/include/%',$(wildcard \
+	include/offlinesig.h include/offlinesig/*.h)) \
+	$(TOOLS:%='$(I)/share/bash-completion/completions/%') \
+	'$(I)/share/offlinesig/sandbox' '$(I)/share/offlinesig/softhsm2.conf.in'
+	-rmdir '$(I)/include/offlinesig' '$(I)/share/offlinesig'
 	for m in $(MANS); do \
 	rm -f '$(I)/share/man/man'"$${m##*.}/$${m##*/}"; done
 
@@ -247,9 +280,10 @@ installcheck: #: C and C++ programs build with pkg-config and run
 	@$(TEST_ENV) DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' CC='$(CC)' \
 	sh test/install/check.sh
 
-dist: #: a source archive of HEAD
-	git archive --prefix=libofflinesig-$(VERSION)/ -o \
-	libofflinesig-$(VERSION).tar.gz HEAD
+dist: #: a source archive of HEAD, in build
+	@mkdir -p '$(O)'
+	git archive --prefix=libofflinesig-$(VERSION)/ \
+	-o '$(O)/libofflinesig-$(VERSION).tar.gz' HEAD
 
 clean: #: removes what was built
 	rm -rf '$(O)'

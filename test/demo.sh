@@ -7,6 +7,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$1" && pwd)
 docs=${2-}
+unset CDPATH
 dir=$build/demo
 PATH=$build/bin:$PATH
 
@@ -21,23 +22,27 @@ say()
 	step=$((step + 1))
 	printf '\n%s%d. %s%s\n' "$bold" "$step" "$1" "$off"
 }
+# lines that 80 columns do not hold are cut: URIs, hashes
+narrow()
+{
+	sed 's/^\(.\{77\}\)....*$/\1.../'
+}
 # shows a command as one would type it, then runs it
 run()
 {
-	local line='' word
+	local line=' $' word
 	for word in "$@"; do
 		case $word in
 		*[!A-Za-z0-9_./:=@%+,-]*) word="'$word'" ;;
 		esac
-		if [ $((${#line} + ${#word})) -gt 74 ]; then
-			printf '%s   %s \\%s\n' "$dim" "$line" "$off"
-			line="    $word"
-		else
-			line="$line${line:+ }$word"
+		if [ $((${#line} + ${#word})) -gt 76 ]; then
+			printf '%s%s \\%s\n' "$dim" "$line" "$off"
+			line='    '
 		fi
+		line="$line $word"
 	done
-	printf '%s %s %s%s\n' "$dim" '$' "$line" "$off" | sed 's/^\( *\)\$  */\1$ /'
-	"$@"
+	printf '%s%s%s\n' "$dim" "$line" "$off"
+	"$@" | tail -n "${last:-200}" | narrow
 }
 fail()
 {
@@ -57,9 +62,10 @@ if [ -z "$docs" ]; then
 	done
 	what="the copyright files of this system's packages"
 else
+	[ -d "$docs" ] || fail "'$docs' is not a directory; make demo DIR=path"
+	docs=$(cd -- "$docs" && pwd)
 	what=$docs
 fi
-[ -d "$docs" ] || fail "'$docs' is not a directory; make demo DIR=path"
 cd "$dir"
 
 printf '%s\n' "${bold}libofflinesig: from a blank token to a checked record$off"
@@ -84,12 +90,14 @@ run ofs-sign --key 'pkcs11:token=sandbox;object=batch' --recursive \
 	--out signed "$docs"
 
 say "Verify everything: no token is needed for that"
-run ofs-verify --trust cert.pem --sig signed --recursive --quiet "$docs"
+last=4 run ofs-verify --trust cert.pem --sig signed --recursive "$docs"
 
-sig=$(find signed -name '*.p7s' | sort | sed -n '7p;7q')
-[ -n "$sig" ] || sig=$(find signed -name '*.p7s' | sort | head -1)
-doc=${sig#signed}
-doc=${doc%.p7s}
+while IFS= read -r -d '' sig; do
+	doc=${sig#signed}
+	doc=${doc%.p7s}
+	[ ! -s "$doc" ] || break
+done < <(find signed -name '*.p7s' -print0)
+[ -s "$doc" ] || fail 'every document is empty: no byte of it can be changed'
 say "One of them with plain OpenSSL: nobody has to trust our tools"
 cp "$doc" one.txt
 cp "$sig" one.txt.p7s

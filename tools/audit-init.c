@@ -6,21 +6,20 @@
 #include "audit.h"
 #include "common/plain.h"
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-audit init [options]\n"
-	"\n"
-	"Creates an audit log. Signing creates one with the defaults where "
-	"none is.\n"
-	"\n"
-	"  --audit DIR     where; else OFS_AUDIT, $XDG_STATE_HOME/offlinesig,\n"
-	"                  /var/lib/offlinesig for root, "
-	"~/.local/state/offlinesig\n"
-	"  --origin NAME   the name of the log; default: host name and random "
-	"letters\n"
-	"  --group NAME    members of this group may write it, too\n"
-	"  --json          one JSON object a line\n"
-	"\n"
-	"Example: ofs-audit init --audit /var/lib/offlinesig --group signers\n";
+"usage: ofs-audit init [options]\n"
+"\n"
+"Creates an audit log. Signing creates one with the defaults where none is.\n"
+"\n"
+"  --audit DIR     where; else OFS_AUDIT, $XDG_STATE_HOME/offlinesig,\n"
+"                  /var/lib/offlinesig for root, ~/.local/state/offlinesig\n"
+"  --origin NAME   the name of the log; default: host name and random letters\n"
+"  --group NAME    members of this group may write it, too\n"
+"  --json          one JSON object a line\n"
+"\n"
+"Example: ofs-audit init --audit /var/lib/offlinesig --group signers\n";
+/* clang-format on */
 
 static int
 create(struct tool *s, const char *dir, const struct ofs_audit_init_opts *opts)

@@ -8,21 +8,21 @@
 #include "audit.h"
 #include "common/plain.h"
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-audit list [options]\n"
-	"\n"
-	"  --from SEQ     from this record on\n"
-	"  --to SEQ       up to this record\n"
-	"  --batch ID     only of this batch; the first digits are enough\n"
-	"  --type TYPE    only of this type: genesis, batch-opened, "
-	"batch-closed,\n"
-	"                 intent, outcome, recovery, login, key-lent, "
-	"key-event,\n"
-	"                 token-event, release\n"
-	"  --audit DIR    the log (OFS_AUDIT)\n"
-	"  --json         one JSON object a line, with every field\n"
-	"\n"
-	"Example: ofs-audit list --type outcome --from 100\n";
+"usage: ofs-audit list [options]\n"
+"\n"
+"  --from SEQ     from this record on\n"
+"  --to SEQ       up to this record\n"
+"  --batch ID     only of this batch; the first digits are enough\n"
+"  --type TYPE    only of this type: genesis, batch-opened, batch-closed,\n"
+"                 intent, outcome, recovery, login, key-lent, key-event,\n"
+"                 token-event, release\n"
+"  --audit DIR    the log (OFS_AUDIT)\n"
+"  --json         one JSON object a line, with every field\n"
+"\n"
+"Example: ofs-audit list --type outcome --from 100\n";
+/* clang-format on */
 
 struct listing {
 	struct out *out;
@@ -120,16 +120,20 @@ list(struct tool *s, struct listing *l, uint64_t from, uint64_t to)
 int
 cmd_audit_list(struct out *o, int argc, char **argv)
 {
+	static const char *const types[] = { "any", "genesis", "batch-opened",
+		"batch-closed", "intent", "outcome", "recovery", "login",
+		"key-lent", "key-event", "token-event", "release", NULL };
 	struct tool_opts so = { 0 };
 	struct listing l = { .out = o };
 	unsigned long from = 0, to = INT64_MAX;
 	struct tool s = { 0 };
 	bool json = false;
+	int type = 0;
 	const struct opt table[] = {
 		{ "from", .number = &from, .min = 0, .max = INT64_MAX },
 		{ "to", .number = &to, .min = 0, .max = INT64_MAX },
 		{ "batch", .text = &l.batch },
-		{ "type", .text = &l.type },
+		{ "type", .choice = &type, .names = types },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -145,6 +149,7 @@ cmd_audit_list(struct out *o, int argc, char **argv)
 		rc = check_batch(&a, o, l.batch);
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
+	l.type = type != 0 ? types[type] : NULL;
 	rc = cmd_audit_open(&s, o, &so);
 	if (rc == 0)
 		rc = list(&s, &l, from, to);

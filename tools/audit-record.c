@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Records of the log as text and as JSON. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +108,9 @@ outcome_text(FILE *f, const ofs_record *rec)
 static void
 login_text(FILE *f, const ofs_record *rec)
 {
-	fputs(number(rec, "ok") != 0 ? "ok" : "FAILED", f);
-	fputs(", token", f);
+	fputs(number(rec, "ok") != 0 ? "ok," : "FAILED,", f);
+	put(f, rec, "user");
+	fputs(" of token", f);
 	put(f, rec, "token.label");
 	fputs(", by", f);
 	put(f, rec, "operator.name");
@@ -151,18 +153,23 @@ cmd_audit_record_text(FILE *f, const ofs_record *rec)
 		put(f, rec, "purpose");
 		break;
 	case OFS_REC_KEY_EVENT:
-		put(f, rec, "event");
-		fputs(", key", f);
+		fputs("key", f);
 		put(f, rec, "party.key.label");
 		put(f, rec, "party.key.type");
+		fputc(':', f);
+		put(f, rec, "event");
 		break;
 	case OFS_REC_TOKEN_EVENT:
-		put(f, rec, "event");
+		fputs("token", f);
 		put(f, rec, "token.label");
+		fputc(':', f);
+		put(f, rec, "event");
 		break;
 	case OFS_REC_RELEASE:
-		put(f, rec, "result");
+		fputs("output", f);
 		put(f, rec, "path");
+		fputc(':', f);
+		put(f, rec, "result");
 		break;
 	}
 }
@@ -193,26 +200,98 @@ cmd_audit_field_print(FILE *f, const struct ofs_field *field)
 	}
 }
 
+static json_t *
+field_value(const struct ofs_field *f)
+{
+	struct jline one = { json_object(), false };
+	json_t *v;
+
+	switch (f->kind) {
+	case OFS_FIELD_INT:
+		jline_number(&one, "v", f->number);
+		break;
+	case OFS_FIELD_TIME:
+		jline_time(&one, "v", f->number);
+		break;
+	case OFS_FIELD_TEXT:
+	case OFS_FIELD_NAME:
+		jline_name(&one, "v", (const char *)f->bytes, f->len);
+		break;
+	case OFS_FIELD_BYTES:
+		jline_hex(&one, "v", f->bytes, f->len);
+		break;
+	}
+	v = json_incref(json_object_get(one.o, "v"));
+	json_decref(one.o);
+	return v;
+}
+
+/* what `name` is in the array or object `in`; borrowed, or NULL */
+static json_t *
+member(json_t *in, const char *name)
+{
+	if (json_is_array(in))
+		return json_array_get(in, (size_t)strtoul(name, NULL, 10));
+	return json_object_get(in, name);
+}
+
+/* takes v; elements come in order */
+static int
+put_member(json_t *in, const char *name, json_t *v)
+{
+	return json_is_array(in) ? json_array_append_new(in, v)
+				 : json_object_set_new(in, name, v);
+}
+
+/* "items.0.path": an object of items, an array, an object of a path */
+static int
+put_nested(json_t *in, const char *dotted, json_t *v)
+{
+	char name[64];
+	json_t *next;
+	size_t n;
+
+	for (;; dotted += n + 1) {
+		n = strcspn(dotted, ".");
+		if (n >= sizeof(name)) {
+			json_decref(v);
+			return -1;
+		}
+		memcpy(name, dotted, n);
+		name[n] = '\0';
+		if (dotted[n] == '\0')
+			return put_member(in, name, v);
+		next = member(in, name);
+		if (next == NULL) {
+			next = isdigit((unsigned char)dotted[n + 1])
+				? json_array()
+				: json_object();
+			if (put_member(in, name, next) != 0) {
+				json_decref(v);
+				return -1;
+			}
+		}
+		in = next;
+	}
+}
+
 static int
 add_field(void *arg, const struct ofs_field *f)
 {
 	struct jline *j = arg;
+	struct ofs_field raw = *f;
+	char hex_name[128];
 
-	switch (f->kind) {
-	case OFS_FIELD_INT:
-		jline_number(j, f->name, f->number);
-		break;
-	case OFS_FIELD_TIME:
-		jline_time(j, f->name, f->number);
-		break;
-	case OFS_FIELD_TEXT:
-	case OFS_FIELD_NAME:
-		jline_name(j, f->name, (const char *)f->bytes, f->len);
-		break;
-	case OFS_FIELD_BYTES:
-		jline_hex(j, f->name, f->bytes, f->len);
-		break;
-	}
+	if (put_nested(j->o, f->name, field_value(f)) != 0)
+		j->bad = true;
+	if (f->kind != OFS_FIELD_NAME ||
+		plain_utf8((const char *)f->bytes, f->len))
+		return 0;
+	/* stray bytes: the name as it is, besides */
+	raw.kind = OFS_FIELD_BYTES;
+	snprintf(hex_name, sizeof(hex_name), "%s_hex", f->name);
+	if (put_nested(j->o, hex_name, field_value(&raw)) != 0)
+		j->bad = true;
 	return 0;
 }
 
@@ -221,11 +300,11 @@ cmd_audit_record_json(struct jline *j, const ofs_record *rec)
 {
 	static const uint8_t none[16];
 	struct ofs_record_head h = { .size = sizeof(h) };
-	struct jline fields = { json_object(), false };
+	struct jline body = { json_object(), false };
 
 	ofs_record_get_head(rec, &h);
 	jline_number(j, "seq", (int64_t)h.seq);
-	jline_text(j, "record", h.type_name);
+	jline_text(j, "type_name", h.type_name);
 	jline_time(j, "time", h.time);
 	jline_number(j, "time_us", h.time);
 	jline_number(j, "boottime_us", h.boottime);
@@ -238,8 +317,8 @@ cmd_audit_record_json(struct jline *j, const ofs_record *rec)
 	jline_number(j, "cipher", h.cipher);
 	jline_number(j, "body_len", h.body_len);
 	jline_hex(j, "header_sha256", h.header_sha256, 32);
-	fields.bad = fields.o == NULL;
-	(void)ofs_record_each(rec, add_field, &fields);
-	j->bad |= fields.bad;
-	jline_json(j, "fields", fields.o);
+	body.bad = body.o == NULL;
+	(void)ofs_record_each(rec, add_field, &body);
+	j->bad |= body.bad;
+	jline_json(j, "body", body.o);
 }

@@ -6,22 +6,46 @@
 #include "audit.h"
 #include "common/plain.h"
 
-#define NAME_COLUMNS 24
+#define NAME_COLUMNS 26
+#define BELOW_BYTES 32 /* a line */
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-audit show SEQ [options]\n"
-	"\n"
-	"Prints every field of the record with this number; bytes are in hex.\n"
-	"\n"
-	"  --audit DIR    the log (OFS_AUDIT)\n"
-	"  --json         as one JSON object\n"
-	"\n"
-	"Example: ofs-audit show 42\n";
+"usage: ofs-audit show SEQ [options]\n"
+"\n"
+"Prints every field of the record with this number; bytes are in hex.\n"
+"\n"
+"  --audit DIR    the log (OFS_AUDIT)\n"
+"  --json         as one JSON object\n"
+"\n"
+"Example: ofs-audit show 42\n";
+/* clang-format on */
 
 static void
 name(FILE *f, const char *s)
 {
 	fprintf(f, "%-*s ", NAME_COLUMNS - 1, s);
+}
+
+/* bytes that do not fit beside the name go below it */
+static void
+print_bytes(FILE *f, const char *what, const uint8_t *p, size_t n)
+{
+	char hex[2 * BELOW_BYTES + 1];
+	size_t part;
+
+	if (NAME_COLUMNS + 2 * n <= PLAIN_WIDTH) {
+		plain_hex(hex, p, n);
+		name(f, what);
+		fprintf(f, "%s\n", hex);
+		return;
+	}
+	fprintf(f, "%s\n", what);
+	for (; n > 0; p += part, n -= part) {
+		part = n < BELOW_BYTES ? n : BELOW_BYTES;
+		plain_hex(hex, p, part);
+		fprintf(f, "    %s\n", hex);
+	}
 }
 
 /* what a number stands for */
@@ -45,6 +69,10 @@ show_field(void *arg, const struct ofs_field *field)
 	const char *what = meaning(field);
 	FILE *f = arg;
 
+	if (field->kind == OFS_FIELD_BYTES) {
+		print_bytes(f, field->name, field->bytes, field->len);
+		return 0;
+	}
 	name(f, field->name);
 	cmd_audit_field_print(f, field);
 	if (what != NULL)
@@ -77,9 +105,8 @@ print(FILE *f, const ofs_record *rec)
 		h.cipher == 0 ? " (plain)" : "");
 	name(f, "body");
 	fprintf(f, "%" PRIu32 " bytes\n", h.body_len);
-	name(f, "SHA-256 of header");
-	plain_hex(hex, h.header_sha256, 32);
-	fprintf(f, "%s\n\n", hex);
+	print_bytes(f, "SHA-256 of header", h.header_sha256, 32);
+	fputc('\n', f);
 	(void)ofs_record_each(rec, show_field, f);
 }
 
@@ -88,9 +115,14 @@ show(struct tool *s, uint64_t seq)
 {
 	ofs_record *rec = NULL;
 	struct jline j;
-	int rc = 0;
+	int rc;
 
-	if (ofs_audit_get(s->audit, seq, &rec) != 0)
+	rc = ofs_audit_get(s->audit, seq, &rec);
+	/* the number is wrong, and no key */
+	if (rc == OFS_EKEY)
+		return out_fail(s->out, OFS_EINVAL,
+			"there is no record %" PRIu64 " in the log", seq);
+	if (rc != 0)
 		return cmd_audit_fail(s);
 	if (s->out->json) {
 		jline_begin(&j, "record");

@@ -7,21 +7,20 @@
 #include "common/exit.h"
 #include "common/plain.h"
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-audit verify [options]\n"
-	"\n"
-	"Reads every record and checks headers, bodies, the tree over them, "
-	"the head\n"
-	"file, and that every intent has its outcome. Batches that were not "
-	"closed,\n"
-	"items whose outcome is unknown and outputs that were not released are "
-	"named;\n"
-	"they are findings, and the log is intact all the same.\n"
-	"\n"
-	"  --audit DIR   the log (OFS_AUDIT)\n"
-	"  --json        one JSON object a line\n"
-	"\n"
-	"Example: ofs-audit verify --audit /media/stick/log\n";
+"usage: ofs-audit verify [options]\n"
+"\n"
+"Reads every record and checks headers, bodies, the tree over them, the head\n"
+"file, and that every intent has its outcome. Batches that were not closed,\n"
+"items whose outcome is unknown and outputs that were not released are named;\n"
+"they are findings, and the log is intact all the same.\n"
+"\n"
+"  --audit DIR   the log (OFS_AUDIT)\n"
+"  --json        one JSON object a line\n"
+"\n"
+"Example: ofs-audit verify --audit /media/stick/log\n";
+/* clang-format on */
 
 struct findings {
 	struct out *out;

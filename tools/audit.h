@@ -22,7 +22,7 @@ int cmd_audit_fail(struct tool *s);
 
 /* one line about a record: who, what, which document */
 void cmd_audit_record_text(FILE *f, const ofs_record *rec);
-/* its fixed part as JSON keys, and every field of its body under "fields" */
+/* its fixed part as JSON keys, and its body, nested, under "body" */
 void cmd_audit_record_json(struct jline *j, const ofs_record *rec);
 /* a field's value for people */
 void cmd_audit_field_print(FILE *f, const struct ofs_field *field);

@@ -14,52 +14,45 @@
 #include "common/plain.h"
 #include "sign.h"
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-sign --key URI [options] FILE...\n"
-	"\n"
-	"Signs each FILE with one key and one PIN; every signature is recorded "
-	"in the\n"
-	"audit log before it is handed out. '-' signs standard input to "
-	"output.\n"
-	"\n"
-	"Key and log\n"
-	"  --key URI           pkcs11: URI of the key, as 'ofs-token keys' "
-	"prints it\n"
-	"  --cert PEM          signer's certificate, then intermediates; "
-	"default: the\n"
-	"                      token's certificate with the key's id\n"
-	"  --module PATH       PKCS#11 module (OFS_MODULE); may repeat\n"
-	"  --audit DIR         the audit log (OFS_AUDIT)\n"
-	"  --pin-source SRC    prompt, env:NAME, file:PATH, fd:N, cmd:PROGRAM, "
-	"pinpad\n"
-	"                      (OFS_PIN_SOURCE)\n"
-	"  --last-try          log in even when one more wrong PIN locks the "
-	"token\n"
-	"What to make\n"
-	"  --format F          cms (FILE.p7s, default), cms-attached "
-	"(FILE.p7m), raw\n"
-	"                      (FILE.sig)\n"
-	"  --digest D          sha256, sha384 or sha512\n"
-	"  --out DIR           write below DIR and not beside the documents\n"
-	"  --force             replace signatures that exist, or\n"
-	"  --skip-existing     pass over documents that have one\n"
-	"  --allow-expired     sign with a certificate out of its validity\n"
-	"What to sign\n"
-	"  --recursive         what is in directories\n"
-	"  --sums FILE         what a SHA256SUMS file lists, if it matches\n"
-	"How\n"
-	"  --jobs N            token sessions; default: one for each "
-	"processor\n"
-	"  --dry-run           check everything, sign nothing\n"
-	"  --stop-on-error     no further document once one has failed\n"
-	"  --json, --quiet, --help, --version\n"
-	"\n"
-	"Exit status: 0 all signed; 1 some failed; 2 usage; 3 token; 4 PIN; 5 "
-	"list,\n"
-	"certificate or output place; 6 audit log; 7 interrupted.\n"
-	"\n"
-	"Example: ofs-sign --key 'pkcs11:token=payroll;object=batch' --out "
-	"signed *.xml\n";
+"usage: ofs-sign --key URI [options] FILE...\n"
+"\n"
+"Signs each FILE with one key and one PIN; every signature is recorded in the\n"
+"audit log before it is handed out. '-' signs standard input to output.\n"
+"\n"
+"Key and log\n"
+"  --key URI           pkcs11: URI of the key, as 'ofs-token keys' prints it\n"
+"  --cert PEM          signer's certificate, then intermediates; default: the\n"
+"                      token's certificate with the key's id\n"
+"  --module PATH       PKCS#11 module (OFS_MODULE); may repeat\n"
+"  --audit DIR         the audit log (OFS_AUDIT)\n"
+"  --pin-source SRC    prompt, env:NAME, file:PATH, fd:N, cmd:PROGRAM, pinpad\n"
+"                      (OFS_PIN_SOURCE)\n"
+"  --last-try          log in even when one more wrong PIN locks the token\n"
+"What to make\n"
+"  --format F          cms (FILE.p7s, default), cms-attached (FILE.p7m), raw\n"
+"                      (FILE.sig)\n"
+"  --digest D          sha256, sha384 or sha512\n"
+"  --out DIR           write below DIR and not beside the documents\n"
+"  --force             replace signatures that exist, or\n"
+"  --skip-existing     pass over documents that have one\n"
+"  --allow-expired     sign with a certificate out of its validity\n"
+"What to sign\n"
+"  --recursive         what is in directories\n"
+"  --sums FILE         what a SHA256SUMS file lists, if it matches\n"
+"How\n"
+"  --jobs N            token sessions; default: one for each processor\n"
+"  --dry-run           check everything, sign nothing\n"
+"  --stop-on-error     no further document once one has failed\n"
+"  --quiet             only what failed, and the count\n"
+"  --json, --help, --version\n"
+"\n"
+"Exit status: 0 all signed; 1 some failed; 2 usage; 3 token; 4 PIN; 5 list,\n"
+"certificate or output place; 6 audit log; 7 interrupted.\n"
+"\n"
+"Example: ofs-sign --key 'pkcs11:token=payroll;object=batch' --out signed *.xml\n";
+/* clang-format on */
 
 /* for the handler alone: what a signal cancels */
 static _Atomic(ofs_batch *) running;
@@ -162,7 +155,7 @@ run_batch(struct sign_report *r, ofs_batch *b, const struct bytes *input)
 		return rc;
 	progress_init(&bar);
 	ofs_batch_on_result(b, cmd_sign_report_item, r);
-	if (!r->opts->no_progress && !r->out->quiet) {
+	if (!r->out->quiet) {
 		r->out->bar = &bar;
 		ofs_batch_on_progress(b, progress_show, &bar);
 	}
@@ -227,7 +220,7 @@ sign(struct tool *s, const struct sign_options *o, const struct operands *ops)
 	if (rc == 0 && ofs_batch_new(s->ctx, key, s->audit, &so, &batch) != 0)
 		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
 	if (rc == 0) {
-		r.key = ofs_key_get_info(key);
+		r.has_cert = ofs_key_get_info(key)->has_cert;
 		rc = run_batch(&r, batch, &input);
 	}
 	ofs_batch_free(batch);
@@ -290,7 +283,6 @@ run(struct out *o, int argc, char **argv)
 		{ "jobs", .number = &op.jobs, .min = 1, .max = 256 },
 		{ "dry-run", .flag = &op.dry_run },
 		{ "stop-on-error", .flag = &op.stop_on_error },
-		{ "no-progress", .flag = &op.no_progress },
 		{ "json", .flag = &json },
 		{ "quiet", .flag = &o->quiet },
 		{ .name = NULL },

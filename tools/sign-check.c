@@ -40,17 +40,22 @@ dashed(const struct operands *ops)
 	return false;
 }
 
-void
-cmd_sign_print_check(FILE *f, const struct sign_report *r)
+/* the certificate where there is one; else a bare key, for raw signatures */
+static void
+print_trust(FILE *f, const struct sign_report *r)
 {
 	const struct sign_options *o = r->opts;
 	const char *cert = o->cert != NULL ? o->cert : "cert.pem";
-	int i;
 
-	fputs("\nto check the result:\n", f);
+	if (o->cert == NULL && !r->has_cert) {
+		fputs("  (pubkey.pem: the public key of the one that signed)\n"
+		      "  ofs-verify --signer pubkey.pem",
+			f);
+		return;
+	}
 	if (o->cert == NULL) {
 		fputs("  ofs-token keys --cert-out cert.pem", f);
-		word(f, r->key->uri);
+		word(f, o->key);
 		fputc('\n', f);
 	}
 	fputs("  ofs-verify --trust", f);
@@ -59,6 +64,33 @@ cmd_sign_print_check(FILE *f, const struct sign_report *r)
 		fputs(" --signer", f);
 		word(f, cert);
 	}
+}
+
+/* attached: the signature file holds the document */
+static void
+print_operand(FILE *f, const struct sign_options *o, const char *path)
+{
+	char *p7m = NULL;
+
+	if (o->format != OFS_FORMAT_CMS_ATTACHED || o->recursive ||
+		o->out_dir != NULL) {
+		word(f, path);
+		return;
+	}
+	if (asprintf(&p7m, "%s%s", path,
+		    ofs_format_suffix(OFS_FORMAT_CMS_ATTACHED)) >= 0)
+		word(f, p7m);
+	free(p7m);
+}
+
+void
+cmd_sign_print_check(FILE *f, const struct sign_report *r)
+{
+	const struct sign_options *o = r->opts;
+	int i;
+
+	fputs("\nto check the result:\n", f);
+	print_trust(f, r);
 	if (o->out_dir != NULL) {
 		fputs(" --sig", f);
 		word(f, o->out_dir);
@@ -72,19 +104,7 @@ cmd_sign_print_check(FILE *f, const struct sign_report *r)
 	}
 	if (dashed(r->ops))
 		fputs(" --", f);
-	for (i = 0; i < r->ops->n; i++) {
-		fputc(' ', f);
-		/* attached: the signature holds the document */
-		if (o->format == OFS_FORMAT_CMS_ATTACHED && !o->recursive &&
-			o->out_dir == NULL) {
-			char *p7m = NULL;
-
-			if (asprintf(&p7m, "%s.p7m", r->ops->p[i]) >= 0)
-				plain_put_shell(f, p7m);
-			free(p7m);
-		} else {
-			plain_put_shell(f, r->ops->p[i]);
-		}
-	}
+	for (i = 0; i < r->ops->n; i++)
+		print_operand(f, o, r->ops->p[i]);
 	fputc('\n', f);
 }

@@ -52,7 +52,7 @@ item_json(struct sign_report *r, const struct ofs_result *res)
 		jline_hex(&j, "digest", res->digest, res->digest_len);
 		jline_number(&j, "size", (int64_t)res->document_size);
 	}
-	if (res->output != NULL)
+	if (res->output != NULL && res->code == 0)
 		jline_name(&j, "signature", res->output, strlen(res->output));
 	if (res->seq != 0)
 		jline_number(&j, "seq", (int64_t)res->seq);
@@ -208,9 +208,8 @@ cmd_sign_report_end(struct sign_report *r, const struct ofs_progress *p, int rc,
 		rc = summary_json(r, p, code);
 		return code != 0 ? code : rc;
 	}
-	if (!r->out->quiet) {
-		print_summary(r, p);
+	print_summary(r, p);
+	if (!r->out->quiet)
 		print_next(r, p);
-	}
 	return code;
 }

@@ -17,7 +17,7 @@ struct sign_options {
 	int format, digest; /* enum ofs_format, enum ofs_digest */
 	unsigned long jobs;
 	bool force, skip_existing, recursive, dry_run, stop_on_error,
-		allow_expired, no_progress;
+		allow_expired;
 };
 
 /* What was said so far; the argument of cmd_sign_report_item(). */
@@ -25,7 +25,7 @@ struct sign_report {
 	struct out *out;
 	const struct sign_options *opts;
 	const struct operands *ops;
-	const struct ofs_key_info *key;
+	bool has_cert;  /* the key has a certificate on the token */
 	bool to_stdout; /* the document came from stdin */
 	size_t refused; /* operands that gave no item */
 	size_t done;    /* signed or skipped, for the last command */

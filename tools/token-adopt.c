@@ -5,16 +5,18 @@
 #include "common/plain.h"
 #include "token.h"
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-token adopt URI [options]\n"
-	"\n"
-	"Does for a key that is on the token already what enroll does for a "
-	"new one:\n"
-	"refuses one that can leave the token, proves it with one signature, "
-	"and\n"
-	"records it.\n"
-	"\n" TOKEN_HELP "\n"
-	"Example: ofs-token adopt 'pkcs11:token=yubikey;id=%02'\n";
+"usage: ofs-token adopt URI [options]\n"
+"\n"
+"Does for a key that is on the token already what enroll does for a new one:\n"
+"refuses one that can leave the token, proves it with one signature, and\n"
+"records it.\n"
+"\n"
+TOKEN_HELP
+"\n"
+"Example: ofs-token adopt 'pkcs11:token=yubikey;id=%02'\n";
+/* clang-format on */
 
 static int
 adopt(struct tool *s, const struct tool_opts *so, const char *uri)
@@ -35,7 +37,7 @@ adopt(struct tool *s, const struct tool_opts *so, const char *uri)
 				     : "next, give it its certificate:\n"
 				       "  ofs-token import-cert ",
 			f);
-		plain_put_shell(f, e.key.uri);
+		plain_put_shell(f, uri);
 		fputs(e.key.has_cert ? " FILE...\n" : " cert.pem\n", f);
 	}
 	ofs_enrolled_clear(&e);

@@ -6,26 +6,26 @@
 #include "common/plain.h"
 #include "token.h"
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-token enroll URI --key-type TYPE [options]\n"
-	"\n"
-	"Makes a key that cannot leave the token, at the place that object= or "
-	"id= of\n"
-	"the URI names; reads it back, proves it with one signature, and "
-	"records it.\n"
-	"\n"
-	"  --key-type TYPE    rsa:2048 to rsa:4096, ec:P-256, ec:P-384 or "
-	"ec:P-521\n"
-	"  --subject NAME     '/O=Acme/CN=Payroll batch'\n"
-	"  --self-signed      make a certificate of the key itself, or\n"
-	"  --csr FILE         write a request for a CA (PKCS#10)\n"
-	"  --days N           validity of --self-signed; default 365\n"
-	"  --cert-out FILE    write the certificate as PEM, too\n"
-	"  --force            replace FILE if it exists\n" TOKEN_HELP "\n"
-	"Example: ofs-token enroll 'pkcs11:token=payroll;object=batch' \\\n"
-	"             --key-type ec:P-256 --subject '/O=Acme/CN=Payroll batch' "
-	"\\\n"
-	"             --self-signed --cert-out cert.pem\n";
+"usage: ofs-token enroll URI --key-type TYPE [options]\n"
+"\n"
+"Makes a key that cannot leave the token, at the place that object= or id= of\n"
+"the URI names; reads it back, proves it with one signature, and records it.\n"
+"\n"
+"  --key-type TYPE    rsa:2048 to rsa:4096, ec:P-256, ec:P-384 or ec:P-521\n"
+"  --subject NAME     '/O=Acme/CN=Payroll batch'\n"
+"  --self-signed      make a certificate of the key itself, or\n"
+"  --csr FILE         write a request for a CA (PKCS#10)\n"
+"  --days N           validity of --self-signed; default 365\n"
+"  --cert-out FILE    write the certificate as PEM, too\n"
+"  --force            replace FILE if it exists\n"
+TOKEN_HELP
+"\n"
+"Example: ofs-token enroll 'pkcs11:token=payroll;object=batch' \\\n"
+"             --key-type ec:P-256 --subject '/O=Acme/CN=Payroll batch' \\\n"
+"             --self-signed --cert-out cert.pem\n";
+/* clang-format on */
 
 struct enroll {
 	const char *uri, *csr, *cert_out;
@@ -43,12 +43,12 @@ print_next(struct out *o, const struct enroll *n, const struct ofs_enrolled *e)
 		fputs("next, have the request signed by your CA, then:\n"
 		      "  ofs-token import-cert ",
 			f);
-		plain_put_shell(f, e->key.uri);
+		plain_put_shell(f, n->uri);
 		fputs(" cert.pem\n", f);
 		return;
 	}
 	fputs("next, sign:\n  ofs-sign --key ", f);
-	plain_put_shell(f, e->key.uri);
+	plain_put_shell(f, n->uri);
 	fputs(e->key.has_cert ? " FILE...\n" : " --format raw FILE...\n", f);
 }
 

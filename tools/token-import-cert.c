@@ -6,16 +6,18 @@
 #include "common/plain.h"
 #include "token.h"
 
-static const char help[] = "usage: ofs-token import-cert URI FILE [options]\n"
-			   "\n"
-			   "Stores a certificate (PEM or DER, '-' is standard "
-			   "input) with the key that the\n"
-			   "URI names. A certificate of another key is "
-			   "refused; one that is there already\n"
-			   "is replaced. Recorded in the audit log.\n"
-			   "\n" TOKEN_HELP "\n"
-			   "Example: ofs-token import-cert "
-			   "'pkcs11:token=payroll;object=batch' cert.pem\n";
+/* clang-format off */
+static const char help[] =
+"usage: ofs-token import-cert URI FILE [options]\n"
+"\n"
+"Stores a certificate (PEM or DER, '-' is standard input) with the key that the\n"
+"URI names. A certificate of another key is refused; one that is there already\n"
+"is replaced. Recorded in the audit log.\n"
+"\n"
+TOKEN_HELP
+"\n"
+"Example: ofs-token import-cert 'pkcs11:token=payroll;object=batch' cert.pem\n";
+/* clang-format on */
 
 static int
 import(struct tool *s, const struct tool_opts *so, const char *uri,

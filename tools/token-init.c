@@ -5,22 +5,39 @@
 #include "common/plain.h"
 #include "token.h"
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-token init --label NAME [options]\n"
-	"\n"
-	"Initialises a blank token: sets its label, the SO PIN (for the "
-	"administrator)\n"
-	"and the user PIN (for signing). Recorded in the audit log.\n"
-	"\n"
-	"  --label NAME       the new label, at most 32 bytes\n"
-	"  --token URI        which token; default: the first that is blank\n"
-	"  --erase LABEL      erase the initialised token of this label: all "
-	"its keys\n"
-	"                     are lost for good\n"
-	"  --so-pin-source SRC  as --pin-source "
-	"(OFS_SO_PIN_SOURCE)\n" TOKEN_HELP "\n"
-	"Example: ofs-token init --label payroll --so-pin-source file:so \\\n"
-	"             --pin-source file:pin\n";
+"usage: ofs-token init --label NAME [options]\n"
+"\n"
+"Initialises a blank token: sets its label, the SO PIN (for the administrator)\n"
+"and the user PIN (for signing). Recorded in the audit log.\n"
+"\n"
+"  --label NAME       the new label, at most 32 bytes\n"
+"  --token URI        which token; default: the first that is blank\n"
+"  --erase LABEL      erase the initialised token of this label: all its keys\n"
+"                     are lost for good\n"
+"  --so-pin-source SRC  as --pin-source (OFS_SO_PIN_SOURCE)\n"
+TOKEN_HELP
+"\n"
+"Example: ofs-token init --label payroll --so-pin-source file:so \\\n"
+"             --pin-source file:pin\n";
+/* clang-format on */
+
+/* the shortest that is right: a plain label needs no percent signs */
+static void
+put_key_uri(FILE *f, const struct ofs_token_info *t)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	char uri[sizeof(t->uri) + 16];
+
+	if (strspn(t->label, plain) == strlen(t->label))
+		snprintf(uri, sizeof(uri), "pkcs11:token=%s;object=NAME",
+			t->label);
+	else
+		snprintf(uri, sizeof(uri), "%s;object=NAME", t->uri);
+	plain_put_shell(f, uri);
+}
 
 static int
 report(struct out *o, const struct ofs_token_info *t)
@@ -44,8 +61,8 @@ report(struct out *o, const struct ofs_token_info *t)
 	cmd_token_row(f, "serial", t->serial);
 	cmd_token_row(f, "URI", t->uri);
 	fputs("next, make a key on it:\n  ofs-token enroll ", f);
-	fprintf(f, "'pkcs11:serial=%s;object=NAME' \\\n", t->serial);
-	fputs("      --key-type ec:P-256 --subject '/O=.../CN=...' "
+	put_key_uri(f, t);
+	fputs(" \\\n      --key-type ec:P-256 --subject '/O=.../CN=...' "
 	      "--csr req.pem\n",
 		f);
 	return 0;

@@ -7,21 +7,22 @@
 #include "common/plain.h"
 #include "token.h"
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-token keys [URI] [options]\n"
-	"\n"
-	"Lists the keys of the token that the URI names; without a URI, of the "
-	"only\n"
-	"token. Most tokens show private keys after a login only: it is made "
-	"when a\n"
-	"PIN source is named (--pin-source or OFS_PIN_SOURCE).\n"
-	"\n"
-	"  --no-login         do not log in\n"
-	"  --cert-out FILE    write the certificate of the key that the URI "
-	"names as\n"
-	"                     PEM instead; '-' is standard output\n"
-	"  --force            replace FILE if it exists\n" TOKEN_HELP "\n"
-	"Example: ofs-token keys 'pkcs11:token=payroll' --pin-source prompt\n";
+"usage: ofs-token keys [URI] [options]\n"
+"\n"
+"Lists the keys of the token that the URI names; without a URI, of the only\n"
+"token. Most tokens show private keys after a login only: it is made when a\n"
+"PIN source is named (--pin-source or OFS_PIN_SOURCE).\n"
+"\n"
+"  --no-login         do not log in\n"
+"  --cert-out FILE    write the certificate of the key that the URI names as\n"
+"                     PEM instead; '-' is standard output\n"
+"  --force            replace FILE if it exists\n"
+TOKEN_HELP
+"\n"
+"Example: ofs-token keys 'pkcs11:token=payroll' --pin-source prompt\n";
+/* clang-format on */
 
 struct keys {
 	const char *uri, *cert_out;

@@ -5,15 +5,17 @@
 #include "common/plain.h"
 #include "token.h"
 
+/* clang-format off */
 static const char help[] =
-	"usage: ofs-token list [options]\n"
-	"\n"
-	"Lists the tokens of every module. Does not log in.\n"
-	"\n"
-	"  --module PATH      PKCS#11 module (OFS_MODULE); may repeat\n"
-	"  --json             one JSON object a line\n"
-	"\n"
-	"Example: ofs-token list --module /usr/lib/softhsm/libsofthsm2.so\n";
+"usage: ofs-token list [options]\n"
+"\n"
+"Lists the tokens of every module. Does not log in.\n"
+"\n"
+"  --module PATH      PKCS#11 module (OFS_MODULE); may repeat\n"
+"  --json             one JSON object a line\n"
+"\n"
+"Example: ofs-token list --module /usr/lib/softhsm/libsofthsm2.so\n";
+/* clang-format on */
 
 struct listing {
 	struct out *out;

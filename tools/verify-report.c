@@ -195,9 +195,10 @@ print_summary(struct verify_report *r)
 	FILE *f = out_human(r->out);
 	const char *sep = ": ";
 
-	if (r->files == 1 && r->valid == 1)
+	if (r->files == 1 && r->valid == 1 && !r->out->quiet)
 		print_details(f, &r->last);
-	fprintf(f, "%s%zu file%s checked", r->files > 1 ? "\n" : "", r->files,
+	fprintf(f, "%s%zu file%s checked",
+		r->files > 1 && !r->out->quiet ? "\n" : "", r->files,
 		r->files == 1 ? "" : "s");
 	print_count(f, &sep, r->valid, "valid");
 	print_count(f, &sep, r->invalid, "INVALID");
@@ -252,7 +253,6 @@ cmd_verify_report_end(struct verify_report *r)
 		rc = summary_json(r, code);
 		return code != 0 ? code : rc;
 	}
-	if (!r->out->quiet)
-		print_summary(r);
+	print_summary(r);
 	return code;
 }

@@ -43,8 +43,7 @@ init_locks(ofs_audit *a, struct ofs_error *e)
 }
 
 int
-handle_new(
-	ofs_ctx *ctx, bool read_only, ofs_audit **out, struct ofs_error *e)
+handle_new(ofs_ctx *ctx, bool read_only, ofs_audit **out, struct ofs_error *e)
 {
 	ofs_audit *a = calloc(1, sizeof(*a));
 	int rc;

@@ -38,12 +38,13 @@ struct ofs_audit {
 	struct head_file head;
 
 	bool in_tx;
-	uint64_t began;        /* size when the transaction began */
-	uint64_t last_seq;     /* of the newest append in it, and its batch */
+	pthread_t owner;       /* of the transaction */
+	uint64_t began;    /* size when the transaction began */
+	uint64_t last_seq; /* of the newest append in it, and its batch */
 	uint8_t last_batch[16];
-	struct buf done;       /* uint64_t: intents to let go of at commit */
-	bool broken;           /* a step failed: only a rollback is left */
-	bool latched;          /* nothing may be written any more */
+	struct buf done; /* uint64_t: intents to let go of at commit */
+	bool broken;     /* a step failed: only a rollback is left */
+	bool latched;    /* nothing may be written any more */
 	struct ofs_error latch;
 
 	uint8_t boot_id[16];
@@ -55,8 +56,8 @@ struct ofs_audit {
 };
 
 /* a handle with nothing open */
-int handle_new(ofs_ctx *ctx, bool read_only, ofs_audit **out,
-	struct ofs_error *e);
+int handle_new(
+	ofs_ctx *ctx, bool read_only, ofs_audit **out, struct ofs_error *e);
 /* keeps a copy for ofs_audit_error() and returns the code */
 int handle_fail(ofs_audit *a, const struct ofs_error *e);
 

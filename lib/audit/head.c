@@ -22,8 +22,7 @@ read_at(int fd, uint8_t *to, size_t n, off_t at)
 	size_t have = 0;
 
 	while (have < n) {
-		ssize_t got = pread(fd, to + have, n - have,
-			at + (off_t)have);
+		ssize_t got = pread(fd, to + have, n - have, at + (off_t)have);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -78,8 +77,8 @@ decode(const uint8_t slot[SLOT_SIZE], struct head *h, struct ofs_error *e)
 		memcmp(sum, slot + SIGNED_SIZE, sizeof(sum)) != 0)
 		return err_set(e, OFS_EDAMAGED, "its checksum does not match");
 	if (version != VERSION)
-		return err_set(e, OFS_EDAMAGED, "its version %u is unknown",
-			version);
+		return err_set(
+			e, OFS_EDAMAGED, "its version %u is unknown", version);
 	if (h->size == 0 || h->size > INT64_MAX || h->time < 0)
 		return err_set(e, OFS_EDAMAGED, "its size is out of range");
 	for (size_t i = USED_SIZE; i < SLOT_SIZE; i++)
@@ -108,8 +107,8 @@ encode(const struct head *h, uint8_t slot[SLOT_SIZE], struct ofs_error *e)
 	memset(slot, 0, SLOT_SIZE);
 	memcpy(slot, b.p, SIGNED_SIZE);
 	buf_free(&b);
-	rc = digest_of(&digest_sha256, slot, SIGNED_SIZE, slot + SIGNED_SIZE,
-		e);
+	rc = digest_of(
+		&digest_sha256, slot, SIGNED_SIZE, slot + SIGNED_SIZE, e);
 	return rc;
 }
 
@@ -173,8 +172,7 @@ head_write(int fd, const struct head_file *old, const struct head *h,
 	for (int i = 0; i < HEAD_SLOTS; i++) {
 		if (newest == &old->slot[i])
 			continue;
-		errnum = write_at(fd, slot, sizeof(slot),
-			(off_t)i * SLOT_SIZE);
+		errnum = write_at(fd, slot, sizeof(slot), (off_t)i * SLOT_SIZE);
 		if (errnum == 0 && fdatasync(fd) != 0)
 			errnum = errno;
 		if (errnum != 0)

@@ -19,10 +19,10 @@ struct head {
 
 /* What a head file holds; the slots are written in turn. */
 struct head_file {
-	bool present;          /* the file is there */
+	bool present; /* the file is there */
 	bool valid[HEAD_SLOTS];
 	struct head slot[HEAD_SLOTS];
-	struct ofs_error why;  /* of the last slot that is not valid */
+	struct ofs_error why; /* of the last slot that is not valid */
 };
 
 /*

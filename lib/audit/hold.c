@@ -80,8 +80,8 @@ take(struct hold *h, uint64_t number, struct ofs_error *e)
 			return err_set(e, OFS_EAUDIT,
 				"batch %llu is running elsewhere",
 				(unsigned long long)number);
-		return err_sys(e, OFS_EAUDIT, errno,
-			"cannot lock batch %llu", (unsigned long long)number);
+		return err_sys(e, OFS_EAUDIT, errno, "cannot lock batch %llu",
+			(unsigned long long)number);
 	}
 	h->held[h->n++] = number;
 	return 0;

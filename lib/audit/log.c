@@ -61,8 +61,8 @@ read_state(ofs_audit *a, struct ofs_error *e)
 			(unsigned long long)a->state.size);
 	if (!merkle_frontier_get(
 		    &a->tree, st.size, st.frontier, st.frontier_len))
-		return err_set(e, OFS_EDAMAGED,
-			"tree of the audit log is malformed");
+		return err_set(
+			e, OFS_EDAMAGED, "tree of the audit log is malformed");
 	rc = merkle_root(&a->tree, root, e);
 	if (rc == 0 && memcmp(root, st.root, sizeof(root)) != 0)
 		rc = err_set(e, OFS_EDAMAGED,
@@ -123,6 +123,7 @@ log_begin(ofs_audit *a, struct ofs_error *e)
 		return rc;
 	}
 	a->in_tx = true;
+	a->owner = pthread_self();
 	a->broken = false;
 	a->began = a->state.size;
 	a->last_seq = 0;
@@ -139,10 +140,17 @@ leave(ofs_audit *a)
 	handle_leave(a, false);
 }
 
+/* a thread that lost its transaction must not end another one's */
+static bool
+is_ours(const ofs_audit *a)
+{
+	return a->in_tx && pthread_equal(a->owner, pthread_self());
+}
+
 void
 log_rollback(ofs_audit *a)
 {
-	if (!a->in_tx)
+	if (!is_ours(a))
 		return;
 	store_rollback(&a->store);
 	hold_drop_from(&a->hold, a->began);
@@ -192,7 +200,7 @@ log_commit(ofs_audit *a, struct ofs_error *e)
 {
 	int rc;
 
-	if (!a->in_tx)
+	if (!is_ours(a))
 		return err_set(e, OFS_EINTERNAL,
 			"no transaction of the audit log is open");
 	if (a->broken) {
@@ -217,7 +225,7 @@ log_commit(ofs_audit *a, struct ofs_error *e)
 static int
 check_tx(ofs_audit *a, struct ofs_error *e)
 {
-	if (!a->in_tx)
+	if (!is_ours(a))
 		return err_set(e, OFS_EINTERNAL,
 			"no transaction of the audit log is open");
 	if (a->broken)
@@ -347,8 +355,8 @@ handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	if (rc == 0)
 		rc = fill_header(a, en, &h, e);
 	if (rc == 0 && en->doc_digest != NULL) {
-		rc = tag_of(&a->tag, en->doc_digest, en->doc_digest_len, tag,
-			e);
+		rc = tag_of(
+			&a->tag, en->doc_digest, en->doc_digest_len, tag, e);
 		r.tag = tag;
 		r.tag_len = sizeof(tag);
 	}
@@ -440,10 +448,9 @@ int
 log_pending_add(ofs_audit *a, uint64_t outcome_seq, const char *path,
 	bool replace, const uint8_t *p, size_t n, struct ofs_error *e)
 {
-	struct store_pending row = { .seq = outcome_seq,
-		.replace = replace,
-		.p = p,
-		.n = n };
+	struct store_pending row = {
+		.seq = outcome_seq, .replace = replace, .p = p, .n = n
+	};
 	int rc;
 
 	rc = check_tx(a, e);
@@ -469,8 +476,7 @@ log_pending_done(ofs_audit *a, uint64_t outcome_seq, struct ofs_error *e)
 	rc = check_tx(a, e);
 	if (rc != 0)
 		return rc;
-	return step_result(
-		a, store_pending_del(&a->store, outcome_seq, e), e);
+	return step_result(a, store_pending_del(&a->store, outcome_seq, e), e);
 }
 
 int

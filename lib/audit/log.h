@@ -12,7 +12,9 @@
  * durable (database, then head file) before it returns; log_rollback drops
  * it. After a failed commit or sync the handle is latched: every later call
  * gives OFS_EAUDIT until the log is opened anew. All errors of this file are
- * OFS_EAUDIT unless said otherwise.
+ * OFS_EAUDIT unless said otherwise; log_begin gives OFS_EDAMAGED when the store
+ * is behind its head file or was replaced. The thread that began a transaction
+ * ends it, and may read through the handle meanwhile.
  */
 int log_begin(ofs_audit *a, struct ofs_error *e);
 int log_commit(ofs_audit *a, struct ofs_error *e);

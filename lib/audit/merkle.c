@@ -134,8 +134,7 @@ merkle_frontier_put(const struct merkle *m, uint8_t *to)
 }
 
 bool
-merkle_frontier_get(
-	struct merkle *m, uint64_t size, const uint8_t *p, size_t n)
+merkle_frontier_get(struct merkle *m, uint64_t size, const uint8_t *p, size_t n)
 {
 	if (size >> MERKLE_HEIGHT != 0 || n != merkle_frontier_size(size))
 		return false;

@@ -7,8 +7,8 @@
 #include "crypto/digest.h"
 
 #define MERKLE_HASH 32
-#define MERKLE_HEIGHT 63       /* sizes are below 2^63 */
-#define MERKLE_TILE_HEIGHT 8   /* a tile is the root of 256^level leaves */
+#define MERKLE_HEIGHT 63     /* sizes are below 2^63 */
+#define MERKLE_TILE_HEIGHT 8 /* a tile is the root of 256^level leaves */
 #define MERKLE_TILE_LEVELS 7
 
 /*
@@ -38,14 +38,14 @@ int merkle_leaf(struct merkle *m, const void *p, size_t n,
 int merkle_add(struct merkle *m, unsigned int height,
 	const uint8_t hash[MERKLE_HASH], struct ofs_error *e);
 /* the root over all leaves; SHA-256("") when there are none */
-int merkle_root(struct merkle *m, uint8_t out[MERKLE_HASH],
-	struct ofs_error *e);
+int merkle_root(
+	struct merkle *m, uint8_t out[MERKLE_HASH], struct ofs_error *e);
 
 /* The peaks, the largest subtree's first, as the state row keeps them. */
 size_t merkle_frontier_size(uint64_t size); /* bytes */
 void merkle_frontier_put(const struct merkle *m, uint8_t *to);
 /* false if n is not what `size` asks for */
-bool merkle_frontier_get(struct merkle *m, uint64_t size, const uint8_t *p,
-	size_t n);
+bool merkle_frontier_get(
+	struct merkle *m, uint64_t size, const uint8_t *p, size_t n);
 
 #endif

@@ -77,8 +77,8 @@ enter_place(ofs_audit *a, const char *dir, struct ofs_error *e)
 		rc = place_open(
 			&a->place, PLACE_LOCK, O_RDWR, true, &a->lock_fd, e);
 	if (rc == 0)
-		rc = place_open(&a->place, PLACE_BATCHES, O_RDWR, true,
-			&a->hold.fd, e);
+		rc = place_open(
+			&a->place, PLACE_BATCHES, O_RDWR, true, &a->hold.fd, e);
 	return rc != 0 ? rc : handle_flock(a, e);
 }
 
@@ -106,7 +106,8 @@ make_origin(const char *asked, const ofs_audit *a, char *to, size_t size,
 			"name of an audit log must be 1 to %d bytes of UTF-8",
 			ORIGIN_MAX);
 	for (i = 0; i < n; i += text_utf8_char(asked + i, n - i))
-		if (text_is_control(asked + i, text_utf8_char(asked + i, n - i)))
+		if (text_is_control(
+			    asked + i, text_utf8_char(asked + i, n - i)))
 			return err_set(e, OFS_EINVAL,
 				"name of an audit log may not hold control "
 				"characters");
@@ -120,8 +121,8 @@ append_genesis(ofs_audit *a, const char *asked, struct ofs_error *e)
 	char origin[ORIGIN_MAX + 1];
 	uint8_t salt[SALT_SIZE];
 	struct rec_genesis g = { .origin = origin,
-		.tool = a->ctx->opts.tool != NULL ? a->ctx->opts.tool :
-						    "libofflinesig",
+		.tool = a->ctx->opts.tool != NULL ? a->ctx->opts.tool
+						  : "libofflinesig",
 		.salt = { salt, sizeof(salt) } };
 	struct log_entry en = { .type = OFS_REC_GENESIS };
 	struct buf body = BUF_INIT;
@@ -231,8 +232,8 @@ check_opened(ofs_audit *a, struct ofs_error *e)
 }
 
 static int
-open_for_writing(ofs_audit *a, const char *dir, bool create,
-	const char *origin, bool *made, struct ofs_error *e)
+open_for_writing(ofs_audit *a, const char *dir, bool create, const char *origin,
+	bool *made, struct ofs_error *e)
 {
 	bool missing;
 	int64_t size = -1;
@@ -307,7 +308,8 @@ ofs_audit_open(
 			0 ||
 		flags == (OFS_AUDIT_CREATE | OFS_AUDIT_READ_ONLY)) {
 		(void)err_set(&e, OFS_EINVAL,
-			"flags 0x%x for opening an audit log do not fit", flags);
+			"flags 0x%x for opening an audit log do not fit",
+			flags);
 		return ctx_fail(ctx, &e);
 	}
 	rc = handle_new(ctx, read_only, &a, &e);
@@ -336,8 +338,8 @@ already(const char *dir, struct ofs_error *e)
 
 /* the directory is made, or fit to be made a log's */
 static int
-prepare_init(ofs_audit *a, const char *dir, const char *group,
-	struct ofs_error *e)
+prepare_init(
+	ofs_audit *a, const char *dir, const char *group, struct ofs_error *e)
 {
 	bool missing;
 	int64_t size;

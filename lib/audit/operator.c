@@ -93,9 +93,9 @@ handle_find_operator(ofs_audit *a)
 		a->operator_host[0] = '\0';
 	o->name = a->operator_name[0] != '\0' ? a->operator_name : NULL;
 	o->host = a->operator_host[0] != '\0' ? a->operator_host : NULL;
-	o->tty = find_tty(a->operator_tty, sizeof(a->operator_tty)) ?
-		a->operator_tty :
-		NULL;
+	o->tty = find_tty(a->operator_tty, sizeof(a->operator_tty))
+		? a->operator_tty
+		: NULL;
 }
 
 void

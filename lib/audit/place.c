@@ -46,15 +46,14 @@ look(const char *dir, struct stat *st, struct ofs_error *e)
 	while (len > 1 && s[len - 1] == '/')
 		s[--len] = '\0';
 	if (lstat(s, st) != 0)
-		rc = err_sys(e, OFS_EAUDIT, errno,
-			"cannot find audit log '%s'", TEXT_Q(dir));
+		rc = err_sys(e, OFS_EAUDIT, errno, "cannot find audit log '%s'",
+			TEXT_Q(dir));
 	free(s);
 	return rc;
 }
 
 int
-place_find(
-	const char *dir, struct place *p, bool *missing, struct ofs_error *e)
+place_find(const char *dir, struct place *p, bool *missing, struct ofs_error *e)
 {
 	struct stat st;
 
@@ -97,8 +96,8 @@ find_group(const char *name, gid_t *gid, struct ofs_error *e)
 		return err_sys(e, OFS_EAUDIT, errnum, "cannot find group '%s'",
 			TEXT_Q(name));
 	if (found == NULL)
-		return err_set(e, OFS_EINVAL, "there is no group '%s'",
-			TEXT_Q(name));
+		return err_set(
+			e, OFS_EINVAL, "there is no group '%s'", TEXT_Q(name));
 	return 0;
 }
 
@@ -181,8 +180,8 @@ check_file(const struct place *p, const char *name, struct ofs_error *e)
 	if (!S_ISREG(st.st_mode) || st.st_nlink > 1)
 		rc = err_set(e, OFS_EAUDIT,
 			"cannot write audit log: '%s' is %s", text_q(&q, path),
-			S_ISREG(st.st_mode) ? "linked from elsewhere" :
-					      "not a regular file");
+			S_ISREG(st.st_mode) ? "linked from elsewhere"
+					    : "not a regular file");
 	else if (p->shared ? st.st_gid != p->gid : st.st_uid != geteuid())
 		rc = err_set(e, OFS_EAUDIT,
 			"cannot write audit log: '%s' belongs to %s %lu",

@@ -25,8 +25,8 @@ void place_free(struct place *p);
 char *place_path(const struct place *p, const char *name); /* allocated */
 
 /* Resolves an existing directory; OFS_EAUDIT. *missing: there is none. */
-int place_find(const char *dir, struct place *p, bool *missing,
-	struct ofs_error *e);
+int place_find(
+	const char *dir, struct place *p, bool *missing, struct ofs_error *e);
 /* Makes the directory, private or for a group (a name, or NULL). */
 int place_make(const char *dir, const char *group, struct ofs_error *e);
 /*

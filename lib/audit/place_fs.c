@@ -31,10 +31,9 @@ static const long remote_magic[] = {
 };
 
 static const char *const remote_fuse[] = { "fuse.sshfs", "fuse.glusterfs",
-	"fuse.ceph", "fuse.ceph-fuse", "fuse.s3fs", "fuse.rclone",
-	"fuse.davfs", "fuse.davfs2", "fuse.curlftpfs", "fuse.gvfsd-fuse",
-	"fuse.smbnetfs", "fuse.gcsfuse", "fuse.juicefs", "fuse.moosefs",
-	"fuse.mfs" };
+	"fuse.ceph", "fuse.ceph-fuse", "fuse.s3fs", "fuse.rclone", "fuse.davfs",
+	"fuse.davfs2", "fuse.curlftpfs", "fuse.gvfsd-fuse", "fuse.smbnetfs",
+	"fuse.gcsfuse", "fuse.juicefs", "fuse.moosefs", "fuse.mfs" };
 
 bool
 place_fs_is_remote(long magic, const char *fuse_type)

@@ -54,8 +54,8 @@ make_record(void *arg, const struct store_record *r, struct ofs_error *e)
 		rc = digest_of(&digest_sha256, r->header, r->header_len,
 			rec->header_sha256, &why);
 	if (rc == 0)
-		rc = record_body_decode(rec->h.type, r->body, r->body_len,
-			&rec->body, &why);
+		rc = record_body_decode(
+			rec->h.type, r->body, r->body_len, &rec->body, &why);
 	if (rc != 0) {
 		ofs_record_free(rec);
 		return err_set(e, rc == OFS_EFORMAT ? OFS_EDAMAGED : rc,
@@ -158,8 +158,7 @@ ofs_record_each(const ofs_record *rec, ofs_field_fn fn, void *arg)
 }
 
 bool
-ofs_record_find(
-	const ofs_record *rec, const char *name, struct ofs_field *out)
+ofs_record_find(const ofs_record *rec, const char *name, struct ofs_field *out)
 {
 	return record_body_find(rec->body, name, out);
 }
@@ -188,9 +187,8 @@ ofs_audit_list(ofs_audit *audit, uint64_t first, uint64_t last,
 	if (last == 0 || last > INT64_MAX)
 		last = INT64_MAX;
 	while (first <= last) {
-		end = last - first >= RANGE_RECORDS ?
-			first + RANGE_RECORDS - 1 :
-			last;
+		end = last - first >= RANGE_RECORDS ? first + RANGE_RECORDS - 1
+						    : last;
 		rc = read_range(audit, first, end, &range, &e);
 		if (rc != 0) {
 			range_free(&range);

@@ -20,7 +20,6 @@
 static const char *const schema[] = {
 	"CREATE TABLE record (seq INTEGER PRIMARY KEY, header BLOB NOT NULL, "
 	"body BLOB, tag BLOB) STRICT",
-	"CREATE INDEX record_tag ON record (tag) WHERE tag IS NOT NULL",
 	"CREATE TABLE tile (level INTEGER NOT NULL, idx INTEGER NOT NULL, "
 	"hash BLOB NOT NULL, PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID",
 	"CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 0), "
@@ -40,8 +39,8 @@ static const char *const schema[] = {
 #define N_SCHEMA (sizeof(schema) / sizeof(schema[0]))
 
 int
-store_fail(struct store *s, int sqlite_rc, const char *what,
-	struct ofs_error *e)
+store_fail(
+	struct store *s, int sqlite_rc, const char *what, struct ofs_error *e)
 {
 	int code = OFS_EAUDIT;
 	const char *why = sqlite3_errstr(sqlite_rc);
@@ -85,8 +84,9 @@ wait_busy(void *arg, int count)
 	return 1;
 }
 
+/* these and the functions below return SQLite's codes */
 static int
-lock_down(struct store *s, struct ofs_error *e)
+lock_down(struct store *s)
 {
 	static const char *const common = "PRAGMA trusted_schema = OFF;"
 					  "PRAGMA cell_size_check = ON;"
@@ -108,21 +108,36 @@ lock_down(struct store *s, struct ofs_error *e)
 
 	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (rc == SQLITE_OK)
-			rc = sqlite3_db_config(s->db, options[i][0],
-				options[i][1], NULL);
+			rc = sqlite3_db_config(
+				s->db, options[i][0], options[i][1], NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(s->db, common, NULL, NULL, NULL);
 	if (rc == SQLITE_OK && !s->read_only)
 		rc = sqlite3_exec(s->db, writing, NULL, NULL, NULL);
+	return rc;
+}
+
+/* opens, and reads the first page: rolls a hot journal back or says why not */
+static int
+connect(struct store *s, const char *path, int flags)
+{
+	int rc;
+
+	rc = sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK)
-		return store_fail(
-			s, sqlite3_extended_errcode(s->db), "set up", e);
-	return 0;
+		return rc;
+	sqlite3_extended_result_codes(s->db, 1);
+	sqlite3_busy_handler(s->db, wait_busy, NULL);
+	rc = lock_down(s);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(s->db, "SELECT count(*) FROM sqlite_schema",
+			NULL, NULL, NULL);
+	return rc;
 }
 
 /* percent-encodes an absolute path for a file: URI */
-static int
-make_uri(const char *path, struct buf *uri, struct ofs_error *e)
+static bool
+make_uri(const char *path, struct buf *uri)
 {
 	buf_str(uri, "file://");
 	for (; *path != '\0'; path++)
@@ -131,32 +146,7 @@ make_uri(const char *path, struct buf *uri, struct ofs_error *e)
 		else
 			buf_put(uri, path, 1);
 	buf_str(uri, "?immutable=1");
-	return buf_cstr(uri) != NULL ? 0 : err_nomem(e);
-}
-
-static int
-connect(struct store *s, const char *path, int flags, struct ofs_error *e)
-{
-	int rc;
-
-	rc = sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
-	if (rc != SQLITE_OK) {
-		rc = store_fail(s, rc, "open", e);
-		sqlite3_close_v2(s->db);
-		s->db = NULL;
-		return rc;
-	}
-	sqlite3_extended_result_codes(s->db, 1);
-	sqlite3_busy_handler(s->db, wait_busy, NULL);
-	return lock_down(s, e);
-}
-
-/* reads the first page, and so rolls a hot journal back or says why not */
-static int
-touch(struct store *s)
-{
-	return sqlite3_exec(
-		s->db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+	return buf_cstr(uri) != NULL;
 }
 
 static bool
@@ -175,47 +165,37 @@ journal_has_bytes(const char *path)
 
 /* a medium without locks; a file that nobody can be writing */
 static int
-connect_immutable(struct store *s, const char *path, struct ofs_error *e)
+connect_immutable(struct store *s, const char *path)
 {
 	struct buf uri = BUF_INIT;
-	int rc;
+	int rc = SQLITE_NOMEM;
 
 	store_close(s);
 	s->read_only = true;
-	rc = make_uri(path, &uri, e);
-	if (rc == 0)
+	if (make_uri(path, &uri))
 		rc = connect(s, (const char *)uri.p,
-			SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, e);
+			SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
 	buf_free(&uri);
-	if (rc != 0)
-		return rc;
-	rc = touch(s);
-	return rc == SQLITE_OK ? 0 : store_fail(s, rc, "read", e);
+	return rc;
 }
 
 int
-store_open(struct store *s, const char *path, bool read_only,
-	struct ofs_error *e)
+store_open(
+	struct store *s, const char *path, bool read_only, struct ofs_error *e)
 {
 	int rc;
 
 	memset(s, 0, sizeof(*s));
 	s->read_only = read_only;
 	rc = connect(s, path,
-		read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, e);
-	if (rc != 0)
-		goto out;
-	rc = touch(s);
-	if (rc == SQLITE_OK)
-		return 0;
+		read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
 	if (read_only && !journal_has_bytes(path) &&
 		((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_IOERR))
-		rc = connect_immutable(s, path, e);
-	else
-		rc = store_fail(s, rc, "read", e);
-out:
-	if (rc != 0)
-		store_close(s);
+		rc = connect_immutable(s, path);
+	if (rc == SQLITE_OK)
+		return 0;
+	rc = store_fail(s, rc, "open", e);
+	store_close(s);
 	return rc;
 }
 
@@ -268,8 +248,7 @@ store_create(struct store *s, struct ofs_error *e)
 	buf_printf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d",
 		APPLICATION_ID, FORMAT);
 	if (buf_cstr(&sql) != NULL)
-		rc = sqlite3_exec(
-			s->db, (const char *)sql.p, NULL, NULL, NULL);
+		rc = sqlite3_exec(s->db, (const char *)sql.p, NULL, NULL, NULL);
 	buf_free(&sql);
 	return rc == SQLITE_OK ? 0 : store_fail(s, rc, "create", e);
 }
@@ -290,8 +269,7 @@ check_schema(struct store *s, struct ofs_error *e)
 		-1, &st, NULL);
 	while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		sql = (const char *)sqlite3_column_text(st, 0);
-		if (i >= N_SCHEMA || sql == NULL ||
-			strcmp(sql, schema[i]) != 0)
+		if (i >= N_SCHEMA || sql == NULL || strcmp(sql, schema[i]) != 0)
 			same = false;
 		i++;
 		rc = SQLITE_OK;

@@ -38,13 +38,13 @@ struct store_record {
 	size_t header_len;
 	const uint8_t *body; /* NULL: none */
 	size_t body_len;
-	const uint8_t *tag;  /* NULL: none */
+	const uint8_t *tag; /* NULL: none */
 	size_t tag_len;
 };
 
 /* the file exists; an empty one is for store_create */
-int store_open(struct store *s, const char *path, bool read_only,
-	struct ofs_error *e);
+int store_open(
+	struct store *s, const char *path, bool read_only, struct ofs_error *e);
 void store_close(struct store *s);
 /* whether nothing was ever written to it */
 int store_is_empty(struct store *s, bool *empty, struct ofs_error *e);
@@ -57,19 +57,19 @@ int store_begin(struct store *s, bool write, struct ofs_error *e);
 int store_commit(struct store *s, struct ofs_error *e);
 void store_rollback(struct store *s);
 
-int store_state_get(struct store *s, struct store_state *st,
-	struct ofs_error *e);
-int store_state_put(struct store *s, const struct store_state *st,
-	struct ofs_error *e);
+int store_state_get(
+	struct store *s, struct store_state *st, struct ofs_error *e);
+int store_state_put(
+	struct store *s, const struct store_state *st, struct ofs_error *e);
 
-int store_record_put(struct store *s, const struct store_record *r,
-	struct ofs_error *e);
+int store_record_put(
+	struct store *s, const struct store_record *r, struct ofs_error *e);
 /*
  * Gives records first..last in order until fn returns other than 0, which is
  * then returned. Bytes are borrowed for the call.
  */
-typedef int (*store_record_fn)(void *arg, const struct store_record *r,
-	struct ofs_error *e);
+typedef int (*store_record_fn)(
+	void *arg, const struct store_record *r, struct ofs_error *e);
 int store_record_each(struct store *s, uint64_t first, uint64_t last,
 	store_record_fn fn, void *arg, struct ofs_error *e);
 /* OFS_EDAMAGED when there are records that are not below `size` */
@@ -85,8 +85,8 @@ int store_tile_count(struct store *s, uint64_t *n, struct ofs_error *e);
  * Makes m the tree of the first `size` records out of tiles and at most 255
  * headers.
  */
-int store_tree_at(struct store *s, uint64_t size, struct merkle *m,
-	struct ofs_error *e);
+int store_tree_at(
+	struct store *s, uint64_t size, struct merkle *m, struct ofs_error *e);
 
 /* Tables of what is open; ..._del of what is not there does nothing. */
 int store_batch_put(struct store *s, const uint8_t id[16], uint64_t seq,
@@ -107,19 +107,19 @@ struct store_pending {
 	const uint8_t *p; /* borrowed for the call */
 	size_t n;
 };
-int store_pending_put(struct store *s, const struct store_pending *p,
-	struct ofs_error *e);
+int store_pending_put(
+	struct store *s, const struct store_pending *p, struct ofs_error *e);
 int store_pending_del(struct store *s, uint64_t seq, struct ofs_error *e);
 
 /* Rows in order; fn as for records. */
-typedef int (*store_batch_fn)(void *arg, uint64_t seq, const uint8_t id[16],
-	struct ofs_error *e);
-typedef int (*store_pending_fn)(void *arg, const struct store_pending *p,
-	struct ofs_error *e);
-int store_batch_each(struct store *s, store_batch_fn fn, void *arg,
-	struct ofs_error *e);
-int store_intent_each(struct store *s, store_batch_fn fn, void *arg,
-	struct ofs_error *e);
+typedef int (*store_batch_fn)(
+	void *arg, uint64_t seq, const uint8_t id[16], struct ofs_error *e);
+typedef int (*store_pending_fn)(
+	void *arg, const struct store_pending *p, struct ofs_error *e);
+int store_batch_each(
+	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e);
+int store_intent_each(
+	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e);
 /* from outcome `first` on, at most `max` */
 int store_pending_each(struct store *s, uint64_t first, int max,
 	store_pending_fn fn, void *arg, struct ofs_error *e);
@@ -135,7 +135,7 @@ int store_cert_each(struct store *s, const uint8_t *after, int max,
 	store_cert_fn fn, void *arg, struct ofs_error *e);
 
 /* for store*.c: error of an SQLite result code, about `what` */
-int store_fail(struct store *s, int sqlite_rc, const char *what,
-	struct ofs_error *e);
+int store_fail(
+	struct store *s, int sqlite_rc, const char *what, struct ofs_error *e);
 
 #endif

@@ -88,8 +88,8 @@ bind(struct store *s, enum stmt_id id, sqlite3_stmt **out, struct ofs_error *e,
 		p = va_arg(ap, const void *);
 		rc = p == NULL ? sqlite3_bind_null(*st, i) : SQLITE_OK;
 		if (p != NULL)
-			rc = sqlite3_bind_blob64(*st, i, p,
-				va_arg(ap, size_t), SQLITE_STATIC);
+			rc = sqlite3_bind_blob64(
+				*st, i, p, va_arg(ap, size_t), SQLITE_STATIC);
 		else
 			(void)va_arg(ap, size_t);
 	}
@@ -279,8 +279,8 @@ store_record_check_end(struct store *s, uint64_t size, struct ofs_error *e)
 	rc = store_record_each(s, size, INT64_MAX, beyond, NULL, e);
 	/* a negative number is malformed in any row */
 	if (rc == 0)
-		rc = store_record_each(s, (uint64_t)INT64_MIN, UINT64_MAX,
-			beyond, NULL, e);
+		rc = store_record_each(
+			s, (uint64_t)INT64_MIN, UINT64_MAX, beyond, NULL, e);
 	return rc;
 }
 
@@ -352,8 +352,8 @@ add_leaf(void *arg, const struct store_record *r, struct ofs_error *e)
 }
 
 int
-store_tree_at(struct store *s, uint64_t size, struct merkle *m,
-	struct ofs_error *e)
+store_tree_at(
+	struct store *s, uint64_t size, struct merkle *m, struct ofs_error *e)
 {
 	struct leaves l = { m };
 	uint8_t hash[32];

@@ -447,7 +447,8 @@ pubkey_verifier_check(struct pubkey_verifier *v, const uint8_t *hash,
 			v->ctx, sig, sig_len, hash, v->alg->digest->size);
 	if (r == 1)
 		return 0;
-	if (r < 0)
+	/* for ECDSA also the answer to r and s that lead to no point */
+	if (r < 0 && v->alg->mech != ALG_ECDSA)
 		return err_ssl(
 			e, OFS_EINTERNAL, "cannot verify %s", v->alg->name);
 	ERR_clear_error();

@@ -46,8 +46,8 @@ check_opts(const struct ofs_sign_opts *o, struct ofs_error *e)
 		return err_set(e, OFS_EINVAL,
 			"format, digest or existing is out of its range");
 	if (o->jobs > JOBS_MAX)
-		return err_set(e, OFS_EINVAL, "%u jobs are too many; at most %d",
-			o->jobs, JOBS_MAX);
+		return err_set(e, OFS_EINVAL,
+			"%u jobs are too many; at most %d", o->jobs, JOBS_MAX);
 	return 0;
 }
 
@@ -209,8 +209,8 @@ settle(ofs_batch *b, struct ofs_progress *p)
 		rc = err_set(&b->err, OFS_EINVAL,
 			"there is nothing to sign; name a document");
 	else
-		rc = list_place(&b->list, b->opts.format, b->opts.out_dir,
-			&b->err);
+		rc = list_place(
+			&b->list, b->opts.format, b->opts.out_dir, &b->err);
 	pthread_mutex_unlock(&b->lock);
 	p->items = b->list.n;
 	return rc;

@@ -14,19 +14,19 @@
 struct work {
 	size_t index; /* in the list */
 	const struct list_item *item;
-	bool ready;   /* prepared: may go to the token */
-	bool asked;   /* C_Sign was called */
+	bool ready;    /* prepared: may go to the token */
+	bool asked;    /* C_Sign was called */
 	bool verified; /* the software verification said yes */
-	bool placed;  /* the output file is under its name */
+	bool placed;   /* the output file is under its name */
 	enum ofs_item_status status;
-	struct ofs_error err; /* why it is not signed */
-	uint64_t size;        /* of the document */
+	struct ofs_error err;       /* why it is not signed */
+	uint64_t size;              /* of the document */
 	uint8_t digest[DIGEST_MAX]; /* of the document */
-	uint8_t hash[DIGEST_MAX]; /* of what is signed */
-	struct buf tbs;       /* CMS signed attributes; empty for raw */
-	struct buf content;   /* attached only */
-	struct buf sig;       /* raw signature value */
-	struct buf out;       /* the finished file */
+	uint8_t hash[DIGEST_MAX];   /* of what is signed */
+	struct buf tbs;             /* CMS signed attributes; empty for raw */
+	struct buf content;         /* attached only */
+	struct buf sig;             /* raw signature value */
+	struct buf out;             /* the finished file */
 	uint8_t out_sha256[32];
 	int64_t token_us;
 	uint64_t seq; /* of the outcome record */
@@ -39,11 +39,11 @@ struct work {
 struct chunk {
 	struct work *works; /* CHUNK_ITEMS_MAX, allocated once */
 	size_t n;
-	size_t ready;  /* how many are */
-	size_t bytes;  /* of attached content held */
-	size_t next;   /* first work that no worker has taken */
-	size_t done;   /* works that are through the token stage */
-	bool abandoned; /* no more of it goes to the token */
+	size_t ready;        /* how many are */
+	size_t bytes;        /* of attached content held */
+	size_t next;         /* first work that no worker has taken */
+	size_t done;         /* works that are through the token stage */
+	bool abandoned;      /* no more of it goes to the token */
 	uint64_t intent_seq; /* 0: none */
 	int64_t began;       /* us, monotonic: handed to the workers */
 	struct chunk *link;  /* in a queue */
@@ -53,8 +53,8 @@ struct chunk *chunk_new(void);
 void chunk_free(struct chunk *c);  /* wipes signatures */
 void chunk_reset(struct chunk *c); /* empty again, wiped, memory kept */
 /* a cleared work at the end of the chunk, or NULL when it is full */
-struct work *chunk_add(struct chunk *c, size_t index,
-	const struct list_item *item);
+struct work *chunk_add(
+	struct chunk *c, size_t index, const struct list_item *item);
 
 struct chunk_queue {
 	struct chunk *first, *last;

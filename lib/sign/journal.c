@@ -128,8 +128,8 @@ journal_open(struct journal *j, const struct list *l, unsigned int jobs,
 }
 
 static void
-describe_document(const struct journal *j, const struct work *w,
-	struct rec_document *d)
+describe_document(
+	const struct journal *j, const struct work *w, struct rec_document *d)
 {
 	memset(d, 0, sizeof(*d));
 	d->path = w->item->path;
@@ -188,8 +188,8 @@ describe_outcome(const struct journal *j, const struct chunk *c,
 	if (w->ready && w->tbs.len > 0)
 		r->signed_bytes = (struct rec_span){ w->tbs.p, w->tbs.len };
 	if (w->status != OFS_ITEM_SIGNED) {
-		r->status = w->status == OFS_ITEM_FAILED ? REC_FAILED :
-							   REC_NOT_ATTEMPTED;
+		r->status = w->status == OFS_ITEM_FAILED ? REC_FAILED
+							 : REC_NOT_ATTEMPTED;
 		r->reason = w->err.message;
 		return;
 	}

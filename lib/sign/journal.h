@@ -33,8 +33,8 @@ int journal_intent(struct journal *j, struct chunk *c, struct ofs_error *e);
  */
 int journal_outcomes(struct journal *j, struct chunk *c, struct ofs_error *e);
 /* drops the pending rows of the outputs that are in place */
-int journal_released(struct journal *j, const struct chunk *c,
-	struct ofs_error *e);
+int journal_released(
+	struct journal *j, const struct chunk *c, struct ofs_error *e);
 int journal_close(struct journal *j, const struct ofs_progress *p, int code,
 	const char *reason, struct ofs_error *e);
 

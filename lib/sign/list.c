@@ -109,8 +109,8 @@ is_our_temporary(const char *name)
 	return name[0] == '.' && n > 4 && strcmp(name + n - 4, ".tmp") == 0;
 }
 
-static int add_dir(struct list *l, const char *dir, int depth,
-	struct ofs_error *e);
+static int add_dir(
+	struct list *l, const char *dir, int depth, struct ofs_error *e);
 
 static int
 add_entry(struct list *l, const char *dir, const char *name, int depth,
@@ -124,8 +124,8 @@ add_entry(struct list *l, const char *dir, const char *name, int depth,
 	if (path == NULL)
 		return err_nomem(e);
 	if (lstat(path, &st) != 0)
-		rc = err_sys(e, OFS_EIO, errno, "cannot look at '%s'",
-			TEXT_Q(path));
+		rc = err_sys(
+			e, OFS_EIO, errno, "cannot look at '%s'", TEXT_Q(path));
 	else if (S_ISDIR(st.st_mode))
 		rc = add_dir(l, path, depth + 1, e);
 	else if (S_ISREG(st.st_mode) && !ofs_is_signature_name(name) &&
@@ -148,8 +148,8 @@ add_dir(struct list *l, const char *dir, int depth, struct ofs_error *e)
 			TEXT_Q(dir), TREE_DEPTH_MAX);
 	n = scandir(dir, &names, not_dots, by_name);
 	if (n < 0)
-		return err_sys(e, OFS_EIO, errno, "cannot list '%s'",
-			TEXT_Q(dir));
+		return err_sys(
+			e, OFS_EIO, errno, "cannot list '%s'", TEXT_Q(dir));
 	for (i = 0; i < n; i++) {
 		if (rc == 0)
 			rc = add_entry(l, dir, names[i]->d_name, depth, e);
@@ -198,9 +198,9 @@ add_sum(void *arg, const char *name, const uint8_t sha256[32],
 	char *path;
 	int rc;
 
-	path = name[0] == '/' || strcmp(w->dir, ".") == 0 ?
-		strdup(name) :
-		file_join(w->dir, name);
+	path = name[0] == '/' || strcmp(w->dir, ".") == 0
+		? strdup(name)
+		: file_join(w->dir, name);
 	if (path == NULL)
 		return err_nomem(e);
 	rc = list_add_file(w->list, path, sha256, e);
@@ -239,18 +239,25 @@ list_free(struct list *l)
 	memset(l, 0, sizeof(*l));
 }
 
+/* the output of `it` is that of the item `other`, or is that document */
 static int
-set_problem(struct list_item *it, int code, const char *what,
-	const char *other, struct ofs_error *e)
+set_problem(struct list_item *it, const char *other, bool output,
+	struct ofs_error *e)
 {
-	char text[1200];
+	const char *what =
+		output ? "is also that of" : "is a document of this batch,";
+	const char *next = output ? "which was named earlier; sign them apart"
+				  : "and is not overwritten; use --out";
 
 	if (it->problem != NULL)
 		return 0;
-	snprintf(text, sizeof(text), what, TEXT_Q(it->output), TEXT_Q(other));
-	it->problem = strdup(text);
-	it->problem_code = code;
-	return it->problem == NULL ? err_nomem(e) : 0;
+	if (asprintf(&it->problem, "output '%s' %s '%s', %s",
+		    TEXT_Q(it->output), what, TEXT_Q(other), next) < 0) {
+		it->problem = NULL;
+		return err_nomem(e);
+	}
+	it->problem_code = OFS_EEXIST;
+	return 0;
 }
 
 /* DIR/PATH made relative, and the suffix; allocated */
@@ -304,8 +311,8 @@ absolute_dir(const char *dir, char **out, struct ofs_error *e)
 	}
 	cwd = getcwd(NULL, 0);
 	if (cwd == NULL)
-		return err_sys(e, OFS_EIO, errno,
-			"cannot tell the current directory");
+		return err_sys(
+			e, OFS_EIO, errno, "cannot tell the current directory");
 	*out = file_join(cwd, dir);
 	free(cwd);
 	return *out == NULL ? err_nomem(e) : 0;
@@ -326,8 +333,8 @@ compare_places(const void *a, const void *b)
 
 /* places are sorted: inputs of a name first, then outputs by item */
 static int
-find_collisions(struct list *l, const struct place *p, size_t n,
-	struct ofs_error *e)
+find_collisions(
+	struct list *l, const struct place *p, size_t n, struct ofs_error *e)
 {
 	size_t i;
 	int rc = 0;
@@ -339,16 +346,7 @@ find_collisions(struct list *l, const struct place *p, size_t n,
 		if (!p[i].output ||
 			strcmp(p[i].absolute, p[i - 1].absolute) != 0)
 			continue;
-		if (p[i - 1].output)
-			rc = set_problem(it, OFS_EEXIST,
-				"output '%s' is also that of '%s', "
-				"which was named earlier; sign them apart",
-				other, e);
-		else
-			rc = set_problem(it, OFS_EEXIST,
-				"output '%s' is '%s', "
-				"a document of this batch; use --out",
-				other, e);
+		rc = set_problem(it, other, p[i - 1].output, e);
 	}
 	return rc;
 }
@@ -421,9 +419,8 @@ list_sha256(const struct list *l, uint8_t out[32], struct ofs_error *e)
 		buf_u8(&line, it->has_sha256);
 		if (it->has_sha256)
 			buf_put(&line, it->sha256, 32);
-		rc = buf_ok(&line) ?
-			digest_update(&d, line.p, line.len, e) :
-			err_nomem(e);
+		rc = buf_ok(&line) ? digest_update(&d, line.p, line.len, e)
+				   : err_nomem(e);
 	}
 	if (rc == 0)
 		rc = digest_end(&d, out, e);

@@ -8,8 +8,8 @@
 #include "base/err.h"
 
 struct list_item {
-	char *path;   /* as given; the name of a memory item */
-	char *output; /* as shown and as opened; NULL: memory item */
+	char *path;     /* as given; the name of a memory item */
+	char *output;   /* as shown and as opened; NULL: memory item */
 	char *absolute; /* of the output: for the record and a later release */
 	const void *bytes; /* memory item, borrowed; NULL: a file */
 	size_t len;

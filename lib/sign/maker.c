@@ -18,8 +18,8 @@
 
 /* leaf first; self-signed issuers are left out: a root is not embedded */
 static int
-take_certs(struct maker *m, const struct ofs_sign_opts *opts,
-	struct ofs_error *e)
+take_certs(
+	struct maker *m, const struct ofs_sign_opts *opts, struct ofs_error *e)
 {
 	STACK_OF(X509) *all = NULL;
 	int rc, i;
@@ -88,13 +88,15 @@ check_cert(struct maker *m, const ofs_key *key,
 	cert_subject(m->cert, subject, sizeof(subject));
 	if (!cert_has_key(m->cert, key_pub(key)))
 		return err_set(e, OFS_ECERT,
-			"certificate '%s' is not for key '%s': it holds another "
+			"certificate '%s' is not for key '%s': it holds "
+			"another "
 			"public key; put the signer's certificate first",
 			subject, info->label);
 	if ((X509_get_key_usage(m->cert) &
 		    (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
 		return err_set(e, OFS_ECERT,
-			"certificate '%s' is not for signing: its key usage has "
+			"certificate '%s' is not for signing: its key usage "
+			"has "
 			"neither digitalSignature nor nonRepudiation",
 			subject);
 	return check_validity(m, opts, e);
@@ -171,8 +173,10 @@ take_block(void *arg, const uint8_t *p, size_t n, struct ofs_error *e)
 	if (r->maker->format == OFS_FORMAT_CMS_ATTACHED) {
 		if (n > CMS_ATTACHED_MAX - w->content.len)
 			return err_set(e, OFS_EUNSUPPORTED,
-				"'%s' is larger than %u MiB, too large to be put "
-				"inside its signature; sign it with --format cms",
+				"'%s' is larger than %u MiB, too large to be "
+				"put "
+				"inside its signature; sign it with --format "
+				"cms",
 				TEXT_Q(w->item->path), CMS_ATTACHED_MAX >> 20);
 		buf_put(&w->content, p, n);
 		if (!buf_ok(&w->content))
@@ -266,8 +270,10 @@ to_be_signed(struct reading *r, struct ofs_error *e)
 	if (m->format == OFS_FORMAT_RAW) {
 		if (raw_looks_like_attrs(r->prefix, r->prefix_len, w->size))
 			return err_set(e, OFS_EPOLICY,
-				"'%s' looks like the signed attributes of a CMS "
-				"signature, and a raw signature over it could be "
+				"'%s' looks like the signed attributes of a "
+				"CMS "
+				"signature, and a raw signature over it could "
+				"be "
 				"passed off as one; sign it with --format cms",
 				TEXT_Q(w->item->path));
 		memcpy(w->hash, w->digest, m->alg->digest->size);
@@ -275,8 +281,8 @@ to_be_signed(struct reading *r, struct ofs_error *e)
 	}
 	rc = cms_attrs(m->cms, w->digest, ctx_now(m->ctx), &w->tbs, e);
 	if (rc == 0)
-		rc = digest_of(m->alg->digest, w->tbs.p, w->tbs.len, w->hash,
-			e);
+		rc = digest_of(
+			m->alg->digest, w->tbs.p, w->tbs.len, w->hash, e);
 	return rc;
 }
 
@@ -324,8 +330,8 @@ maker_finish(const struct maker *m, struct work *w, struct ofs_error *e)
 	int rc = 0;
 
 	if (m->format == OFS_FORMAT_CMS_ATTACHED)
-		content = w->content.len > 0 ? w->content.p :
-					       (const uint8_t *)"";
+		content =
+			w->content.len > 0 ? w->content.p : (const uint8_t *)"";
 
 	if (m->format == OFS_FORMAT_RAW) {
 		buf_put(&w->out, w->sig.p, w->sig.len);
@@ -333,8 +339,7 @@ maker_finish(const struct maker *m, struct work *w, struct ofs_error *e)
 			rc = err_nomem(e);
 	} else {
 		rc = cms_assemble(m->cms, w->tbs.p, w->tbs.len, w->sig.p,
-			w->sig.len, content,
-			w->content.len, &w->out, e);
+			w->sig.len, content, w->content.len, &w->out, e);
 	}
 	if (rc != 0)
 		return rc;

@@ -39,7 +39,7 @@ struct pipeline {
 	uint64_t bytes;
 	bool all_prepared, stop, stop_now, quit;
 	unsigned int token_errors; /* in a row */
-	struct ofs_error why; /* code 0: not stopped from within */
+	struct ofs_error why;      /* code 0: not stopped from within */
 	pthread_t preparer;
 	bool preparer_started;
 	unsigned int n_workers;
@@ -164,8 +164,8 @@ sign_work(struct worker *wk, struct work *w)
 		return;
 	}
 	w->asked = true;
-	rc = key_session_sign(wk->session, m->alg, wk->in.p, wk->in.len,
-		&w->sig, &w->err);
+	rc = key_session_sign(
+		wk->session, m->alg, wk->in.p, wk->in.len, &w->sig, &w->err);
 	w->token_us = time_mono() - began;
 	if (rc == 0 &&
 		pubkey_verifier_check(&wk->verifier, w->hash, w->sig.p,
@@ -212,8 +212,9 @@ finish_locked(struct pipeline *p, struct chunk *c)
 		/* at most doubled: the first chunks are small samples */
 		if (want > 2 * p->target)
 			want = 2 * p->target;
-		p->target = want < 1 ? 1 :
-			want > CHUNK_ITEMS_MAX ? CHUNK_ITEMS_MAX : want;
+		p->target = want < 1             ? 1
+			: want > CHUNK_ITEMS_MAX ? CHUNK_ITEMS_MAX
+						 : want;
 	}
 	chunk_push(&p->signed_, c);
 	pthread_cond_broadcast(&p->to_commit);
@@ -478,7 +479,8 @@ start_threads(struct pipeline *p, struct ofs_error *e)
 		p->workers[i].started = rc == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return rc == 0 ? 0 : err_sys(e, OFS_ENOMEM, rc, "cannot start a thread");
+	return rc == 0 ? 0
+		       : err_sys(e, OFS_ENOMEM, rc, "cannot start a thread");
 }
 
 int

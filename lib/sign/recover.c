@@ -121,8 +121,7 @@ release_found(struct recovery *r, struct ofs_error *e)
 }
 
 static int
-record_release(struct recovery *r, const struct pending *p,
-	struct ofs_error *e)
+record_release(struct recovery *r, const struct pending *p, struct ofs_error *e)
 {
 	struct rec_release rec = { .outcome_seq = p->outcome_seq,
 		.path = p->path,
@@ -278,8 +277,8 @@ recover_intents(struct recovery *r, struct ofs_error *e)
 	if (items == NULL)
 		rc = err_nomem(e);
 	for (i = 0; i < all.n && rc == 0; i++)
-		rc = intent_items(r->audit, all.found[i].intent_seq, &items[i],
-			e);
+		rc = intent_items(
+			r->audit, all.found[i].intent_seq, &items[i], e);
 	if (rc == 0)
 		rc = log_begin(r->audit, e);
 	if (rc != 0)

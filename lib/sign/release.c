@@ -94,8 +94,8 @@ sync_file_system(const char *dir, struct ofs_error *e)
 
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || syncfs(fd) != 0)
-		rc = err_sys(e, OFS_EIO, errno, "cannot sync '%s'",
-			TEXT_Q(dir));
+		rc = err_sys(
+			e, OFS_EIO, errno, "cannot sync '%s'", TEXT_Q(dir));
 	if (fd >= 0)
 		close(fd);
 	return rc;
@@ -124,8 +124,8 @@ write_files(struct release *r, struct file_out *outs, size_t n)
 
 	for (i = 0; i < n; i++) {
 		err_clear(&r[i].e);
-		if (file_out_write(&outs[i], r[i].path, r[i].p, r[i].n,
-			    &r[i].e) != 0)
+		if (file_out_write(
+			    &outs[i], r[i].path, r[i].p, r[i].n, &r[i].e) != 0)
 			file_out_abort(&outs[i]);
 	}
 }
@@ -158,8 +158,7 @@ sync_files(struct release *r, struct file_out *outs, size_t n,
 		return;
 	}
 	for (i = 0; i < n; i++)
-		if (r[i].e.code == 0 &&
-			file_out_sync(&outs[i], &r[i].e) != 0)
+		if (r[i].e.code == 0 && file_out_sync(&outs[i], &r[i].e) != 0)
 			file_out_abort(&outs[i]);
 }
 

@@ -129,8 +129,8 @@ release_chunk(struct run *r, struct chunk *c, struct ofs_error *e)
 		todo[n] = (struct release){ .path = w->item->absolute,
 			.p = w->out.p,
 			.n = w->out.len,
-			.replace = r->o->sign->existing ==
-				OFS_EXISTING_REPLACE };
+			.replace =
+				r->o->sign->existing == OFS_EXISTING_REPLACE };
 		works[n++] = w;
 	}
 	rc = release_all(todo, n, e);
@@ -382,7 +382,8 @@ conclude(struct run *r, struct ofs_error *e)
 		return e->code;
 	if (atomic_load(r->o->cancelled) && p->not_attempted > 0)
 		return err_set(e, OFS_EINTR,
-			"interrupted: %zu of %zu items are signed and recorded; "
+			"interrupted: %zu of %zu items are signed and "
+			"recorded; "
 			"the same command with --skip-existing goes on",
 			p->signed_items, p->items);
 	if (p->failed + p->not_attempted + p->unknown > 0)
@@ -451,8 +452,8 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 	p->items = o->list->n;
 	rc = recover_run(o->ctx, o->audit, e);
 	if (rc == 0)
-		rc = journal_init(&r.journal, o->ctx, o->audit, o->key,
-			o->maker, e);
+		rc = journal_init(
+			&r.journal, o->ctx, o->audit, o->key, o->maker, e);
 	if (rc == 0)
 		rc = pipeline_start(&po, &r.pipe, e);
 	if (rc == 0) {

@@ -30,11 +30,11 @@ struct run_opts {
  * Signs the list; see ofs_batch_run(). `e` is filled when the result is not
  * 0, `p` always.
  */
-int run_batch(const struct run_opts *o, struct ofs_progress *p,
-	struct ofs_error *e);
+int run_batch(
+	const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e);
 
 /* one item's result in the shape of the callback */
-void run_result(const struct maker *m, const struct work *w,
-	struct ofs_result *res);
+void run_result(
+	const struct maker *m, const struct work *w, struct ofs_result *res);
 
 #endif

@@ -46,8 +46,7 @@ check_attributes(const struct ofs_key_info *info, struct ofs_error *e)
 			"key '%s' %s extractable: it can leave the token and "
 			"is not enrolled; generate one on a token that keeps "
 			"it",
-			info->label,
-			info->extractable > 0 ? "is" : "may be");
+			info->label, info->extractable > 0 ? "is" : "may be");
 	if (info->sensitive == 0)
 		return err_set(e, OFS_EPOLICY,
 			"key '%s' is not sensitive: the token may reveal it, "
@@ -100,8 +99,8 @@ check_key(struct enrolment *n, struct ofs_error *e)
 		return rc;
 	n->alg = alg_for(info->type, OFS_DIGEST_DEFAULT);
 	if (n->alg == NULL)
-		return err_set(e, OFS_EUNSUPPORTED,
-			"cannot sign with a %s key", info->type_name);
+		return err_set(e, OFS_EUNSUPPORTED, "cannot sign with a %s key",
+			info->type_name);
 	rc = recorded_init(&n->rec, n->audit, n->key, key_cert(n->key), e);
 	return rc != 0 ? rc : prove_possession(n, e);
 }
@@ -114,8 +113,8 @@ make_self_signed(struct enrolment *n, const X509_NAME *name, int days,
 	int64_t from = ctx_now(n->rec.ctx) - BACKDATE_US;
 	int rc;
 
-	rc = cert_build_self_signed(name, key_pub(n->key), n->alg, from, days,
-		&n->cert, e);
+	rc = cert_build_self_signed(
+		name, key_pub(n->key), n->alg, from, days, &n->cert, e);
 	if (rc == 0)
 		rc = cert_tbs(n->cert, &tbs, e);
 	if (rc == 0)
@@ -158,8 +157,8 @@ make_csr(struct enrolment *n, const X509_NAME *name, struct ofs_error *e)
 }
 
 static int
-check_opts(const struct ofs_enroll_opts *o, X509_NAME **name,
-	struct ofs_error *e)
+check_opts(
+	const struct ofs_enroll_opts *o, X509_NAME **name, struct ofs_error *e)
 {
 	*name = NULL;
 	if (o == NULL || o->size != sizeof(*o) || o->key_type == NULL)
@@ -219,15 +218,15 @@ enroll(struct enrolment *n, const char *uri, const struct ofs_enroll_opts *o,
 	if (rc == 0)
 		rc = check_key(n, e);
 	if (rc == 0 && o->self_signed)
-		rc = make_self_signed(n, name,
-			o->days > 0 ? o->days : DAYS_DEFAULT, e);
+		rc = make_self_signed(
+			n, name, o->days > 0 ? o->days : DAYS_DEFAULT, e);
 	if (rc == 0 && o->csr)
 		rc = make_csr(n, name, e);
 	if (rc == 0)
 		rc = hand_out(n, out, e);
 	if (rc == 0)
-		rc = recorded_key_event(&n->rec, "enroll", n->cert, &out->seq,
-			e);
+		rc = recorded_key_event(
+			&n->rec, "enroll", n->cert, &out->seq, e);
 	X509_NAME_free(name);
 	return rc;
 }
@@ -285,8 +284,8 @@ ofs_key_adopt(ofs_token *token, ofs_audit *audit, const char *uri,
 	if (rc == 0)
 		rc = hand_out(&n, out, &e);
 	if (rc == 0)
-		rc = recorded_key_event(&n.rec, "adopt", key_cert(n.key),
-			&out->seq, &e);
+		rc = recorded_key_event(
+			&n.rec, "adopt", key_cert(n.key), &out->seq, &e);
 	if (rc != 0)
 		ofs_enrolled_clear(out);
 	enrolment_clear(&n);
@@ -309,15 +308,16 @@ import(struct enrolment *n, const void *cert, size_t len, struct ofs_error *e)
 	cert_subject(n->cert, subject, sizeof(subject));
 	if (!cert_has_key(n->cert, key_pub(n->key)))
 		return err_set(e, OFS_ECERT,
-			"certificate '%s' is not for key '%s': it holds another "
+			"certificate '%s' is not for key '%s': it holds "
+			"another "
 			"public key; it is not stored",
 			subject, ofs_key_get_info(n->key)->label);
 	rc = recorded_init(&n->rec, n->audit, n->key, n->cert, e);
 	if (rc == 0)
 		rc = key_store_cert(n->key, n->cert, e);
 	if (rc == 0)
-		rc = recorded_key_event(&n->rec, "import-cert", n->cert, &seq,
-			e);
+		rc = recorded_key_event(
+			&n->rec, "import-cert", n->cert, &seq, e);
 	return rc;
 }
 

@@ -11,9 +11,9 @@ static int
 append(ofs_audit *audit, enum ofs_record_type type, const struct buf *body,
 	struct ofs_error *e)
 {
-	struct log_entry en = { .type = type,
-		.body = body->p,
-		.body_len = body->len };
+	struct log_entry en = {
+		.type = type, .body = body->p, .body_len = body->len
+	};
 	uint64_t seq;
 
 	return log_append_one(audit, &en, &seq, e);

@@ -40,9 +40,9 @@ static int
 append_one(struct recorded *r, enum ofs_record_type type,
 	const struct buf *body, uint64_t *seq, struct ofs_error *e)
 {
-	struct log_entry en = { .type = type,
-		.body = body->p,
-		.body_len = body->len };
+	struct log_entry en = {
+		.type = type, .body = body->p, .body_len = body->len
+	};
 
 	return log_append_one(r->audit, &en, seq, e);
 }
@@ -67,8 +67,8 @@ write_intent(struct recorded *r, enum rec_purpose purpose,
 }
 
 static int
-write_outcome(struct recorded *r, const struct rec_outcome *o,
-	struct ofs_error *e)
+write_outcome(
+	struct recorded *r, const struct rec_outcome *o, struct ofs_error *e)
 {
 	struct log_entry en = { .type = OFS_REC_OUTCOME };
 	struct buf body = BUF_INIT;
@@ -114,8 +114,8 @@ ask_token(struct recorded *r, const struct alg *alg, const uint8_t *hash,
 	}
 	o->token_us = time_mono() - began;
 	if (rc == 0 &&
-		pubkey_verify(key_pub(r->key), alg, hash, sig->p, sig->len,
-			e) != 0)
+		pubkey_verify(
+			key_pub(r->key), alg, hash, sig->p, sig->len, e) != 0)
 		rc = err_set(e, OFS_EBADSIG,
 			"the token answered CKR_OK with a wrong signature; do "
 			"not use it before it has been examined");

@@ -30,7 +30,6 @@ int recorded_sign(struct recorded *r, enum rec_purpose purpose,
 /* a record of the key: public key, attributes as read back, certificate */
 int recorded_key_event(struct recorded *r, const char *event, X509 *cert,
 	uint64_t *seq, struct ofs_error *e);
-int recorded_lent(struct recorded *r, const char *purpose,
-	struct ofs_error *e);
+int recorded_lent(struct recorded *r, const char *purpose, struct ofs_error *e);
 
 #endif

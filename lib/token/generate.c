@@ -398,7 +398,7 @@ key_generate(ofs_token *t, const char *uri, const char *spec_text,
 	*out = NULL;
 	rc = uri_parse(uri, &u, e);
 	if (rc == 0)
-		rc = uri_check_key(&u, uri, e);
+		rc = uri_check_key(&u, e);
 	if (rc == 0 && !uri_matches_token(&u, &t->raw, t->slot))
 		rc = err_set(e, OFS_EINVAL,
 			"cannot make a key: the URI names another token than "

@@ -140,10 +140,11 @@ check_readable(const ofs_token *t, const struct pair *p, struct ofs_error *e)
 			label, t->info.label, p->info.type_name);
 	if (p->key != NULL)
 		return 0;
-	if (p->priv.h != 0 && type != CKK_RSA && type != CKK_EC)
+	if (p->odd || (p->priv.h != 0 && type != CKK_RSA && type != CKK_EC))
 		return err_set(e, OFS_EUNSUPPORTED,
-			"cannot sign with key '%s' on '%s': its type is %s; "
-			"RSA, P-256, P-384 and P-521 are supported",
+			"cannot sign with key '%s' on '%s': its type, size or "
+			"curve is not supported (%s); take RSA, P-256, P-384 "
+			"or P-521",
 			label, t->info.label, p->info.type_name);
 	return err_set(e, OFS_EKEY,
 		"cannot use key '%s' on '%s': its public key cannot be read, "
@@ -274,7 +275,7 @@ ofs_key_open(
 			"cannot open a key: unknown flags 0x%x", flags);
 	rc = uri_parse(uri, &u, &e);
 	if (rc == 0)
-		rc = uri_check_key(&u, uri, &e);
+		rc = uri_check_key(&u, &e);
 	/* the URI may name the token too; then it must be this one */
 	if (rc == 0 && !uri_matches_token(&u, &token->raw, token->slot))
 		rc = err_set(&e, OFS_EINVAL,

@@ -32,8 +32,7 @@ void key_session_close(struct key_session *s);
  * session is replaced on the next call. e->ckr has the token's answer.
  */
 int key_session_sign(struct key_session *s, const struct alg *alg,
-	const uint8_t *in, size_t in_len, struct buf *sig,
-	struct ofs_error *e);
+	const uint8_t *in, size_t in_len, struct buf *sig, struct ofs_error *e);
 
 /*
  * Generates a pair at the place that the URI names, in a read-write session
@@ -43,8 +42,8 @@ int key_session_sign(struct key_session *s, const struct alg *alg,
  * spec: "rsa:3072", "ec:P-256". The attributes are those of TOKENS.md 12 and
  * are read back into the key's info; judging them is the caller's.
  */
-int key_generate(ofs_token *t, const char *uri, const char *spec,
-	ofs_key **out, struct ofs_error *e);
+int key_generate(ofs_token *t, const char *uri, const char *spec, ofs_key **out,
+	struct ofs_error *e);
 int key_destroy(ofs_key *k, struct ofs_error *e);
 /* stores, or replaces, the certificate with the key's id and label */
 int key_store_cert(ofs_key *k, X509 *cert, struct ofs_error *e);

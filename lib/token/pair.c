@@ -34,11 +34,14 @@ same_id(const struct object *a, const struct object *b)
 		memcmp(a->id, b->id, a->id_len) == 0;
 }
 
-/* a public key out of what an object says of itself, or NULL */
+/*
+ * A public key out of what an object says of itself, or NULL. *odd is set
+ * when all parts are there, but are not those of a key that we know.
+ */
 static EVP_PKEY *
-key_of_attrs(const struct attrs *a, CK_KEY_TYPE type)
+key_of_attrs(const struct attrs *a, CK_KEY_TYPE type, bool *odd)
 {
-	size_t n1, n2;
+	size_t n1 = 0, n2 = 0;
 	const uint8_t *p1, *p2;
 	struct ofs_error ignored;
 	EVP_PKEY *k = NULL;
@@ -56,6 +59,8 @@ key_of_attrs(const struct attrs *a, CK_KEY_TYPE type)
 	}
 	if (k != NULL)
 		return k;
+	if (n1 > 0 && n2 > 0)
+		*odd = true;
 	p1 = attrs_get(a, CKA_PUBLIC_KEY_INFO, &n1);
 	if (n1 > 0)
 		(void)pubkey_from_spki(p1, n1, &k, &ignored);
@@ -132,12 +137,12 @@ read_private(const struct session *s, struct pair *p, struct attrs *a,
 	p->mechs_limited = len > 0;
 	p->mech_allowed = list_has_mech(mechs, len,
 		p->priv.key_type == CKK_RSA ? CKM_RSA_PKCS : CKM_ECDSA);
-	p->key = key_of_attrs(a, p->priv.key_type);
+	p->key = key_of_attrs(a, p->priv.key_type, &p->odd);
 	return 0;
 }
 
 static EVP_PKEY *
-read_public(const struct session *s, const struct object *o)
+read_public(const struct session *s, const struct object *o, bool *odd)
 {
 	static const CK_ATTRIBUTE_TYPE types[] = { CKA_MODULUS,
 		CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT,
@@ -148,7 +153,7 @@ read_public(const struct session *s, const struct object *o)
 
 	if (attrs_read(s, o->h, types, sizeof(types) / sizeof(types[0]), &a,
 		    &ignored) == 0)
-		k = key_of_attrs(&a, o->key_type);
+		k = key_of_attrs(&a, o->key_type, odd);
 	attrs_free(&a);
 	return k;
 }
@@ -172,7 +177,7 @@ take_public(ofs_token *t, const struct session *s, struct pair *p,
 		if (o->h == p->pub.h || !same_id(pair_anchor(p), o) ||
 			(p->priv.h != 0 && o->key_type != p->priv.key_type))
 			continue;
-		k = read_public(s, o);
+		k = read_public(s, o, &p->odd);
 		if (k != NULL && p->key == NULL && fits(k, p, priv)) {
 			p->key = k;
 			k = NULL;
@@ -342,7 +347,7 @@ reset(struct pair *p)
 	p->key = NULL;
 	X509_free(p->x509);
 	p->x509 = NULL;
-	p->conflict = p->mechs_limited = p->mech_allowed = false;
+	p->conflict = p->odd = p->mechs_limited = p->mech_allowed = false;
 	memset(i, 0, sizeof(*i));
 	i->size = sizeof(*i);
 	i->sensitive = i->extractable = i->always_sensitive = -1;
@@ -366,7 +371,7 @@ pair_complete(ofs_token *t, const struct session *s, struct pair *p,
 		rc = read_private(s, p, &priv, e);
 	} else if (p->pub.h != 0) {
 		object_free(&p->cert);
-		p->key = read_public(s, &p->pub);
+		p->key = read_public(s, &p->pub, &p->odd);
 	} else {
 		p->x509 = read_cert(s, &p->cert);
 		if (p->x509 != NULL)

@@ -15,6 +15,7 @@ struct pair {
 	X509 *x509;    /* of cert */
 	struct ofs_key_info info;
 	bool conflict; /* two public keys claim to be it; key is NULL then */
+	bool odd;      /* its parts were given, but we cannot use them */
 	bool mechs_limited; /* CKA_ALLOWED_MECHANISMS is there and not empty */
 	bool mech_allowed;  /* and holds the one that we use */
 };

@@ -136,8 +136,11 @@ key_session_sign(struct key_session *s, const struct alg *alg,
 			s->key->p.info.label, alg->name,
 			s->key->p.info.type_name);
 	rc = token_check_fork(t, e);
-	if (rc == 0 && s->s.module == NULL)
-		rc = session_open(t->module, t->slot, false, &s->s, e);
+	if (rc == 0 && s->s.module == NULL) {
+		rc = token_check_present(t, e);
+		if (rc == 0)
+			rc = session_open(t->module, t->slot, false, &s->s, e);
+	}
 	if (rc != 0)
 		return rc;
 	rv = sign_once(s, in, in_len, out, &n);

@@ -123,9 +123,8 @@ token_check_fork(const ofs_token *t, struct ofs_error *e)
 		t->info.label);
 }
 
-/* the token that was opened is still the one in the slot */
-static int
-check_present(ofs_token *t, struct ofs_error *e)
+int
+token_check_present(const ofs_token *t, struct ofs_error *e)
 {
 	CK_TOKEN_INFO now;
 	int rc;
@@ -153,7 +152,7 @@ token_session(ofs_token *t, struct session **out, struct ofs_error *e)
 		session_state(&t->pinned, &state) != CKR_OK)
 		session_close(&t->pinned);
 	if (t->pinned.module == NULL) {
-		rc = check_present(t, e);
+		rc = token_check_present(t, e);
 		if (rc == 0)
 			rc = session_open(
 				t->module, t->slot, false, &t->pinned, e);

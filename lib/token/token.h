@@ -55,6 +55,11 @@ int token_session(ofs_token *t, struct session **out, struct ofs_error *e);
 /* a read-write session of its own; the caller closes it */
 int token_rw_session(ofs_token *t, struct session *out, struct ofs_error *e);
 int token_check_fork(const ofs_token *t, struct ofs_error *e);
+/*
+ * The token that was opened is still the one in its slot. The asking also
+ * wakes modules that notice a re-insertion only so.
+ */
+int token_check_present(const ofs_token *t, struct ofs_error *e);
 
 /*
  * ofs_token_init without its record. *out (never NULL) describes the token

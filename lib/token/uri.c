@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "token/label.h"
 #include "token/uri.h"
 
@@ -41,7 +40,7 @@ static const struct part {
 
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
 
-/* the name of a part only: its value may be a PIN */
+/* no message shows a value: it may be a PIN in the wrong place */
 static int
 refuse(const char *name, size_t len, const char *why, struct ofs_error *e)
 {
@@ -184,17 +183,15 @@ uri_parse(const char *text, struct uri *u, struct ofs_error *e)
 		return err_nomem(e);
 	rc = p11_kit_uri_parse(text, P11_KIT_URI_FOR_ANY, u->p);
 	if (rc != P11_KIT_URI_OK)
-		return err_set(e, OFS_EINVAL,
-			"cannot read the PKCS#11 URI '%s': %s", TEXT_Q(text),
+		return err_set(e, OFS_EINVAL, "cannot read the PKCS#11 URI: %s",
 			rc == P11_KIT_URI_BAD_ENCODING
 				? "a %XX in it is wrong"
 				: "its form is wrong (RFC 7512)");
 	if (p11_kit_uri_any_unrecognized(u->p))
 		return err_set(e, OFS_EINVAL,
-			"cannot use the PKCS#11 URI '%s': a part of it is too "
-			"long, or its type is not known; a token's name has at "
-			"most 32 bytes, a serial 16",
-			TEXT_Q(text));
+			"cannot use the PKCS#11 URI: a part of it is too long, "
+			"or its type is not known; a token's name has at most "
+			"32 bytes, a serial 16");
 	return take_object(u, e);
 }
 
@@ -207,15 +204,15 @@ uri_free(struct uri *u)
 }
 
 int
-uri_check_key(const struct uri *u, const char *text, struct ofs_error *e)
+uri_check_key(const struct uri *u, struct ofs_error *e)
 {
 	if (!u->has_class || u->class_ == CKO_PRIVATE_KEY ||
 		u->class_ == CKO_PUBLIC_KEY || u->class_ == CKO_CERTIFICATE)
 		return 0;
-	return err_set(e, OFS_EINVAL,
-		"cannot use '%s' for a key pair: its type is another; write "
-		"type=private or leave it out",
-		TEXT_Q(text));
+	return refuse("type", 4,
+		"it is not that of a key pair; write type=private or leave it "
+		"out",
+		e);
 }
 
 bool

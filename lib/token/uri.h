@@ -26,7 +26,7 @@ struct uri {
 int uri_parse(const char *text, struct uri *u, struct ofs_error *e);
 void uri_free(struct uri *u);
 /* OFS_EINVAL when `type` names anything but a key pair or its certificate */
-int uri_check_key(const struct uri *u, const char *text, struct ofs_error *e);
+int uri_check_key(const struct uri *u, struct ofs_error *e);
 
 bool uri_matches_token(
 	const struct uri *u, const CK_TOKEN_INFO *token, CK_SLOT_ID slot);

@@ -123,8 +123,8 @@ batch_opened(struct av *v, const struct av_record *r, struct ofs_error *e)
 			return rc;
 	}
 	if (!has)
-		return av_damage(e, r->seq,
-			"the certificate that it names is not kept");
+		return av_damage(
+			e, r->seq, "the certificate that it names is not kept");
 	if (l->n_batches == l->cap_batches) {
 		size_t cap = l->cap_batches * 2 + 8;
 
@@ -276,8 +276,8 @@ intent(struct av *v, const struct av_record *r, struct ofs_error *e)
 	if (!buf_ok(&i.items) || !buf_ok(&i.text))
 		rc = err_nomem(e);
 	else if (c.wrong || i.n == 0 || !is_purpose(i.purpose))
-		rc = av_damage(e, r->seq,
-			"its items or its purpose are not in order");
+		rc = av_damage(
+			e, r->seq, "its items or its purpose are not in order");
 	if (rc == 0)
 		rc = add_intent(&v->links, &i, e);
 	if (rc != 0)
@@ -324,11 +324,11 @@ same_document(const struct av_intent *i, const struct av_item *item,
 		(void)av_bytes(b, "document.name", &name);
 	(void)av_bytes(b, "document.digest", &digest);
 	return av_same(name,
-		       (struct rec_span){ i->text.p + item->name,
-			       item->name_len }) &&
+		       (struct rec_span){
+			       i->text.p + item->name, item->name_len }) &&
 		av_same(digest,
-			(struct rec_span){ i->text.p + item->digest,
-				item->digest_len });
+			(struct rec_span){
+				i->text.p + item->digest, item->digest_len });
 }
 
 static int
@@ -441,8 +441,8 @@ outcome(struct av *v, const struct av_record *r, struct ofs_error *e)
 	if (av_int(r->body, "intent_seq") != 0)
 		return settle(v, r, purpose, e);
 	if (av_int(r->body, "attempts") != 0)
-		return av_damage(e, r->seq,
-			"the token was asked without an intent");
+		return av_damage(
+			e, r->seq, "the token was asked without an intent");
 	return 0;
 }
 
@@ -502,12 +502,12 @@ release(struct av *v, const struct av_record *r, struct ofs_error *e)
 	int rc;
 
 	if (seq >= r->seq)
-		return av_damage(e, r->seq, "its outcome is not an earlier one");
+		return av_damage(
+			e, r->seq, "its outcome is not an earlier one");
 	rc = av_get_body(v, seq, &h, &body, e);
 	if (rc != 0)
 		return rc;
-	if (h.type != OFS_REC_OUTCOME ||
-		av_int(body, "status") != REC_SIGNED ||
+	if (h.type != OFS_REC_OUTCOME || av_int(body, "status") != REC_SIGNED ||
 		memcmp(h.batch_id, r->h->batch_id, 16) != 0 ||
 		!av_bytes(r->body, "path", &ours) ||
 		!av_bytes(body, "output_path", &theirs) ||

@@ -404,8 +404,8 @@ out:
 
 /* all records below `end` that are not checked yet */
 static int
-check_up_to(struct av *v, uint64_t end, struct range *range,
-	struct ofs_error *e)
+check_up_to(
+	struct av *v, uint64_t end, struct range *range, struct ofs_error *e)
 {
 	int rc = 0;
 

@@ -24,7 +24,7 @@ struct av_batch {
 /* An item of an intent that is open; offsets are into its `text`. */
 struct av_item {
 	uint64_t index;
-	size_t name, name_len;     /* path, or name where there is none */
+	size_t name, name_len; /* path, or name where there is none */
 	size_t digest, digest_len;
 	bool done;
 };
@@ -73,8 +73,8 @@ void av_find(struct av *v, uint64_t seq, const char *id, const char *fmt, ...)
 	ERR_PRINTF(4, 5);
 
 int64_t av_int(const struct record_body *b, const char *name);
-bool av_bytes(const struct record_body *b, const char *name,
-	struct rec_span *out);
+bool av_bytes(
+	const struct record_body *b, const char *name, struct rec_span *out);
 bool av_same(struct rec_span a, struct rec_span b);
 /* the body of an earlier record, for links that go back; free it */
 int av_get_body(struct av *v, uint64_t seq, struct record_header *h,
@@ -85,8 +85,8 @@ int av_link(struct av *v, const struct av_record *r, struct ofs_error *e);
 /* what is open at the end of the log, as findings */
 void av_links_report(struct av *v);
 void av_links_free(struct av_links *l);
-const struct av_batch *av_find_batch(const struct av_links *l,
-	const uint8_t id[16]);
+const struct av_batch *av_find_batch(
+	const struct av_links *l, const uint8_t id[16]);
 struct av_intent *av_find_intent(struct av_links *l, uint64_t seq);
 
 /* audit-tables.c: the derived tables, in the snapshot that the tree is of */

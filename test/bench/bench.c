@@ -31,7 +31,18 @@ struct bench {
 	ofs_token *token;
 	ofs_audit *audit;
 	int failed;
+	int outs; /* output directories so far */
 };
+
+/*
+ * Every run writes to a new directory: ext4 takes long to give out inodes that
+ * were freed in the last five seconds, which is not what is measured here.
+ */
+static void
+new_out(struct bench *b, char *to, size_t size)
+{
+	snprintf(to, size, "%s/out-%d", b->dir, b->outs++);
+}
 
 static void
 die(const char *what, const struct ofs_error *e)
@@ -162,7 +173,7 @@ document_name(char *to, size_t size, const char *dir, int i)
 static void
 make_documents(const char *dir, int n)
 {
-	char name[512];
+	char name[600];
 	uint8_t data[2048];
 	struct ofs_error e;
 
@@ -182,11 +193,12 @@ rate_api(struct bench *b, ofs_key *key, const char *docs, int n)
 	struct ofs_sign_opts o = OFS_SIGN_OPTS_INIT;
 	struct ofs_progress p;
 	ofs_batch *batch;
-	char name[512];
+	char name[600], out[600];
 	int64_t began = time_mono();
 	double took;
 
-	o.existing = OFS_EXISTING_REPLACE;
+	new_out(b, out, sizeof(out));
+	o.out_dir = out;
 	o.jobs = THREADS;
 	if (ofs_batch_new(b->ctx, key, b->audit, &o, &batch) != 0)
 		die("batch", ofs_ctx_error(b->ctx));
@@ -204,7 +216,7 @@ rate_api(struct bench *b, ofs_key *key, const char *docs, int n)
 
 /* runs argv, output thrown away; fills the child's peak memory in KiB */
 static int
-run(char *const argv[], long *rss, double *cpu)
+run(const char *const argv[], long *rss)
 {
 	struct rusage ru;
 	int status, null;
@@ -214,50 +226,58 @@ run(char *const argv[], long *rss, double *cpu)
 		null = open("/dev/null", O_RDWR);
 		dup2(null, 0);
 		dup2(null, 1);
-		execvp(argv[0], argv);
+		dup2(null, 2);
+		execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	if (pid < 0 || wait4(pid, &status, 0, &ru) != pid)
 		return -1;
 	if (rss != NULL)
 		*rss = ru.ru_maxrss;
-	if (cpu != NULL)
-		*cpu = (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-			(double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) /
-				1e6;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 static double
 rate_tool(struct bench *b, const char *uri, const char *docs, int n)
 {
-	char *recursive[] = { (char *)b->ofs_sign, "--key", (char *)uri,
-		"--force", "--recursive", "--jobs", "2", (char *)docs, NULL };
+	char out[600];
+	const char *argv[] = { b->ofs_sign, "--key", uri, "--out", out,
+		"--recursive", "--jobs", "2", docs, NULL };
 	int64_t began = time_mono();
 
-	if (run(recursive, NULL, NULL) != 0)
+	new_out(b, out, sizeof(out));
+	if (run(argv, NULL) != 0)
 		die("ofs-sign", NULL);
 	return n * 1e6 / (double)(time_mono() - began);
 }
 
-/* the PIN is passed to pkcs11-tool by the environment */
+/*
+ * One process for each signature. It gets the hash ready made, as SoftHSM has
+ * no hashed ECDSA, and its PIN by the environment.
+ */
 static double
-rate_pkcs11_tool(const char *label, const char *mech, const char *docs, int n)
+rate_pkcs11_tool(const char *label, const char *mech, const char *dir, int n)
 {
-	char in[512], out[600];
-	char *argv[] = { "pkcs11-tool", "--module", getenv("OFS_MODULE"),
+	char in[600], out[600];
+	const char *argv[] = { "pkcs11-tool", "--module", getenv("OFS_MODULE"),
 		"--token-label", "sandbox", "--login", "--pin",
-		"env:OFS_BENCH_PIN", "--sign", "--mechanism", (char *)mech,
-		"--label", (char *)label, "--input-file", in, "--output-file",
-		out, NULL };
-	int64_t began = time_mono();
+		"env:OFS_BENCH_PIN", "--sign", "--mechanism", mech, "--label",
+		label, "--input-file", in, "--output-file", out, NULL };
+	static const uint8_t hash[32] = { 1 };
+	struct ofs_error e;
+	int64_t began;
+	int failed = 0;
 
-	for (int i = 0; i < n; i++) {
-		document_name(in, sizeof(in), docs, i);
-		snprintf(out, sizeof(out), "%s.p11", in);
-		if (run(argv, NULL, NULL) != 0)
-			die("pkcs11-tool", NULL);
-	}
+	snprintf(in, sizeof(in), "%s/hash", dir);
+	snprintf(out, sizeof(out), "%s/hash.sig", dir);
+	if (file_write_new(in, hash, sizeof(hash), true, &e) != 0)
+		die("hash", &e);
+	began = time_mono();
+	/* now and then one fails: it is counted as if it had not */
+	for (int i = 0; i < n; i++)
+		failed += run(argv, NULL) != 0;
+	if (failed > n / 10)
+		die("pkcs11-tool", NULL);
 	return n * 1e6 / (double)(time_mono() - began);
 }
 
@@ -284,7 +304,7 @@ static void
 bench_key(struct bench *b, const struct subject *k)
 {
 	const struct alg *alg = alg_for(k->type, OFS_DIGEST_DEFAULT);
-	char docs[512];
+	char docs[256];
 	double s[RUNS], v[RUNS], api[RUNS], tool[RUNS], proc[RUNS], limit[RUNS],
 		of_limit[RUNS], of_process[RUNS], of_bare[RUNS];
 	ofs_key *key;
@@ -299,7 +319,7 @@ bench_key(struct bench *b, const struct subject *k)
 		limit[i] = 1 / (1 / s[i] + 1 / (v[i] * THREADS));
 		api[i] = rate_api(b, key, docs, k->documents);
 		tool[i] = rate_tool(b, k->uri, docs, k->documents);
-		proc[i] = rate_pkcs11_tool(k->label, k->mech, docs, 60);
+		proc[i] = rate_pkcs11_tool(k->label, k->mech, b->dir, 60);
 		of_limit[i] = api[i] / limit[i];
 		of_bare[i] = tool[i] / s[i];
 		of_process[i] = tool[i] / proc[i];
@@ -329,8 +349,8 @@ static void
 bench_memory(struct bench *b, const char *uri)
 {
 	char big[512];
-	char *argv[] = { (char *)b->ofs_sign, "--key", (char *)uri, "--force",
-		big, NULL };
+	const char *argv[] = { b->ofs_sign, "--key", uri, "--force", big,
+		NULL };
 	int64_t began;
 	long rss;
 	int fd;
@@ -341,7 +361,7 @@ bench_memory(struct bench *b, const char *uri)
 		die(big, NULL);
 	close(fd);
 	began = time_mono();
-	if (run(argv, &rss, NULL) != 0)
+	if (run(argv, &rss) != 0)
 		die("ofs-sign of a 4 GiB file", NULL);
 	printf("a 4 GiB file: %.1f s, peak memory %.1f MiB (goal < %ld MiB) "
 	       "%s\n",
@@ -356,10 +376,10 @@ main(int argc, char **argv)
 {
 	static const struct subject rsa = { "RSA-2048",
 		"pkcs11:token=sandbox;object=bench-rsa", "bench-rsa",
-		"SHA256-RSA-PKCS", OFS_KEY_RSA, 0.85, 10, 4000 };
+		"RSA-PKCS", OFS_KEY_RSA, 0.85, 10, 4000 };
 	static const struct subject ec = { "P-256",
-		"pkcs11:token=sandbox;object=bench-ec", "bench-ec",
-		"ECDSA-SHA256", OFS_KEY_EC_P256, 0, 50, 12000 };
+		"pkcs11:token=sandbox;object=bench-ec", "bench-ec", "ECDSA",
+		OFS_KEY_EC_P256, 0, 50, 12000 };
 	struct ofs_ctx_opts o = OFS_CTX_OPTS_INIT;
 	struct bench b = { 0 };
 
@@ -386,7 +406,7 @@ main(int argc, char **argv)
 	ofs_token_free(b.token);
 	ofs_audit_free(b.audit);
 	ofs_ctx_free(b.ctx);
-	printf("%s\n", b.failed == 0 ? "every goal is met" :
-				       "some goals are missed");
+	printf("%s\n",
+		b.failed == 0 ? "every goal is met" : "some goals are missed");
 	return 0;
 }

@@ -12,14 +12,14 @@
 
 /* What a context of softhsm_ctx saw, and what it is to do. */
 struct softhsm_seen {
-	int asked[4];      /* calls of the PIN callback, by enum ofs_pin_kind */
+	int asked[4]; /* calls of the PIN callback, by enum ofs_pin_kind */
 	int login_ok, login_failed; /* events */
-	int failed_code;   /* of the last failed one */
+	int failed_code;            /* of the last failed one */
 	unsigned long failed_ckr;
-	const char *pin;   /* NULL: SOFTHSM_PIN */
-	int pin_code;      /* the callback's answer when not 0 */
-	int event_code;    /* the listener's answer when not 0 */
-	int warnings;      /* log lines of at least that level */
+	const char *pin; /* NULL: SOFTHSM_PIN */
+	int pin_code;    /* the callback's answer when not 0 */
+	int event_code;  /* the listener's answer when not 0 */
+	int warnings;    /* log lines of at least that level */
 	char last_log[256];
 };
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # lib/LAYERS against the object files, and what a layer must not do at all.
 # usage: layers.sh BUILD-DIR
+# shellcheck disable=SC2013,SC2044
 set -eu
 build=$1
 cd "${OFS_TOP:-$(dirname "$0")/../..}"
@@ -23,7 +24,10 @@ for dir in lib/*/; do
 			echo "$o is missing: run make" >&2
 			exit 1
 		}
-		nm -P "$o" | awk -v m="$m" -v src="$src" \
+		# what _FORTIFY_SOURCE and C99 make of a name is that name
+		nm -P "$o" | sed 's/^__\([a-z]*\)_chk /\1 /
+			s/^__isoc99_//; s/^__open_2 /open /' |
+			awk -v m="$m" -v src="$src" \
 			-v d="$tmp/defined" -v u="$tmp/used" '
 			$2 == "U" { print $1, m, src >>u; next }
 			$2 ~ /^[TDBRC]$/ { print $1, m, src >>d }'
@@ -58,17 +62,37 @@ forbid() # MODULES-REGEX SYMBOLS-REGEX REASON
 		}
 		END { exit bad }' "$tmp/used" >&2 || rc=1
 }
-forbid '.*' 'printf|puts|putchar|perror|exit|_exit|abort|getenv|secure_getenv|signal|sigaction|system|popen' \
+forbid '.*' 'v?f?printf|f?puts|f?putc|putchar|perror|stdout|stderr|_?exit|abort|__assert_fail|(secure_)?getenv|setenv|environ|signal|sigaction|system|popen' \
 	'the library does not print, exit, read the environment or touch signal handlers'
-forbid '.*' 'strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|strtok|alloca|rand|srand|tmpnam|mktemp' \
+forbid '.*' 'str(p?cpy|cat|tok)|v?sprintf|gets|ato[ilf]|atoll|alloca|s?rand|tmpnam|mktemp|localtime|gmtime|ctime|asctime|strerror' \
 	'banned (STYLE: bounded, checked, thread-safe functions only)'
-forbid 'format|crypto' 'open|open64|fopen|fopen64|read|write|socket|stat|lstat|unlink|rename' \
+forbid 'format|crypto' '(f|open)?open(at)?(64)?|p?(read|write)v?(64)?|f(read|write)|socket|connect|[fl]?stat(at)?(64)?|unlink|rename(at2?)?|mmap(64)?|fsync|BIO_new_f(ile|d|p)' \
 	'formats and crypto turn bytes into structs and do no I/O'
 forbid 'verify|audit|format|crypto|base' 'p11_kit_.*|dlopen|PKCS11_.*' \
 	'only token/ knows PKCS#11'
 
-# 3. headers
-for f in $(grep -lE '^#include <(libp11|p11-kit/).*>' lib/*/*.[ch] tools/*.c tools/*/*.[ch] 2>/dev/null); do
+# 3. tools use what is exported, nothing else of the library
+sed -n 's/^	\(ofs_[a-z0-9_]*\);$/\1/p' lib/offlinesig.map >"$tmp/map"
+for src in $(find tools -name '*.c'); do
+	o=$build/obj/${src%.c}.o
+	[ -e "$o" ] || {
+		echo "$o is missing: run make" >&2
+		exit 1
+	}
+	nm -P "$o" | awk -v src="$src" -v map="$tmp/map" '
+		BEGIN { while ((getline line <map) > 0) exported[line] = 1 }
+		FNR == NR { home[$1] = $3; next }
+		$2 == "U" && ($1 in home) && !($1 in exported) {
+			printf "%s: uses %s of %s, which is not exported\n", \
+				src, $1, home[$1]
+			bad = 1
+		}
+		END { exit bad }' "$tmp/defined" - >&2 || rc=1
+done
+
+# 4. headers
+for f in $(grep -lE '^#include <(libp11|p11-kit/|pkcs11).*>' lib/*/*.[ch] \
+	tools/*.[ch] tools/*/*.[ch] 2>/dev/null); do
 	case $f in
 	lib/token/*) ;;
 	*)
@@ -83,7 +107,7 @@ n=$(grep -l '^#include <libp11.h>' lib/*/*.[ch] | grep -cv '^lib/token/evp.c$' |
 	rc=1
 }
 grep -nE '^#include "(base|crypto|format|token|audit|verify|sign|station)/' \
-	tools/*.c tools/*/*.[ch] >&2 && {
+	tools/*.[ch] tools/*/*.[ch] >&2 && {
 	echo 'tools use <offlinesig.h> only' >&2
 	rc=1
 }

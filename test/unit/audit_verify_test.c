@@ -162,8 +162,7 @@ tells_of_the_clock(void **state)
 	opts.clock = fake_clock;
 	fake_now = INT64_C(1795247520000000);
 	assert_int_equal(ofs_ctx_new(&opts, &ctx), 0);
-	assert_int_equal(
-		ofs_audit_open(ctx, log_dir, OFS_AUDIT_CREATE, &a), 0);
+	assert_int_equal(ofs_audit_open(ctx, log_dir, OFS_AUDIT_CREATE, &a), 0);
 	fake_now -= 1;
 	sample_begin(a);
 	sample_login(a, &body);
@@ -173,7 +172,9 @@ tells_of_the_clock(void **state)
 	assert_int_equal(rep.clock_steps_back, 1);
 	assert_int_equal(rep.first_time, INT64_C(1795247520000000));
 	assert_int_equal(rep.last_time, INT64_C(1795247519999999));
-	says(&s, "clock-back 1 clock went back from 2026-11-21T07:52:00.000000Z");
+	says(&s,
+		"clock-back 1 clock went back from "
+		"2026-11-21T07:52:00.000000Z");
 	ofs_audit_free(a);
 	ofs_ctx_free(ctx);
 }
@@ -197,10 +198,11 @@ sql(const char *text)
 static void
 catches_edits(void **state)
 {
-#define FLIP(col, at) \
-	#col " = CAST(substr(" #col ",1," #at ") || " \
-	"CASE substr(" #col "," #at "+1,1) WHEN x'5a' THEN x'a5' ELSE x'5a' " \
-	"END || substr(" #col "," #at "+2) AS BLOB)"
+#define FLIP(col, at)                                  \
+#col " = CAST(substr(" #col ",1," #at ") || "  \
+	     "CASE substr(" #col "," #at               \
+	     "+1,1) WHEN x'5a' THEN x'a5' ELSE x'5a' " \
+	     "END || substr(" #col "," #at "+2) AS BLOB)"
 	static const struct {
 		const char *sql, *words;
 	} edits[] = {
@@ -335,8 +337,8 @@ contradiction(void (*fn)(ofs_audit *a, uint64_t opened, uint64_t intent),
 }
 
 static void
-with_twist(ofs_audit *a, uint64_t intent, uint64_t index, enum rec_status status,
-	struct sample_twist t)
+with_twist(ofs_audit *a, uint64_t intent, uint64_t index,
+	enum rec_status status, struct sample_twist t)
 {
 	(void)sample_outcome_with(a, id_a, intent, index, status, &t);
 }

@@ -272,8 +272,7 @@ signing_times(void **state)
 		"180f32303236313132313037353230305a",
 		"170b323631313231303735325a",
 		"18103230353030313031303030302e30305a",
-		"18133230353030313031303030303030"
-		"2b30303030" };
+		"181332303530303130313030303030302b30303030" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -422,6 +421,34 @@ cut_files(void **state)
 	buf_free(&b);
 }
 
+/* lengths: definite and minimal, and no more than there is */
+static void
+lengths_read(void **state)
+{
+	static const struct {
+		const char *hex;
+		bool ok;
+	} cases[] = { { "0400", true }, { "040141", true }, { "0402ff", false },
+		{ "04810141", false }, { "048041", false }, { "1f0100", false },
+		{ "0482000141", false }, { "0485000000000141", false },
+		{ "0484ffffffff", false }, { "04", false }, { "", false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t raw[16];
+		size_t n = strlen(cases[i].hex) / 2;
+		struct tlv t;
+		struct rd r;
+
+		assert_true(hex_decode(raw, n, cases[i].hex, 2 * n));
+		rd_init(&r, raw, n);
+		if (tlv_next(&r, &t) != cases[i].ok ||
+			rd_done(&r) != cases[i].ok)
+			fail_msg("%s", cases[i].hex);
+		assert_int_equal(t.p != NULL, cases[i].ok);
+	}
+}
+
 /* the target is 10 us; ten times as much would be a mistake in the code */
 static void
 fast_enough(void **state)
@@ -468,6 +495,7 @@ main(void)
 		cmocka_unit_test(parsed_back),
 		cmocka_unit_test(makers_refused),
 		cmocka_unit_test(cut_files),
+		cmocka_unit_test(lengths_read),
 		cmocka_unit_test(fast_enough),
 	};
 

@@ -34,6 +34,9 @@ sample_setup(void **state)
 	return 0;
 }
 
+static inline void shell(const char *fmt, ...)
+	__attribute__((format(printf, 1, 2)));
+
 static inline void
 shell(const char *fmt, ...)
 {
@@ -81,8 +84,7 @@ sample_refused(unsigned int flags, int code, const char *words)
 	const char *message;
 	ofs_audit *a;
 
-	assert_int_equal(
-		ofs_audit_open(sample_ctx, log_dir, flags, &a), code);
+	assert_int_equal(ofs_audit_open(sample_ctx, log_dir, flags, &a), code);
 	assert_null(a);
 	message = ofs_ctx_error(sample_ctx)->message;
 	if (strstr(message, words) == NULL)
@@ -234,8 +236,8 @@ sample_outcome_with(ofs_audit *a, const uint8_t *id, uint64_t intent,
 	}
 	ok(record_outcome_encode(&r, &body, &e), &e);
 	buf_free(&party);
-	return sample_append(a, OFS_REC_OUTCOME, id, &body,
-		t->no_tag ? NULL : digest);
+	return sample_append(
+		a, OFS_REC_OUTCOME, id, &body, t->no_tag ? NULL : digest);
 }
 
 static inline uint64_t
@@ -264,9 +266,9 @@ static inline void
 sample_batch_closed(ofs_audit *a, const uint8_t id[16], uint64_t opened,
 	uint64_t n_signed, uint64_t failed)
 {
-	struct rec_batch_closed r = { .opened_seq = opened,
-		.signed_ = n_signed,
-		.failed = failed };
+	struct rec_batch_closed r = {
+		.opened_seq = opened, .signed_ = n_signed, .failed = failed
+	};
 	struct buf body = BUF_INIT;
 	struct ofs_error e;
 

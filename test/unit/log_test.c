@@ -8,9 +8,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <poll.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 
-#include "audit/place.h"
+#include "audit/handle.h"
 
 #define NOBODY 65534
 
@@ -205,12 +207,14 @@ die_in_transaction(void *arg)
 static void
 survives_a_crash(void **state)
 {
+	ofs_audit *a = sample_open(OFS_AUDIT_CREATE);
 	int few = 10, many = 60000;
 	char path[200];
 	struct stat st;
 
 	(void)state;
-	add_logins(sample_open(OFS_AUDIT_CREATE), 5);
+	add_logins(a, 5);
+	ofs_audit_free(a);
 	join(spawn(die_in_transaction, &few));
 	sample_verifies(6);
 	join(spawn(die_in_transaction, &many));
@@ -359,7 +363,8 @@ head_file(void **state)
 	add_logins(a, 2);
 	ofs_audit_free(a);
 	/* one torn slot is a crash; the other one still counts */
-	shell("printf x | dd of=%s/log.head bs=1 seek=30 conv=notrunc 2>/dev/null",
+	shell("printf x | dd of=%s/log.head bs=1 seek=30 conv=notrunc "
+	      "2>/dev/null",
 		log_dir);
 	sample_verifies(5);
 	a = sample_open(0);
@@ -383,8 +388,10 @@ head_file(void **state)
 	assert_int_equal(mode_of("log.head"), 0600);
 	ofs_audit_free(a);
 	/* no slot left is no accident */
-	shell("printf xx | dd of=%s/log.head bs=1 seek=30 conv=notrunc 2>/dev/null; "
-	      "printf x | dd of=%s/log.head bs=1 seek=4130 conv=notrunc 2>/dev/null",
+	shell("printf xx | dd of=%s/log.head bs=1 seek=30 conv=notrunc "
+	      "2>/dev/null; "
+	      "printf x | dd of=%s/log.head bs=1 seek=4130 conv=notrunc "
+	      "2>/dev/null",
 		log_dir, log_dir);
 	sample_refused(0, OFS_EDAMAGED, "head file");
 	assert_int_equal(sample_verify(&rep, &e), OFS_EDAMAGED);
@@ -442,8 +449,7 @@ refuses_places(void **state)
 	shell("rm %s/alias; mkdir -m 700 %s/alias; touch %s/alias/diary",
 		sample_dir, sample_dir, sample_dir);
 	sample_refused(OFS_AUDIT_CREATE, OFS_EAUDIT, "diary");
-	assert_int_equal(
-		ofs_audit_init(sample_ctx, log_dir, NULL), OFS_EAUDIT);
+	assert_int_equal(ofs_audit_init(sample_ctx, log_dir, NULL), OFS_EAUDIT);
 	shell("rm %s/alias/diary; echo 'not a database at all' "
 	      ">%s/alias/log.db; chmod 600 %s/alias/log.db",
 		sample_dir, sample_dir, sample_dir);
@@ -462,8 +468,8 @@ refuses_other_databases(void **state)
 	shell("mkdir -m 700 %s", log_dir);
 	snprintf(path, sizeof(path), "%s/log.db", log_dir);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "CREATE TABLE t (x)", NULL, NULL,
-				 NULL),
+	assert_int_equal(
+		sqlite3_exec(db, "CREATE TABLE t (x)", NULL, NULL, NULL),
 		SQLITE_OK);
 	sqlite3_close(db);
 	shell("chmod 600 %s", path);
@@ -472,18 +478,19 @@ refuses_other_databases(void **state)
 	ofs_audit_free(sample_open(OFS_AUDIT_CREATE));
 	snprintf(path, sizeof(path), "%s/log.db", log_dir);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db,
-				 "CREATE TRIGGER t AFTER INSERT ON record BEGIN "
-				 "DELETE FROM record; END",
-				 NULL, NULL, NULL),
+	assert_int_equal(
+		sqlite3_exec(db,
+			"CREATE TRIGGER t AFTER INSERT ON record BEGIN "
+			"DELETE FROM record; END",
+			NULL, NULL, NULL),
 		SQLITE_OK);
 	sqlite3_close(db);
 	sample_refused(0, OFS_EDAMAGED, "tables");
 	sample_refused(OFS_AUDIT_READ_ONLY, OFS_EDAMAGED, "tables");
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db,
-				 "DROP TRIGGER t; PRAGMA user_version = 9",
-				 NULL, NULL, NULL),
+	assert_int_equal(
+		sqlite3_exec(db, "DROP TRIGGER t; PRAGMA user_version = 9",
+			NULL, NULL, NULL),
 		SQLITE_OK);
 	sqlite3_close(db);
 	sample_refused(0, OFS_EAUDIT, "format is 9");
@@ -494,7 +501,8 @@ static void
 finishes_creation(void **state)
 {
 	(void)state;
-	shell("mkdir -m 700 %s; touch %s/log.db %s/log.lock; chmod 600 %s/log.*",
+	shell("mkdir -m 700 %s; touch %s/log.db %s/log.lock; chmod 600 "
+	      "%s/log.*",
 		log_dir, log_dir, log_dir, log_dir);
 	sample_refused(0, OFS_EAUDIT, "no audit log");
 	sample_refused(OFS_AUDIT_READ_ONLY, OFS_EAUDIT, "no audit log");
@@ -617,6 +625,53 @@ shared_with_a_group(void **state)
 	sample_refused(0, OFS_EAUDIT, "2777");
 	shell("chmod 2770 %s; chmod 600 %s/log.db", log_dir, log_dir);
 	sample_refused(0, OFS_EAUDIT, "instead of 0660");
+}
+
+struct queue {
+	int to_child[2], to_parent[2];
+};
+
+static void
+append_and_tell(void *arg)
+{
+	struct queue *q = arg;
+	ofs_audit *a = sample_open(0);
+	char c;
+
+	assert_int_equal(write(q->to_parent[1], "o", 1), 1);
+	assert_int_equal(read(q->to_child[0], &c, 1), 1);
+	add_logins(a, 1);
+	assert_int_equal(write(q->to_parent[1], "x", 1), 1);
+	ofs_audit_free(a);
+}
+
+/* writers wait for the flock, so that head files follow their commits */
+static void
+writers_queue(void **state)
+{
+	struct queue q;
+	struct pollfd p;
+	char path[200], c;
+	pid_t pid;
+	int lock;
+
+	(void)state;
+	ofs_audit_free(sample_open(OFS_AUDIT_CREATE));
+	snprintf(path, sizeof(path), "%s/log.lock", log_dir);
+	lock = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pipe(q.to_child), 0);
+	assert_int_equal(pipe(q.to_parent), 0);
+	pid = spawn(append_and_tell, &q);
+	assert_int_equal(read(q.to_parent[0], &c, 1), 1);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	assert_int_equal(write(q.to_child[1], "g", 1), 1);
+	p = (struct pollfd){ .fd = q.to_parent[0], .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 300), 0);
+	assert_int_equal(flock(lock, LOCK_UN), 0);
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	join(pid);
+	close(lock);
+	sample_verifies(2);
 }
 
 static uint64_t opened_elsewhere;
@@ -820,8 +875,8 @@ latches_after_a_failed_sync(void **state)
 		syncs_left = -1;
 		assert_int_equal(log_begin(a, &e), OFS_EAUDIT);
 		assert_non_null(strstr(e.message, "open it anew"));
-		assert_int_equal(ofs_audit_verify(a, NULL, NULL, &rep),
-			OFS_EAUDIT);
+		assert_int_equal(
+			ofs_audit_verify(a, NULL, NULL, &rep), OFS_EAUDIT);
 		ofs_audit_free(a);
 		ofs_audit_free(sample_open(0));
 		sample_verifies(0);
@@ -833,7 +888,36 @@ latches_after_a_failed_sync(void **state)
 	sample_verifies(0);
 }
 
-/* the head file cannot be written: its second slot lies beyond the limit */
+/* recorded, but the head file does not say so: no success, and no more writes
+ */
+static void
+latches_without_a_head(void **state)
+{
+	ofs_audit *a = sample_open(OFS_AUDIT_CREATE);
+	struct ofs_audit_report rep;
+	struct ofs_error e;
+	struct buf body = BUF_INIT;
+
+	(void)state;
+	sample_begin(a);
+	sample_login(a, &body);
+	(void)sample_append(a, OFS_REC_LOGIN, NULL, &body, NULL);
+	close(a->head_fd);
+	a->head_fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+	assert_int_equal(log_commit(a, &e), OFS_EAUDIT);
+	assert_int_equal(log_begin(a, &e), OFS_EAUDIT);
+	ofs_audit_free(a);
+	ok(sample_verify(&rep, &e), &e);
+	assert_int_equal(rep.records, 2);
+	assert_int_equal(rep.head_records, 1);
+	a = sample_open(0);
+	add_logins(a, 1);
+	ofs_audit_free(a);
+	ok(sample_verify(&rep, &e), &e);
+	assert_int_equal(rep.head_records, 3);
+}
+
+/* full while appending: the transaction is lost, the log is not */
 static void
 with_a_limit(void *arg)
 {
@@ -847,7 +931,6 @@ with_a_limit(void *arg)
 	signal(SIGXFSZ, SIG_IGN);
 	a = sample_open(0);
 	limit.rlim_cur = limit.rlim_max = 1 << 20;
-	/* full while appending: the transaction is lost, the log is not */
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	for (int i = 0; i < 5000 && !failed; i++) {
 		struct log_entry en = { .type = OFS_REC_LOGIN };
@@ -900,8 +983,8 @@ read_only_writes_nothing(void **state)
 	assert_int_equal(log_begin(a, &e), OFS_EAUDIT);
 	assert_int_equal(log_batch_hold(a, 1, &e), OFS_EAUDIT);
 	ofs_audit_free(a);
-	sample_refused(OFS_AUDIT_READ_ONLY | OFS_AUDIT_CREATE, OFS_EINVAL,
-		"flags");
+	sample_refused(
+		OFS_AUDIT_READ_ONLY | OFS_AUDIT_CREATE, OFS_EINVAL, "flags");
 	buf_free(&body);
 }
 
@@ -925,9 +1008,11 @@ main(void)
 		TEST(network_file_systems),
 		TEST(other_users),
 		TEST(shared_with_a_group),
+		TEST(writers_queue),
 		TEST(batches_alive),
 		TEST(pending_outputs),
 		TEST(latches_after_a_failed_sync),
+		TEST(latches_without_a_head),
 		TEST(full_disk),
 		TEST(read_only_writes_nothing),
 	};

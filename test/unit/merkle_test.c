@@ -50,20 +50,27 @@ known_roots(void **state)
 	static const struct {
 		const char *data, *root;
 	} leaves[] = {
-		{ "", "6e340b9cffb37a989ca544e6bb780a2c"
-		      "78901d3fb33738768511a30617afa01d" },
-		{ "00", "fac54203e7cc696cf0dfcb42c92a1d9d"
+		{ "",
+			"6e340b9cffb37a989ca544e6bb780a2c"
+			"78901d3fb33738768511a30617afa01d" },
+		{ "00",
+			"fac54203e7cc696cf0dfcb42c92a1d9d"
 			"baf70ad9e621f4bd8d98662f00e3c125" },
-		{ "10", "aeb6bcfe274b70a14fb067a5e5578264"
+		{ "10",
+			"aeb6bcfe274b70a14fb067a5e5578264"
 			"db0fa9b51af5e0ba159158f329e06e77" },
-		{ "2021", "d37ee418976dd95753c1c73862b9398f"
-			  "a2a2cf9b4ff0fdfe8b30cd95209614b7" },
-		{ "3031", "4e3bbb1f7b478dcfe71fb631631519a3"
-			  "bca12c9aefca1612bfce4c13a86264d4" },
-		{ "40414243", "76e67dadbcdf1e10e1b74ddc608abd2f"
-			      "98dfb16fbce75277b5232a127f2087ef" },
-		{ "5051525354555657", "ddb89be403809e325750d3d263cd7892"
-				      "9c2942b7942a34b77e122c9594a74c8c" },
+		{ "2021",
+			"d37ee418976dd95753c1c73862b9398f"
+			"a2a2cf9b4ff0fdfe8b30cd95209614b7" },
+		{ "3031",
+			"4e3bbb1f7b478dcfe71fb631631519a3"
+			"bca12c9aefca1612bfce4c13a86264d4" },
+		{ "40414243",
+			"76e67dadbcdf1e10e1b74ddc608abd2f"
+			"98dfb16fbce75277b5232a127f2087ef" },
+		{ "5051525354555657",
+			"ddb89be403809e325750d3d263cd7892"
+			"9c2942b7942a34b77e122c9594a74c8c" },
 		{ "606162636465666768696a6b6c6d6e6f",
 			"5dc9da79a70659a9ad559cb701ded9a2"
 			"ab9d823aad2f4960cfe370eff4604328" },
@@ -85,8 +92,7 @@ known_roots(void **state)
 		assert_int_equal(merkle_leaf(&m, data, n, hash, &e), 0);
 		assert_int_equal(merkle_add(&m, 0, hash, &e), 0);
 		assert_int_equal(merkle_root(&m, root, &e), 0);
-		assert_string_equal(
-			hex_encode(hex, root, 32), leaves[i].root);
+		assert_string_equal(hex_encode(hex, root, 32), leaves[i].root);
 	}
 	merkle_free(&m);
 }
@@ -107,8 +113,8 @@ every_size(void **state)
 		assert_memory_equal(root, expected, 32);
 		/* through the frontier */
 		merkle_frontier_put(&m, frontier);
-		assert_true(merkle_frontier_get(&copy, n, frontier,
-			merkle_frontier_size(n)));
+		assert_true(merkle_frontier_get(
+			&copy, n, frontier, merkle_frontier_size(n)));
 		assert_int_equal(merkle_root(&copy, root, &e), 0);
 		assert_memory_equal(root, expected, 32);
 		if (n == 1000)
@@ -117,8 +123,8 @@ every_size(void **state)
 		assert_int_equal(merkle_add(&m, 0, leaf[n], &e), 0);
 	}
 	assert_false(merkle_frontier_get(&copy, 3, frontier, 32));
-	assert_false(merkle_frontier_get(&copy, UINT64_C(1) << 63, frontier,
-		32));
+	assert_false(
+		merkle_frontier_get(&copy, UINT64_C(1) << 63, frontier, 32));
 	merkle_free(&m);
 	merkle_free(&copy);
 }

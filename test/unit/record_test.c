@@ -41,13 +41,24 @@ header_layout(void **state)
 	(void)state;
 	record_header_encode(&h, p);
 	assert_string_equal(hex_encode(hex, p, sizeof(p)),
-		"4f465352" "0001" "11111111111111111111111111111111" "0005"
-		"0000" "0000" "0102030405060708" "000660c4a2b6a800"
-		"000000141dd76000" "22222222222222222222222222222222"
-		"33333333333333333333333333333333" "00000000" "000003e8"
+		"4f465352"
+		"0001"
+		"11111111111111111111111111111111"
+		"0005"
+		"0000"
+		"0000"
+		"0102030405060708"
+		"000660c4a2b6a800"
+		"000000141dd76000"
+		"22222222222222222222222222222222"
+		"33333333333333333333333333333333"
+		"00000000"
+		"000003e8"
 		"000000000000000000000000000000000000000000000000"
-		"0000000000000000000000000000000000000000000000000000000000000000"
-		"4444444444444444444444444444444444444444444444444444444444444444");
+		"00000000000000000000000000000000000000000000000000000000000000"
+		"00"
+		"44444444444444444444444444444444444444444444444444444444444444"
+		"44");
 	assert_int_equal(record_header_decode(p, sizeof(p), &back, &e), 0);
 	assert_memory_equal(&h, &back, sizeof(h));
 }
@@ -65,7 +76,8 @@ header_flips(void **state)
 	for (i = 0; i < sizeof(p); i++)
 		for (bit = 0; bit < 8; bit++) {
 			p[i] ^= (uint8_t)(1u << bit);
-			if (record_header_decode(p, sizeof(p), &back, &e) == 0) {
+			if (record_header_decode(p, sizeof(p), &back, &e) ==
+				0) {
 				record_header_encode(&back, again);
 				assert_memory_equal(p, again, sizeof(p));
 			} else {
@@ -76,8 +88,8 @@ header_flips(void **state)
 	/* at least magic, version, flags, cipher, epoch, nonce, commitment */
 	assert_true(refused > 8 * (4 + 2 + 2 + 2 + 4 + 24 + 32));
 	for (i = 0; i < sizeof(p); i++)
-		assert_int_equal(record_header_decode(p, i, &back, &e),
-			OFS_EFORMAT);
+		assert_int_equal(
+			record_header_decode(p, i, &back, &e), OFS_EFORMAT);
 }
 
 static struct rec_token
@@ -124,7 +136,8 @@ sample_outcome(struct rec_outcome *r, const struct buf *party)
 	r->index = 300;
 	r->purpose = REC_PURPOSE_DOCUMENT;
 	r->status = REC_SIGNED;
-	r->doc = sample_document("in/\xfe" "a.xml");
+	r->doc = sample_document("in/\xfe"
+				 "a.xml");
 	r->format = "cms";
 	r->party = (struct rec_span){ party->p, party->len };
 	r->mechanism = "ecdsa-sha256";
@@ -165,9 +178,8 @@ sample_body(int type, struct buf *to)
 		break;
 	}
 	case OFS_REC_INTENT: {
-		struct rec_intent_item items[2] = {
-			{ 0, sample_document("a") }, { 5, sample_document("b") }
-		};
+		struct rec_intent_item items[2] = { { 0, sample_document("a") },
+			{ 5, sample_document("b") } };
 		struct rec_intent r = { REC_PURPOSE_DOCUMENT,
 			{ party.p, party.len }, items, 2 };
 		rc = record_intent_encode(&r, to, &e);
@@ -264,8 +276,8 @@ every_type_decodes(void **state)
 		/* no other type takes it for its own */
 		for (int other = 0; other <= OFS_REC_RELEASE + 1; other++)
 			if (other != type)
-				assert_false(dump(
-					other, body.p, body.len, &fields));
+				assert_false(
+					dump(other, body.p, body.len, &fields));
 	}
 	buf_free(&body);
 	buf_free(&fields);
@@ -321,7 +333,10 @@ outcome_fields(void **state)
 	assert_true(record_body_find(b, "document.path", &f));
 	assert_int_equal(f.kind, OFS_FIELD_NAME);
 	assert_int_equal(f.len, 9);
-	assert_memory_equal(f.bytes, "in/\xfe" "a.xml", 9);
+	assert_memory_equal(f.bytes,
+		"in/\xfe"
+		"a.xml",
+		9);
 	assert_true(record_body_find(b, "party.token.serial", &f));
 	assert_int_equal(f.kind, OFS_FIELD_TEXT);
 	assert_memory_equal(f.bytes, "0001", 4);
@@ -415,10 +430,10 @@ refuses_what_is_not_der(void **state)
 static void
 refuses_a_loose_party(void **state)
 {
-	uint8_t p[] = { 0x30, 0x1a,                         /* key lent */
-		0x30, 0x18,                                 /* party */
-		0x30, 0x00,                                 /* key */
-		0x30, 0x00,                                 /* token */
+	uint8_t p[] = { 0x30, 0x1a,                             /* key lent */
+		0x30, 0x18,                                     /* party */
+		0x30, 0x00,                                     /* key */
+		0x30, 0x00,                                     /* token */
 		0x30, 0x06, 0x02, 0x01, 0x07, 0x02, 0x01, 0x07, /* operator */
 		0xa3, 0x0a, 0x2c, 0x08, 0x0c, 0x02, 'a', 'b', 0x0c, 0x02, 'c',
 		'd' };
@@ -445,17 +460,19 @@ refuses_a_loose_party(void **state)
 static void
 repairs_texts(void **state)
 {
-	struct rec_token_event r = { "init", sample_token(), sample_operator() };
+	struct rec_token_event r = { "init", sample_token(),
+		sample_operator() };
 	struct buf body = BUF_INIT;
 	struct record_body *b;
 	struct ofs_error e;
 	struct ofs_field f;
 
 	(void)state;
-	r.token.label = "a\xff" "b\xc3\xa4\xc3";
+	r.token.label = "a\xff"
+			"b\xc3\xa4\xc3";
 	assert_int_equal(record_token_event_encode(&r, &body, &e), 0);
-	assert_int_equal(record_body_decode(OFS_REC_TOKEN_EVENT, body.p,
-				 body.len, &b, &e),
+	assert_int_equal(record_body_decode(
+				 OFS_REC_TOKEN_EVENT, body.p, body.len, &b, &e),
 		0);
 	assert_true(record_body_find(b, "token.label", &f));
 	assert_int_equal(f.len, 6);

@@ -119,7 +119,8 @@ jline_end(struct jline *j, struct out *o)
 	int code = j->bad ? OFS_ENOMEM : OFS_OK;
 
 	if (code == 0 &&
-		(json_dumpf(j->o, stdout, JSON_COMPACT) != 0 ||
+		(json_dumpf(j->o, stdout,
+			 JSON_COMPACT | JSON_REAL_PRECISION(6)) != 0 ||
 			putchar('\n') == EOF))
 		code = OFS_EIO;
 	json_decref(j->o);

@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Help, version, and wrong command lines: exit 2 with a hint, nothing done.
+. "$(dirname "$0")/../lib/tap.sh"
+
+export OFS_AUDIT=$T/audit
+uri='pkcs11:token=none;object=none'
+
+for tool in ofs-token ofs-sign ofs-verify ofs-audit; do
+	run "$tool" --help
+	status 0 "$tool --help"
+	like "$out" "^usage: $tool " "$tool --help says how it is used"
+	like "$out" '^Exit status: 0' "$tool --help has the exit status"
+	like "$out" '^Example:' "$tool --help has an example"
+	is "$(awk 'length($0) > 80' <<<"$out")" '' "$tool --help fits 80 columns"
+	[ "$(wc -l <<<"$out")" -le 48 ]
+	ok $? "$tool --help is one screen"
+	run "$tool" --version
+	status 0 "$tool --version"
+	like "$out" "^$tool [0-9]+\.[0-9]+\.[0-9]+$" "$tool --version names it"
+	run "$tool" --no-such-option
+	status 2 "$tool: unknown option"
+	like "$err" "unknown option '--no-such-option'; see '$tool --help'" \
+		"$tool: and a hint"
+	is "$out" '' "$tool: nothing on stdout"
+	run "$tool"
+	status 2 "$tool without anything"
+	like "$err" "see '$tool --help'" "$tool: and a hint"
+done
+
+for verb in list init enroll adopt import-cert keys; do
+	run ofs-token "$verb" --help
+	status 0 "ofs-token $verb --help"
+	like "$out" "^usage: ofs-token $verb" "ofs-token $verb --help names the verb"
+done
+for verb in init verify list show; do
+	run ofs-audit "$verb" --help
+	status 0 "ofs-audit $verb --help"
+	like "$out" "^usage: ofs-audit $verb" "ofs-audit $verb --help names the verb"
+done
+
+usage()
+{
+	local want=$1
+
+	shift
+	run "$@"
+	status 2 "exit 2: $*"
+	like "$err" "$want" "  and says '$want'"
+}
+usage "unknown verb 'frobnicate'" ofs-token frobnicate
+usage "unknown verb 'frobnicate'" ofs-audit frobnicate
+usage "did you mean '--format'" ofs-sign --fromat raw
+usage "did you mean '--recursive'" ofs-sign --rec x
+usage "'--key URI' is missing" ofs-sign file
+usage 'no document to sign' ofs-sign --key "$uri"
+usage "'--format' is one of cms, cms-attached, raw" ofs-sign --format pdf
+usage "'--jobs' is a number from 1 to 256, not '0'" ofs-sign --jobs 0
+usage "not '-1'" ofs-sign --jobs=-1
+usage "not '99999999999999999999'" ofs-sign --jobs 99999999999999999999
+usage "'--key' was given twice" ofs-sign --key a --key b
+usage "'--key' needs a value" ofs-sign --key
+usage 'looks like an option' ofs-sign --key --recursive file
+usage "'--key' is empty" ofs-sign --key= file
+usage "'--recursive' takes no value" ofs-sign --recursive=yes file
+usage 'exclude each other' ofs-sign --key "$uri" --force --skip-existing file
+usage "'-' goes with no other" ofs-sign --key "$uri" - file
+usage 'no document to check' ofs-verify
+usage "'--time' is now, claimed, or a time" ofs-verify --time yesterday file
+usage "'--time' is now" ofs-verify --time 2026-02-30T00:00:00Z file
+usage "'--time' is now" ofs-verify --time 2026-01-01T00:00:00 file
+usage 'one signature file belongs to one document' \
+	ofs-verify --sig /dev/null one two
+usage "'--label NAME' is missing" ofs-token init
+usage "'--key-type TYPE' is missing" ofs-token enroll "$uri"
+usage 'the URI of the key is missing' ofs-token enroll
+usage "'--subject NAME' is missing" \
+	ofs-token enroll "$uri" --key-type ec:P-256 --self-signed
+usage 'exclude each other' ofs-token enroll "$uri" --key-type ec:P-256 \
+	--self-signed --csr "$T/x" --subject /CN=x
+usage 'goes with' ofs-token enroll "$uri" --key-type ec:P-256 --days 3
+usage "'b' is one word too many" ofs-token adopt a b
+usage 'is missing' ofs-token import-cert "$uri"
+usage "'x' is one word too many" ofs-token list x
+usage "'abc' is not the number of a record" ofs-audit show abc
+usage "not the number" ofs-audit show -- -1
+usage "'--type' is one of" ofs-audit list --type nonsense
+usage "'--batch' is up to 32 hex digits" ofs-audit list --batch xyz
+# controls in what is repeated do not reach the terminal
+usage "unknown option '--a.nb'" ofs-sign $'--a\nb'
+
+run ofs-sign --json --format pdf
+status 2 'usage error with --json'
+is "$(jq -r '[.type, .code, .exit] | join(" ")' <<<"$out")" \
+	'error OFS_EINVAL 2' 'and an error object'
+
+# a PIN in argv is refused and never repeated
+for source in 123456 env: file: fd: fd:x fd:-1 cmd: pinpadx prompt: ''; do
+	[ -n "$source" ] || continue
+	usage 'is not a PIN source' ofs-sign --key "$uri" \
+		--pin-source "$source" file
+done
+run ofs-sign --key "$uri" --pin-source geheim99 file
+unlike "$out$err" geheim99 'what was passed for a PIN source is not repeated'
+run env OFS_PIN_SOURCE=geheim99 ofs-sign --key "$uri" file
+status 2 'OFS_PIN_SOURCE is checked as well'
+unlike "$out$err" geheim99 'and not repeated'
+
+run ofs-token list
+status 3 'no module: exit 3'
+like "$err" 'name it with --module PATH or in OFS_MODULE' 'and says how'
+run ofs-token list --module /dev/null
+status 3 'a module that is none: exit 3'
+run ofs-audit verify
+status 6 'no audit log: exit 6'
+[ ! -e "$T/audit" ]
+ok $? 'and looking for one did not make it'
+done_testing

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* No bit of our own signature files can be changed. */
+#include "verify_kit.h"
+
+/* one of n bits, all with OFS_FLIP_ALL=1 */
+static void
+flip(const char *what, X509 *anchor, const struct buf *sig, bool attached)
+{
+	const char *all = getenv("OFS_FLIP_ALL");
+	unsigned int every = all != NULL && all[0] == '1' ? 1 : 23;
+	unsigned int seed = (unsigned int)time(NULL);
+	size_t bits = 8 * sig->len, tried = 0;
+	ofs_verifier *v = verifier(anchor);
+	int counts[3] = { 0, 0, 0 };
+
+	for (size_t bit = seed % every; bit < bits; bit += every) {
+		struct ofs_verdict out;
+		int code;
+
+		sig->p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		code = ofs_verify_bytes(v,
+			attached ? OFS_FORMAT_CMS_ATTACHED : OFS_FORMAT_CMS,
+			attached ? NULL : doc, attached ? 0 : sizeof(doc) - 1,
+			sig->p, sig->len, &out);
+		sig->p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		if (code != OFS_ESIGNATURE && code != OFS_EUNTRUSTED &&
+			code != OFS_EUNREADABLE)
+			fail_msg("%s: bit %zu (every %u, first %u): %d '%s'",
+				what, bit, every, seed % every, code,
+				out.reason);
+		assert_true(out.reason[0] != '\0');
+		counts[OFS_ESIGNATURE - code]++;
+		tried++;
+	}
+	printf("# %s: %zu of %zu bits, first %u: %d invalid, %d untrusted, %d "
+	       "unreadable\n",
+		what, tried, bits, seed % every, counts[0], counts[1],
+		counts[2]);
+	/* and unchanged it is valid still */
+	expect_doc(v, sig, attached ? NULL : doc,
+		attached ? 0 : sizeof(doc) - 1, 0, "valid");
+}
+
+static void
+flipped_bits(void **state)
+{
+	static const char *const kinds[] = { "self-signed", "chain to the root",
+		"chain, intermediate trusted", "chain, leaf trusted" };
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		for (int attached = 0; attached < 2; attached++)
+			for (int kind = 0; kind < 4; kind++) {
+				const struct set *s = i == 0 ? &rsa : &ec;
+				X509 *const anchors[] = { s->own, s->root,
+					s->ca, s->leaf };
+				struct buf b = BUF_INIT;
+				char what[80];
+
+				snprintf(what, sizeof(what), "%s, %s, %s",
+					i == 0 ? "RSA" : "P-256",
+					attached ? "attached" : "detached",
+					kinds[kind]);
+				if (kind == 0)
+					soft_cms(s->own, s->own_key, NULL,
+						alg_for(s->type, 0), attached,
+						DOC, soft_now(), &b);
+				else
+					sign_leaf(s, attached, &b);
+				flip(what, anchors[kind], &b, attached);
+				buf_free(&b);
+			}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(flipped_bits),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Completion of ofs-token, ofs-sign, ofs-verify and ofs-audit for bash.
+# shellcheck shell=bash
+
+# the options come from --help, so that they cannot grow apart from it
+_ofs_options()
+{
+	"$@" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]+' | sort -u
+}
+
+# the words of $1 that begin with what is typed
+_ofs_words()
+{
+	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+_ofs_files()
+{
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen -f -- "$1")
+}
+
+# values of the option $1; fails where there is nothing to offer
+_ofs_value()
+{
+	case $1 in
+	--format) _ofs_words 'cms cms-attached raw' "$2" ;;
+	--digest) _ofs_words 'sha256 sha384 sha512' "$2" ;;
+	--time) _ofs_words 'now claimed' "$2" ;;
+	--key-type)
+		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
+		_ofs_words 'rsa:2048 rsa:3072 rsa:4096 ec:P-256 ec:P-384 ec:P-521' "$2"
+		;;
+	--pin-source | --so-pin-source)
+		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
+		compopt -o nospace
+		_ofs_words 'prompt pinpad env: file: fd: cmd:' "$2"
+		;;
+	--type)
+		_ofs_words 'genesis batch-opened batch-closed intent outcome
+			recovery login key-lent key-event token-event release' "$2"
+		;;
+	--out | --audit)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -d -- "$2")
+		;;
+	--cert | --module | --sums | --trust | --signer | --crl | --sig | \
+		--csr | --cert-out)
+		_ofs_files "$2"
+		;;
+	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
+	--key | --label | --jobs | --token | --erase | --subject | --days | \
+		--origin | --from | --to | --batch) ;;
+	*) return 1 ;;
+	esac
+}
+
+_ofs()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local tool=${COMP_WORDS[0]} verbs=''
+
+	COMPREPLY=()
+	case ${tool##*/} in
+	ofs-token) verbs='list init enroll adopt import-cert keys' ;;
+	ofs-audit) verbs='init verify list show' ;;
+	esac
+	_ofs_value "$prev" "$cur" && return
+	if [ -n "$verbs" ] && [ "$COMP_CWORD" -eq 1 ]; then
+		_ofs_words "$verbs --help --version" "$cur"
+	elif [[ $cur == -* && -n $verbs ]]; then
+		_ofs_words "$(_ofs_options "$tool" "${COMP_WORDS[1]}")" "$cur"
+	elif [[ $cur == -* ]]; then
+		_ofs_words "$(_ofs_options "$tool")" "$cur"
+	else
+		_ofs_files "$cur"
+	fi
+}
+
+complete -F _ofs ofs-token ofs-sign ofs-verify ofs-audit
