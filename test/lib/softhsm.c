@@ -78,6 +78,13 @@ softhsm_start(void)
 		die("softhsm2.conf");
 }
 
+void
+softhsm_join(const char *made)
+{
+	module = find_module();
+	snprintf(dir, sizeof(dir), "%s", made);
+}
+
 static int
 remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {

@@ -29,6 +29,8 @@ struct softhsm_seen {
  * environment has CI set.
  */
 void softhsm_start(void);
+/* in a child program: uses what the parent has made */
+void softhsm_join(const char *dir);
 /* removes it; call when every context is gone */
 void softhsm_stop(void);
 const char *softhsm_module(void);

@@ -31,12 +31,14 @@ static struct {
 	char pin[64];
 	int asked; /* of the PIN callback */
 	CK_ULONG slots, slots_later;
+	bool slots_lie; /* CKR_OK with more than there was room for */
 	int slot_calls;
 	int stop_at_unknown; /* C_GetAttributeValue ends at the first one */
 	CK_ULONG objects;    /* that C_FindObjects has to give */
 	CK_RV find_rv;
 	int finals;
-	CK_ULONG most; /* asked for at once */
+	CK_ULONG most;          /* asked for at once */
+	CK_MECHANISM_TYPE mech; /* of the last C_SignInit */
 	CK_RV init_rv, sign_rv;
 	CK_ULONG sig_len;
 	int signs;
@@ -65,7 +67,7 @@ get_slot_list(CK_BBOOL present, CK_SLOT_ID *v, CK_ULONG *n)
 		have = f.slots_later;
 	if (v != NULL && *n < have) {
 		*n = have;
-		return CKR_BUFFER_TOO_SMALL;
+		return f.slots_lie ? CKR_OK : CKR_BUFFER_TOO_SMALL;
 	}
 	for (CK_ULONG i = 0; v != NULL && i < have; i++)
 		v[i] = i + 10;
@@ -209,7 +211,7 @@ sign_init(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE o)
 {
 	(void)h;
 	(void)o;
-	assert_int_equal(m->mechanism, CKM_ECDSA);
+	f.mech = m->mechanism;
 	return f.init_rv;
 }
 
@@ -543,6 +545,14 @@ lists_slots_that_come_and_go(void **state)
 	assert_int_equal(n, 0);
 	assert_null(ids);
 	f.slot_calls = 0;
+	f.slots = 1;
+	f.slots_later = 3;
+	f.slots_lie = true;
+	assert_int_equal(module_slots(&module, &ids, &n, &e), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(ids[2], 12);
+	free(ids);
+	f.slot_calls = 0;
 	f.slots = f.slots_later = 1UL << 40;
 	assert_int_equal(module_slots(&module, &ids, &n, &e), OFS_EMODULE);
 	assert_null(ids);
@@ -575,6 +585,23 @@ takes_signatures_strictly(void **state)
 			lens[i].code);
 		assert_int_equal(sig.len, lens[i].code == 0 ? 70 : 0);
 	}
+	assert_int_equal(f.mech, CKM_ECDSA);
+	/* an RSA signature is taken as it comes, but never more than came */
+	k.p.info.type = OFS_KEY_RSA;
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		bool good = lens[i].len > 0 && lens[i].len <= 2048;
+
+		buf_reset(&sig);
+		f.sig_len = lens[i].len;
+		assert_int_equal(
+			key_session_sign(s,
+				alg_for(OFS_KEY_RSA, OFS_DIGEST_SHA256), hash,
+				32, &sig, &e),
+			good ? 0 : OFS_EBADSIG);
+		assert_int_equal(sig.len, good ? lens[i].len : 0);
+	}
+	assert_int_equal(f.mech, CKM_RSA_PKCS);
+	k.p.info.type = OFS_KEY_EC_P256;
 	f.sig_len = 64;
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
 		int opened = f.opened, signs = f.signs;

@@ -36,6 +36,27 @@ static ofs_token *token;
 			fail_msg("'%s' lacks '%s'", (err)->message, text); \
 	} while (0)
 
+struct listed {
+	int n, priv, pub, cert;
+	struct ofs_key_info last;
+	const char *wanted;
+	int stop_at;
+};
+
+static int
+note(void *arg, const struct ofs_key_info *i)
+{
+	struct listed *l = arg;
+
+	l->n++;
+	l->priv += i->has_private;
+	l->pub += i->has_public;
+	l->cert += i->has_cert;
+	if (l->wanted != NULL && strcmp(i->label, l->wanted) == 0)
+		l->last = *i;
+	return l->n == l->stop_at ? 5 : 0;
+}
+
 static int
 open_all(void **state)
 {
@@ -486,7 +507,26 @@ is_not_misled_by_an_id(void **state)
 			OFS_EAMBIGUOUS);
 		assert_says(ofs_token_error(token), "two public keys");
 	}
+	/* an RSA certificate under an EC key that has nothing else */
+	assert_ok(object_destroy(&s, ec->p.pub.h, &e));
+	assert_ok(object_destroy(&s, again->p.pub.h, &e));
+	assert_ok(object_destroy(&s, ec->p.cert.h, &e));
+	c = self_signed(rsa, "/CN=rsa");
+	assert_ok(key_store_cert(rsa, c, &e));
+	X509_free(c);
+	n = 0;
+	attr_add(&t, &n, CKA_ID, "\x52", 1);
+	assert_int_equal(
+		s.module->f->C_SetAttributeValue(s.h, rsa->p.cert.h, &t, 1),
+		CKR_OK);
+	{
+		ofs_key *k;
+
+		assert_int_equal(ofs_key_open(token, "pkcs11:object=e", 0, &k),
+			OFS_EKEY);
+	}
 	session_close(&s);
+	again->p.pub.h = ec->p.pub.h = ec->p.cert.h = 0;
 	assert_ok(key_destroy(rsa, &e));
 	assert_ok(key_destroy(ec, &e));
 	assert_ok(key_destroy(again, &e));
@@ -519,6 +559,10 @@ stores_and_replaces_certificates(void **state)
 	assert_int_equal(
 		i->cert_not_after - i->cert_not_before, 30LL * 86400 * 1000000);
 	assert_ok(key_store_cert(k, one, &e)); /* again: nothing happens */
+	assert_ok(token_session(token, &s, &e));
+	assert_ok(object_find(s, &q, &l, &e));
+	assert_int_equal(l.n, 1);
+	object_list_free(&l);
 	assert_ok(key_store_cert(k, two, &e));
 	assert_non_null(strstr(ofs_key_get_info(k)->cert_subject, "CN=second"));
 	assert_ok(token_session(token, &s, &e));
@@ -546,27 +590,6 @@ stores_and_replaces_certificates(void **state)
 	object_list_free(&l);
 	X509_free(one);
 	X509_free(two);
-}
-
-struct listed {
-	int n, priv, pub, cert;
-	struct ofs_key_info last;
-	const char *wanted;
-	int stop_at;
-};
-
-static int
-note(void *arg, const struct ofs_key_info *i)
-{
-	struct listed *l = arg;
-
-	l->n++;
-	l->priv += i->has_private;
-	l->pub += i->has_public;
-	l->cert += i->has_cert;
-	if (l->wanted != NULL && strcmp(i->label, l->wanted) == 0)
-		l->last = *i;
-	return l->n == l->stop_at ? 5 : 0;
 }
 
 static void
@@ -654,6 +677,15 @@ never_searches_with_an_empty_id(void **state)
 		s.module->f->C_SetAttributeValue(s.h, k->p.pub.h, &t, 1),
 		CKR_OK);
 	session_close(&s);
+	{
+		struct listed l = { .wanted = "noid" };
+
+		/* its halves are not joined: two entries */
+		assert_int_equal(ofs_key_list(token, note, &l), 0);
+		assert_int_equal(l.n, 3);
+		assert_int_equal(l.priv, 2);
+		assert_int_equal(l.pub, 2);
+	}
 	again = open_key("pkcs11:object=noid");
 	assert_int_equal(again->p.info.id_len, 0);
 	assert_false(again->p.info.has_public || again->p.info.has_cert);
