@@ -178,6 +178,25 @@ create_log(ofs_audit *a, const char *origin, struct ofs_error *e)
 }
 
 /*
+ * A head file beside no log, or an empty one: it was there. A new log in its
+ * place would hide that.
+ */
+static int
+check_never_was(ofs_audit *a, struct ofs_error *e)
+{
+	int rc = handle_read_head(a, e);
+
+	if (rc == 0 && a->head.present)
+		rc = err_set(e, OFS_EDAMAGED,
+			"audit log '%s' is empty or gone, and its head file "
+			"knows of %llu records; bring log.db back, or move "
+			"what is left elsewhere before a new log is made",
+			TEXT_Q(a->place.dir),
+			(unsigned long long)head_newest(&a->head)->size);
+	return rc;
+}
+
+/*
  * Opens the store under the flock and makes the log when there is none and
  * `create` says so. *made: by us, now.
  */
@@ -193,6 +212,8 @@ open_store(ofs_audit *a, const char *dir, bool create, const char *origin,
 	rc = look_at_db(a, &size, e);
 	if (rc == 0 && size < 0 && !create)
 		rc = no_log(dir, e);
+	if (rc == 0 && size <= 0)
+		rc = check_never_was(a, e);
 	if (rc == 0 && size < 0)
 		rc = place_check_foreign(&a->place, e);
 	if (rc == 0 && size < 0)
@@ -207,6 +228,9 @@ open_store(ofs_audit *a, const char *dir, bool create, const char *origin,
 		return store_check(&a->store, e);
 	if (!create)
 		return no_log(dir, e);
+	rc = check_never_was(a, e); /* emptied by the roll-back of a journal */
+	if (rc != 0)
+		return rc;
 	*made = true;
 	return create_log(a, origin, e);
 }
@@ -266,6 +290,26 @@ open_for_writing(ofs_audit *a, const char *dir, bool create, const char *origin,
 	return rc;
 }
 
+/*
+ * What a killed writer leaves in the journal was never committed. A reader
+ * cannot see past it; where the log is ours, it is rolled back like any
+ * writer would.
+ */
+static bool
+roll_back_crash(ofs_audit *a, const char *dir)
+{
+	struct ofs_error ignored;
+	struct store s;
+
+	if (!store_has_journal(a->db_path) ||
+		place_check(&a->place, dir, &ignored) != 0 ||
+		place_check_fs(&a->place, &ignored) != 0 ||
+		store_open(&s, a->db_path, false, &ignored) != 0)
+		return false;
+	store_close(&s);
+	return true;
+}
+
 static int
 open_for_reading(ofs_audit *a, const char *dir, struct ofs_error *e)
 {
@@ -285,6 +329,8 @@ open_for_reading(ofs_audit *a, const char *dir, struct ofs_error *e)
 		(void)place_open(&a->place, PLACE_BATCHES, O_RDONLY, false,
 			&a->hold.fd, &ignored);
 	if (rc == 0)
+		rc = store_open(&a->store, a->db_path, true, e);
+	if (rc == OFS_EAUDIT && roll_back_crash(a, dir))
 		rc = store_open(&a->store, a->db_path, true, e);
 	if (rc == 0)
 		rc = store_check(&a->store, e);

@@ -62,10 +62,10 @@ store_fail(
 		break;
 	case SQLITE_READONLY:
 		if (sqlite_rc == SQLITE_READONLY_ROLLBACK)
-			why = "a crash left a transaction in its journal; open "
-			      "it for writing once, or copy log.db and "
-			      "log.db-journal together to a place that can be "
-			      "written";
+			why = "a crash left a transaction in its journal, "
+			      "which only its owner may roll back; copy "
+			      "log.db and log.db-journal together into a "
+			      "directory of your own, with modes 0600 and 0700";
 		break;
 	}
 	return err_set(e, code, "cannot %s audit log: %s", what, why);
@@ -149,8 +149,8 @@ make_uri(const char *path, struct buf *uri)
 	return buf_cstr(uri) != NULL;
 }
 
-static bool
-journal_has_bytes(const char *path)
+bool
+store_has_journal(const char *path)
 {
 	struct buf name = BUF_INIT;
 	struct stat st;
@@ -189,7 +189,7 @@ store_open(
 	s->read_only = read_only;
 	rc = connect(s, path,
 		read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
-	if (read_only && !journal_has_bytes(path) &&
+	if (read_only && !store_has_journal(path) &&
 		((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_IOERR))
 		rc = connect_immutable(s, path);
 	if (rc == SQLITE_OK)

@@ -24,9 +24,10 @@ like "$out" 'cannot leave the token, made on it' 'says what the token says of it
 like "$out" "ofs-sign --key '$key' FILE" 'and what to do next'
 run openssl x509 -in cert.pem -noout -subject
 like "$out" 'CN = Batch' 'the certificate is written'
-run ofs-token enroll "$key" --key-type ec:P-256 --subject /CN=x --self-signed \
-	--cert-out cert.pem
+run ofs-token enroll 'pkcs11:token=sandbox;object=other' --key-type ec:P-256 \
+	--subject /CN=x --self-signed --cert-out cert.pem
 status 5 'an existing certificate file is not replaced'
+unlike "$(ofs-token keys pkcs11:token=sandbox)" 'other' 'and no key is made then'
 run ofs-token enroll "$key" --key-type ec:P-256
 status 5 'nor a key'
 run ofs-token enroll 'pkcs11:token=sandbox;object=ca' --key-type rsa:2048 \
@@ -96,6 +97,17 @@ run ofs-verify --trust cert.pem --sig docs/one.txt.p7s docs/one.txt
 status 0 'verify --sig FILE'
 run ofs-verify --trust cert.pem --sig out ./docs//one.txt
 status 0 'however the path is written'
+
+up=docs/below/../one.txt
+run ofs-sign --key "$key" --out up "$up"
+[ -f up/one.txt.p7s ]
+ok $? 'everything up to .. is left out'
+run ofs-verify --trust cert.pem --sig up "$up"
+status 0 'on both sides'
+run ofs-sign --key "$key" --out "it's" "docs/$odd" './docs/one.txt'
+run bash -c "$(sed -n 's/^  \(ofs-verify .*\)/\1/p' <<<"$out")"
+status 0 'odd names are quoted for the shell'
+like "$out" '2 files checked: 2 valid' 'each as one word'
 
 run ofs-sign --key "$key" --format raw --out raw docs/one.txt
 status 0 'raw'

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SIGKILL at random moments of batches of 500: no released signature without a
 # record, nothing signed twice, nothing lost, and the log says what happened.
+# Then INT and TERM: what is under way is finished and recorded, the rest waits.
 . "$(dirname "$0")/../lib/tap.sh"
 
 items=500
 kills=${OFS_KILLS:-8}
-[ -n "${OFS_LONG:-}" ] && kills=${OFS_KILLS:-200}
+[ -n "${OFS_LONG-}" ] && kills=${OFS_KILLS:-200}
 RANDOM=$((SEED % 32768))
 echo "# seed $SEED, $kills kills of batches of $items"
 
 sandbox_start
 key='pkcs11:token=sandbox;object=crash'
+# RSA: slow enough that a kill finds every stage of the pipeline
 must ofs-token enroll "$key" --key-type rsa:2048 --subject /CN=crash \
 	--self-signed --cert-out "$T/cert.pem"
 mkdir "$T/docs"
@@ -19,89 +21,179 @@ for ((i = 0; i < items; i++)); do
 	echo "payment order $i" >"$T/docs/order-$i"
 done
 
-sign()
+# its own process, so that $! is the tool
+start()
 {
-	ofs-sign --key "$key" --out "$1" --recursive --jobs 2 "${@:2}" \
-		"$T/docs" >"$T/sign.out" 2>"$T/sign.err"
-}
-now_us() { echo $((${EPOCHREALTIME/./})); }
-
-# the records of the log from number $1 on, as JSON lines
-records() { ofs-audit list --json --from "$1"; }
-size() { ofs-audit verify --json 2>/dev/null |
-	jq -r 'select(.type == "report") | .records'; }
-
-start=$(now_us)
-must sign "$T/whole"
-took=$(($(now_us) - start))
-echo "# a whole batch takes $((took / 1000)) ms"
-
-bad=
-unfinished=0 unknown=0 released_total=0
-for ((k = 1; k <= kills && ${#bad} == 0; k++)); do
-	out=$T/out$k
-	first=$(size)
-	sign "$out" &
+	env ofs-sign --key "$key" --out "$1" --recursive --jobs 2 "${@:2}" \
+		"$T/docs" >"$T/sign.out" 2>"$T/sign.err" </dev/null &
 	pid=$!
+}
+sign() { start "$@" && wait $pid; }
+now_us() { echo "${EPOCHREALTIME/[.,]/}"; }
+wait_us() { sleep "$(($1 / 1000000)).$(printf %06d $(($1 % 1000000)))"; }
+find_sigs() { find "$1" -name '*.p7s' 2>/dev/null; }
+
+# the log from record $1 on: to $T/records; as "SHA-256  PATH" what is signed
+look()
+{
+	ofs-audit verify --json >"$T/verify" 2>"$T/verify.err" || return
+	ofs-audit list --json --from "$1" >"$T/records" &&
+		jq -r 'select(.type_name == "outcome") | .body |
+			select(.status == 1 and .purpose == 1) |
+			"\(.output_sha256)  \(.output_path)"' <"$T/records" |
+		sort >"$T/recorded"
+}
+reported() { jq -r "select(.type == \"report\") | .$1" <"$T/verify"; }
+findings() { jq -r "select(.type == \"finding\" and .id == \"$1\") |
+	.text" <"$T/verify"; }
+count() { jq -s "[.[] | $1] | length" <"$T/records"; }
+released() { find_sigs "$1" | xargs -r sha256sum | sort >"$T/released"; }
+
+# what the log must say of a killed run; records from $2 on, output in $1
+check_killed()
+{
+	local opened closed announced outcomes left named
+
+	look "$2" || { bad="the log does not verify: $(cat "$T/verify.err")"
+		return; }
+	released "$1"
+	[ -z "$(comm -23 "$T/released" "$T/recorded")" ] ||
+		bad="released without an outcome: $(comm -23 "$T/released" \
+			"$T/recorded" | head -3)"
+	if [ -s "$T/released" ]; then
+		(cd / && find_sigs "$1" | sed "s|^$1||; s|\.p7s\$||" |
+			xargs ofs-verify --trust "$T/cert.pem" --sig "$1" \
+				--quiet) >"$T/v.out" 2>&1 ||
+			bad="not valid: $(tail -3 "$T/v.out")"
+	fi
+	# what waits is exactly what is recorded and not there
+	comm -13 "$T/released" "$T/recorded" >"$T/waiting"
+	[ "$(reported pending_outputs)" -ge "$(wc -l <"$T/waiting")" ] ||
+		bad="$(wc -l <"$T/waiting") files are missing, $(reported \
+			pending_outputs) are pending"
+	opened=$(count 'select(.type_name == "batch-opened")')
+	closed=$(count 'select(.type_name == "batch-closed")')
+	[ "$opened" -gt "$closed" ] || return
+	unfinished=$((unfinished + 1))
+	[ "$(findings unclosed-batch | wc -l)" = 1 ] ||
+		bad='the unfinished batch is not named'
+	announced=$(count 'select(.type_name == "intent") | .body.items[]')
+	outcomes=$(count 'select(.type_name == "outcome" and
+		.body.intent_seq > 0)')
+	left=$((announced - outcomes))
+	unknown=$((unknown + left))
+	waiting=$((waiting + $(wc -l <"$T/waiting")))
+	[ "$(reported unknown)" = $left ] ||
+		bad="$left items are unknown, $(reported unknown) are reported"
+	# by name: the documents of intents that have no outcome
+	jq -rs '([.[] | select(.type_name == "outcome") |
+			"\(.body.intent_seq) \(.body.index)"]) as $done |
+		.[] | select(.type_name == "intent") | .seq as $s |
+		.body.items[] | select("\($s) \(.index)" | IN($done[]) | not) |
+		.path' <"$T/records" | sort >"$T/left"
+	findings unknown-item | grep -o "'[^']*docs/order-[0-9]*'" |
+		tr -d \' | sort >"$T/named"
+	named=$(comm -23 "$T/left" "$T/named")
+	[ "$(wc -l <"$T/left")" = $left ] && [ -z "$named" ] ||
+		bad="unknown and not named: $(head -3 <<<"$named")"
+}
+
+# goes on after a killed run
+check_going_on()
+{
+	local had twice lost
+
+	had=$(wc -l <"$T/recorded")
+	sign "$1" --skip-existing || {
+		bad="going on failed: $(tail -3 "$T/sign.err")"
+		return
+	}
+	look "$2" || { bad="after going on: $(cat "$T/verify.err")"; return; }
+	[ "$(find_sigs "$1" | wc -l)" = $items ] ||
+		bad='not every document has its signature'
+	released "$1"
+	# the same set, byte for byte: so what was recorded before the kill was
+	# released, and not signed once more
+	cmp -s "$T/released" "$T/recorded" ||
+		bad="files and records differ: $(diff "$T/released" \
+			"$T/recorded" | head -3)"
+	twice=$(sed 's/^[^ ]*  //' "$T/recorded" | uniq -d | wc -l)
+	[ "$twice" = 0 ] || bad="$twice documents have two signatures on record"
+	lost=$(reported pending_outputs)
+	[ "$lost" = 0 ] || bad="$lost outputs still wait"
+	# files that were being written then are not left for good
+	find "$1" -type f ! -name '*.p7s' >"$T/stray"
+	stray=$((stray + $(wc -l <"$T/stray")))
+	[ "$had" -le $items ] || bad="$had of $items recorded"
+	(cd / && ofs-verify --quiet --trust "$T/cert.pem" --sig "$1" \
+		--recursive "$T/docs") >"$T/v.out" 2>&1 ||
+		bad="after going on: $(tail -3 "$T/v.out")"
+}
+
+began=$(now_us)
+start "$T/whole" && wait $pid
+ok $? 'a whole batch'
+took=$(($(now_us) - began))
+echo "# it takes $((took / 1000)) ms"
+
+bad='' unfinished=0 unknown=0 waiting=0 stray=0 before=0
+for ((k = 1; k <= kills && ${#bad} == 0; k++)); do
+	dir=$T/out$k
+	look 0
+	first=$(reported records)
 	us=$(((RANDOM * 32768 + RANDOM) % (took * 11 / 10)))
-	sleep "$((us / 1000000)).$(printf %06d $((us % 1000000)))"
-	# the shell function runs in a subshell: kill the tool itself
-	pkill -KILL -P "$pid" ofs-sign 2>/dev/null || kill -KILL "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-
-	find "$out" -name '*.p7s' 2>/dev/null | sort >"$T/released"
-	released=$(wc -l <"$T/released")
-	released_total=$((released_total + released))
-
-	ofs-audit verify --json >"$T/verify" 2>"$T/verify.err" ||
-		bad="kill $k: the log does not verify: $(cat "$T/verify.err")"
-	records "$first" >"$T/records"
-	jq -r 'select(.type_name == "outcome" and .body.status == 1)
-		| .body.output_path' "$T/records" | sort >"$T/recorded"
-	missing=$(comm -23 "$T/released" "$T/recorded" | wc -l)
-	[ "$missing" = 0 ] ||
-		bad="kill $k: $missing released signatures have no outcome"
-	if [ "$released" -gt 0 ]; then
-		sed "s|^$out||; s|\.p7s\$||" "$T/released" |
-			xargs ofs-verify --trust "$T/cert.pem" --sig "$out" \
-				--quiet >"$T/v.out" 2>&1 ||
-			bad="kill $k: a released signature is not valid: $(tail -3 "$T/v.out")"
-	fi
-	opened=$(jq -s 'map(select(.type_name == "batch-opened")) | length' "$T/records")
-	closed=$(jq -s 'map(select(.type_name == "batch-closed")) | length' "$T/records")
-	if [ "$opened" -gt "$closed" ]; then
-		unfinished=$((unfinished + 1))
-		grep -q '"unclosed-batch"' "$T/verify" ||
-			bad="kill $k: the unfinished batch is not named"
-		open_items=$(jq -s '[.[] | select(.type_name == "intent")
-			| .body.items | length] | add // 0' "$T/records")
-		outcomes=$(jq -s 'map(select(.type_name == "outcome")) | length' "$T/records")
-		left=$((open_items - outcomes))
-		unknown=$((unknown + left))
-		if [ "$left" -gt 0 ]; then
-			named=$(grep -c '"unknown-item"' "$T/verify")
-			[ "$named" -ge "$left" ] ||
-				bad="kill $k: $left items are unknown, $named are named"
-		fi
-	fi
-
-	sign "$out" --skip-existing ||
-		bad="kill $k: going on failed: $(tail -3 "$T/sign.err")"
-	[ "$(find "$out" -name '*.p7s' | wc -l)" = $items ] ||
-		bad="kill $k: not every document has its signature"
-	[ -z "$(find "$out" -name '.*.tmp' | head -1)" ] ||
-		echo "# kill $k left a temporary file"
-	twice=$(records "$first" | jq -r 'select(.type_name == "outcome" and
-		.body.status == 1) | .body.output_path' | sort | uniq -d | wc -l)
-	[ "$twice" = 0 ] || bad="kill $k: $twice documents were signed twice"
-	ofs-verify --quiet --trust "$T/cert.pem" --sig "$out" --recursive \
-		"$T/docs" >"$T/v.out" 2>&1 ||
-		bad="kill $k: after going on: $(tail -3 "$T/v.out")"
-	rm -rf "$out"
+	start "$dir"
+	wait_us $us
+	kill -KILL $pid 2>/dev/null
+	wait $pid 2>/dev/null
+	check_killed "$dir" "$first"
+	before=$((before + $(wc -l <"$T/released")))
+	[ -n "$bad" ] || check_going_on "$dir" "$first"
+	[ -z "$bad" ] || bad="kill $k, after $us us: $bad"
+	[ -n "$bad" ] || rm -rf "$dir"
 done
-
 [ -z "$bad" ]
-ok $? "$kills kills: released is recorded and valid, nothing twice or lost" "$bad"
+ok $? "$((k - 1)) kills: released is recorded and valid, nothing twice or lost" \
+	"$bad"
+echo "# $unfinished kills hit a running batch; $before signatures were out," \
+	"$waiting waited, $unknown were unknown, $stray temporary files stay"
 [ $unfinished -gt 0 ]
-ok $? "some kills hit a running batch ($unfinished did, $unknown items unknown, $released_total released before)"
+ok $? 'some of them hit a running batch'
+
+# --- asked to end
+for signal in TERM INT; do
+	dir=$T/out-$signal
+	look 0
+	first=$(reported records)
+	# a shell makes children in the background deaf to INT
+	timeout --preserve-status -s $signal \
+		"0.$(printf %06d $((took > 1800000 ? 900000 : took / 2)))" \
+		env ofs-sign --key "$key" --out "$dir" --recursive --jobs 2 \
+		"$T/docs" >"$T/.out" 2>"$T/.err" </dev/null
+	rc=$? out=$(cat "$T/.out") err=$(cat "$T/.err")
+	status 7 "$signal: exit 7"
+	like "$out$err" 'run the same command with --skip-existing' \
+		"$signal: says how to go on"
+	look "$first"
+	ok $? "$signal: the log verifies" "$(cat "$T/verify.err")"
+	released "$dir"
+	n=$(wc -l <"$T/released")
+	cmp -s "$T/released" "$T/recorded"
+	ok $? "$signal: what was under way is finished, recorded and released ($n)" \
+		"$(diff "$T/released" "$T/recorded" | head -5)"
+	[ "$n" -gt 0 ] && [ "$n" -lt $items ]
+	ok $? "$signal: it came in the middle"
+	is "$(count 'select(.type_name == "intent") | .body.items[]')" \
+		"$(count 'select(.type_name == "outcome")')" \
+		"$signal: nothing is unknown"
+	is "$(count 'select(.type_name == "batch-closed")')" 1 \
+		"$signal: the batch is closed"
+	like "$out" "^$n of $items signed" "$signal: the summary counts"
+	is "$(find "$dir" -type f ! -name '*.p7s')" '' \
+		"$signal: no temporary files"
+	bad=
+	check_going_on "$dir" "$first"
+	[ -z "$bad" ]
+	ok $? "$signal: and it goes on" "$bad"
+done
 done_testing
