@@ -10,17 +10,17 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* Types of records; the numbers are part of the format (ofs-audit-format(5)). */
+/* Types of records; the numbers are of the format: ofs-audit-format(5). */
 enum ofs_record_type {
 	OFS_REC_GENESIS = 1,
 	OFS_REC_BATCH_OPENED = 2,
 	OFS_REC_BATCH_CLOSED = 3,
-	OFS_REC_INTENT = 4,       /* one a chunk, lists its items */
-	OFS_REC_OUTCOME = 5,      /* one an item: signed, failed, not attempted */
-	OFS_REC_RECOVERY = 6,     /* an intent that stayed without outcome */
-	OFS_REC_LOGIN = 7,        /* succeeded or failed */
-	OFS_REC_KEY_LENT = 8,     /* EVP_PKEY handed to an application */
-	OFS_REC_KEY_EVENT = 9,    /* enrol, adopt, import of a certificate */
+	OFS_REC_INTENT = 4,    /* one a chunk, lists its items */
+	OFS_REC_OUTCOME = 5,   /* one an item: signed, failed, not attempted */
+	OFS_REC_RECOVERY = 6,  /* an intent that stayed without outcome */
+	OFS_REC_LOGIN = 7,     /* succeeded or failed */
+	OFS_REC_KEY_LENT = 8,  /* EVP_PKEY handed to an application */
+	OFS_REC_KEY_EVENT = 9, /* enrol, adopt, import of a certificate */
 	OFS_REC_TOKEN_EVENT = 10, /* initialised */
 	OFS_REC_RELEASE = 11      /* pending outputs released by a later run */
 };
@@ -31,14 +31,17 @@ struct ofs_audit_init_opts {
 	const char *group;  /* share with this group: 0660 and 2770; or NULL */
 };
 
-#define OFS_AUDIT_INIT_OPTS_INIT { sizeof(struct ofs_audit_init_opts), 0, 0 }
+#define OFS_AUDIT_INIT_OPTS_INIT                         \
+	{                                                \
+		sizeof(struct ofs_audit_init_opts), 0, 0 \
+	}
 
 /*
  * ofs_audit_init: creates a log in `dir` (made with mode 0700 if missing) and
  * writes its genesis. OFS_EEXIST when there is one already.
  */
-int ofs_audit_init(ofs_ctx *ctx, const char *dir,
-	const struct ofs_audit_init_opts *opts);
+int ofs_audit_init(
+	ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts);
 
 enum ofs_audit_flags {
 	OFS_AUDIT_CREATE = 1,   /* make it with defaults when there is none */
@@ -51,8 +54,8 @@ enum ofs_audit_flags {
  * verifies the tail against the head file. Errors: OFS_EAUDIT (cannot be used),
  * OFS_EDAMAGED. Any thread may use the handle. The ctx is borrowed.
  */
-int ofs_audit_open(ofs_ctx *ctx, const char *dir, unsigned int flags,
-	ofs_audit **out);
+int ofs_audit_open(
+	ofs_ctx *ctx, const char *dir, unsigned int flags, ofs_audit **out);
 void ofs_audit_free(ofs_audit *audit);
 /* a copy of the last error, as several threads may use the handle */
 void ofs_audit_error(ofs_audit *audit, struct ofs_error *out);
@@ -62,10 +65,10 @@ struct ofs_audit_report {
 	size_t size;
 	uint64_t records;
 	uint8_t log_id[16];
-	uint8_t root[32];          /* RFC 9162 2.1.1 over all headers */
+	uint8_t root[32]; /* RFC 9162 2.1.1 over all headers */
 	char origin[256];
-	bool head_present;         /* a head file was there and agreed */
-	uint64_t head_records;     /* its size */
+	bool head_present;     /* a head file was there and agreed */
+	uint64_t head_records; /* its size */
 	int64_t first_time, last_time;
 	uint64_t batches, unclosed_batches;
 	uint64_t intents, outcomes, signed_items, failed_items,
@@ -79,12 +82,12 @@ struct ofs_audit_report {
 /* An unclosed batch, an unknown item, an unreleased output. */
 struct ofs_audit_finding {
 	size_t size;
-	uint64_t seq;        /* of the record that it is about */
-	char id[48];         /* "unclosed-batch", "unknown-item", ... */
-	char text[1024];     /* one line; document names are escaped */
+	uint64_t seq;    /* of the record that it is about */
+	char id[48];     /* "unclosed-batch", "unknown-item", ... */
+	char text[1024]; /* one line; document names are escaped */
 };
-typedef void (*ofs_audit_finding_fn)(void *arg,
-	const struct ofs_audit_finding *f);
+typedef void (*ofs_audit_finding_fn)(
+	void *arg, const struct ofs_audit_finding *f);
 
 /*
  * ofs_audit_verify: reads every record and checks headers, bodies, tree,
@@ -101,13 +104,13 @@ struct ofs_record_head {
 	size_t size;
 	uint64_t seq;
 	enum ofs_record_type type;
-	const char *type_name;   /* "outcome" */
-	int64_t time;            /* us */
-	int64_t boottime;        /* us since boot */
+	const char *type_name; /* "outcome" */
+	int64_t time;          /* us */
+	int64_t boottime;      /* us since boot */
 	uint8_t boot_id[16];
-	uint8_t batch_id[16];    /* zeros: none */
+	uint8_t batch_id[16]; /* zeros: none */
 	uint32_t epoch;
-	uint16_t cipher;         /* 0: plain */
+	uint16_t cipher; /* 0: plain */
 	uint32_t body_len;
 	uint8_t header_sha256[32]; /* SHA-256 of the header bytes */
 };
@@ -123,7 +126,8 @@ enum ofs_field_kind {
 
 struct ofs_field {
 	size_t size;
-	const char *name;   /* list elements repeat it with an index: "items.0.path" */
+	const char *name; /* list elements repeat it with an index:
+			     "items.0.path" */
 	enum ofs_field_kind kind;
 	int64_t number;
 	const uint8_t *bytes; /* TEXT, NAME, BYTES; not NUL-terminated */
@@ -139,8 +143,8 @@ void ofs_record_get_head(const ofs_record *rec, struct ofs_record_head *out);
 /* each field of the body in order; a non-zero return of fn ends it */
 int ofs_record_each(const ofs_record *rec, ofs_field_fn fn, void *arg);
 /* one field by its dotted name; false if absent; borrowed from rec */
-bool ofs_record_find(const ofs_record *rec, const char *name,
-	struct ofs_field *out);
+bool ofs_record_find(
+	const ofs_record *rec, const char *name, struct ofs_field *out);
 
 typedef int (*ofs_record_fn)(void *arg, const ofs_record *rec);
 

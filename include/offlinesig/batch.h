@@ -13,13 +13,13 @@ extern "C" {
 /* Counts while a batch runs and at its end. */
 struct ofs_progress {
 	size_t size;
-	size_t items;        /* in the batch */
+	size_t items; /* in the batch */
 	size_t signed_items;
 	size_t failed, skipped, not_attempted, unknown;
-	uint64_t bytes;      /* of documents read */
-	int64_t elapsed;     /* us since the run began */
-	bool stopped;        /* cancelled, or stopped on an error */
-	char batch_id[33];   /* hex; "" before the batch is opened */
+	uint64_t bytes;    /* of documents read */
+	int64_t elapsed;   /* us since the run began */
+	bool stopped;      /* cancelled, or stopped on an error */
+	char batch_id[33]; /* hex; "" before the batch is opened */
 };
 
 /*
@@ -51,8 +51,8 @@ void ofs_batch_on_progress(ofs_batch *batch, ofs_progress_fn fn, void *arg);
  * when given, a document with another hash fails with OFS_EMISMATCH and is not
  * signed. Nothing is read yet. The path is copied.
  */
-int ofs_batch_add_file(ofs_batch *batch, const char *path,
-	const uint8_t *sha256);
+int ofs_batch_add_file(
+	ofs_batch *batch, const char *path, const uint8_t *sha256);
 /*
  * ofs_batch_add_tree: every regular file below `dir`, sorted by name;
  * signature files (ofs_is_signature_name) and hidden temporary files of ours
@@ -71,8 +71,8 @@ int ofs_batch_add_sums(ofs_batch *batch, const char *sums_path);
  * its signature goes to the result callback and not to a file. `name` goes to
  * the record.
  */
-int ofs_batch_add_bytes(ofs_batch *batch, const char *name, const void *p,
-	size_t n);
+int ofs_batch_add_bytes(
+	ofs_batch *batch, const char *name, const void *p, size_t n);
 
 /*
  * ofs_batch_plan: reads and checks every item without touching the token:

@@ -12,9 +12,9 @@ extern "C" {
 
 /* What to do where an output exists already. */
 enum ofs_existing {
-	OFS_EXISTING_FAIL,   /* the item fails with OFS_EEXIST */
+	OFS_EXISTING_FAIL, /* the item fails with OFS_EEXIST */
 	OFS_EXISTING_REPLACE,
-	OFS_EXISTING_SKIP    /* the item is reported as skipped */
+	OFS_EXISTING_SKIP /* the item is reported as skipped */
 };
 
 struct ofs_sign_opts {
@@ -28,40 +28,45 @@ struct ofs_sign_opts {
 	 */
 	const void *certs;
 	size_t certs_len;
-	bool allow_expired; /* sign with a certificate out of its validity */
+	bool allow_expired;  /* sign with a certificate out of its validity */
 	const char *out_dir; /* NULL: beside each document */
 	enum ofs_existing existing;
 	unsigned int jobs;  /* token sessions; 0: one for each processor */
 	bool stop_on_error; /* no further item once one has failed */
 };
 
-#define OFS_SIGN_OPTS_INIT { sizeof(struct ofs_sign_opts), OFS_FORMAT_CMS, \
-	OFS_DIGEST_DEFAULT, 0, 0, false, 0, OFS_EXISTING_FAIL, 0, false }
+#define OFS_SIGN_OPTS_INIT                                                     \
+	{                                                                      \
+		sizeof(struct ofs_sign_opts), OFS_FORMAT_CMS,                  \
+			OFS_DIGEST_DEFAULT, 0, 0, false, 0, OFS_EXISTING_FAIL, \
+			0, false                                               \
+	}
 
 enum ofs_item_status {
-	OFS_ITEM_SIGNED,        /* recorded and released */
-	OFS_ITEM_SKIPPED,       /* output exists, OFS_EXISTING_SKIP */
-	OFS_ITEM_FAILED,        /* see code and message; recorded if it was begun */
+	OFS_ITEM_SIGNED,  /* recorded and released */
+	OFS_ITEM_SKIPPED, /* output exists, OFS_EXISTING_SKIP */
+	OFS_ITEM_FAILED,  /* see code and message; recorded if it was begun */
 	OFS_ITEM_NOT_ATTEMPTED, /* cancelled or stopped before C_Sign */
-	OFS_ITEM_UNKNOWN        /* C_Sign was asked, the outcome is not recorded */
+	OFS_ITEM_UNKNOWN /* C_Sign was asked, the outcome is not recorded */
 };
 
 /* The result of one item; pointers are borrowed for the call. */
 struct ofs_result {
 	size_t size;
-	size_t index;            /* in the order of adding, from 0 */
+	size_t index; /* in the order of adding, from 0 */
 	enum ofs_item_status status;
-	const char *path;        /* as given */
-	const char *output;      /* path of the signature file; NULL: memory item */
+	const char *path;   /* as given */
+	const char *output; /* path of the signature file; NULL: memory item */
 	enum ofs_digest digest_alg;
-	const uint8_t *digest;   /* of the document; NULL where not read */
+	const uint8_t *digest; /* of the document; NULL where not read */
 	size_t digest_len;
 	uint64_t document_size;
-	uint64_t seq;            /* of the outcome record; 0 if none */
-	const uint8_t *signature; /* the finished file's bytes, memory items only */
+	uint64_t seq; /* of the outcome record; 0 if none */
+	const uint8_t
+		*signature; /* the finished file's bytes, memory items only */
 	size_t signature_len;
-	int code;                /* 0 when signed or skipped */
-	const char *message;     /* "" when signed */
+	int code;            /* 0 when signed or skipped */
+	const char *message; /* "" when signed */
 };
 
 /* ofs_format_suffix: ".p7s", ".p7m" or ".sig". Static. */

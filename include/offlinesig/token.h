@@ -23,16 +23,16 @@ struct ofs_token_info {
 	char manufacturer[33 * 4];
 	char model[17 * 4];
 	char serial[17 * 4];
-	char uri[512];          /* RFC 7512, names exactly this token */
-	char module[4096];      /* real path of its module */
+	char uri[512];             /* RFC 7512, names exactly this token */
+	char module[4096];         /* real path of its module */
 	uint8_t module_sha256[32]; /* of the module's file */
 	unsigned long slot_id;
 	unsigned int firmware_major, firmware_minor;
-	unsigned long flags;    /* CKF_..., as the token gave them */
+	unsigned long flags; /* CKF_..., as the token gave them */
 	bool initialised;
-	bool pin_initialised;   /* a user PIN is set */
+	bool pin_initialised; /* a user PIN is set */
 	bool login_required;
-	bool pinpad;            /* has a protected authentication path */
+	bool pinpad; /* has a protected authentication path */
 	bool pin_count_low, pin_final_try, pin_locked, pin_to_be_changed;
 };
 
@@ -72,12 +72,16 @@ int ofs_token_login(ofs_token *token);
 
 struct ofs_token_init_opts {
 	size_t size;
-	const char *label;  /* required, at most 32 bytes of UTF-8 */
-	const char *uri;    /* which token; NULL: the first that is blank */
-	const char *erase;  /* label of the initialised token to erase, or NULL */
+	const char *label; /* required, at most 32 bytes of UTF-8 */
+	const char *uri;   /* which token; NULL: the first that is blank */
+	const char
+		*erase; /* label of the initialised token to erase, or NULL */
 };
 
-#define OFS_TOKEN_INIT_OPTS_INIT { sizeof(struct ofs_token_init_opts), 0, 0, 0 }
+#define OFS_TOKEN_INIT_OPTS_INIT                            \
+	{                                                   \
+		sizeof(struct ofs_token_init_opts), 0, 0, 0 \
+	}
 
 /*
  * ofs_token_init: C_InitToken and C_InitPIN. Asks the PIN callback for the SO
@@ -93,23 +97,23 @@ int ofs_token_init(ofs_ctx *ctx, const struct ofs_token_init_opts *opts,
 /* A key pair on a token, as read back from it. */
 struct ofs_key_info {
 	size_t size;
-	uint8_t id[64];           /* CKA_ID */
+	uint8_t id[64]; /* CKA_ID */
 	size_t id_len;
-	char label[256];          /* CKA_LABEL, escaped as in ofs_token_info */
+	char label[256]; /* CKA_LABEL, escaped as in ofs_token_info */
 	enum ofs_key_type type;
-	char type_name[32];       /* "RSA-2048", "P-256", or what it is */
+	char type_name[32]; /* "RSA-2048", "P-256", or what it is */
 	unsigned int bits;
-	char uri[1024];           /* RFC 7512, names exactly this key */
-	bool has_private;         /* the private object was seen */
-	bool has_public;          /* a public-key object exists */
-	bool has_cert;            /* a certificate with the same id exists */
+	char uri[1024];   /* RFC 7512, names exactly this key */
+	bool has_private; /* the private object was seen */
+	bool has_public;  /* a public-key object exists */
+	bool has_cert;    /* a certificate with the same id exists */
 	/* attributes of the private object: 1, 0, or -1 when not answered */
-	signed char sensitive, extractable, always_sensitive,
-		never_extractable, local, always_authenticate, sign;
-	uint8_t spki_sha256[32];  /* of the DER SubjectPublicKeyInfo; or zeros */
-	char cert_subject[256];   /* RFC 2253; "" without certificate */
+	signed char sensitive, extractable, always_sensitive, never_extractable,
+		local, always_authenticate, sign;
+	uint8_t spki_sha256[32]; /* of the DER SubjectPublicKeyInfo; or zeros */
+	char cert_subject[256];  /* RFC 2253; "" without certificate */
 	char cert_issuer[256];
-	char cert_serial[64];     /* hex */
+	char cert_serial[64];                    /* hex */
 	int64_t cert_not_before, cert_not_after; /* us; 0 without certificate */
 	uint8_t cert_sha256[32];
 };
@@ -134,8 +138,8 @@ enum ofs_key_flags {
  * OFS_EUNSUPPORTED (a type we cannot sign with), those of ofs_token_login.
  * Errors are in the token's record. Caller frees *out before the token.
  */
-int ofs_key_open(ofs_token *token, const char *uri, unsigned int flags,
-	ofs_key **out);
+int ofs_key_open(
+	ofs_token *token, const char *uri, unsigned int flags, ofs_key **out);
 void ofs_key_free(ofs_key *key);
 const struct ofs_error *ofs_key_error(const ofs_key *key);
 const struct ofs_key_info *ofs_key_get_info(const ofs_key *key);
@@ -146,15 +150,18 @@ int ofs_key_cert_pem(ofs_key *key, char **pem);
 
 struct ofs_enroll_opts {
 	size_t size;
-	const char *key_type;  /* "rsa:2048".."rsa:4096", "ec:P-256|P-384|P-521" */
-	const char *subject;   /* "/O=Acme/CN=Payroll batch"; NULL: none made */
-	bool self_signed;      /* make and store a self-signed certificate */
-	bool csr;              /* make a PKCS#10 request (RFC 2986) */
-	int days;              /* validity of a self-signed one; 0: 365 */
+	const char
+		*key_type; /* "rsa:2048".."rsa:4096", "ec:P-256|P-384|P-521" */
+	const char *subject; /* "/O=Acme/CN=Payroll batch"; NULL: none made */
+	bool self_signed;    /* make and store a self-signed certificate */
+	bool csr;            /* make a PKCS#10 request (RFC 2986) */
+	int days;            /* validity of a self-signed one; 0: 365 */
 };
 
-#define OFS_ENROLL_OPTS_INIT { sizeof(struct ofs_enroll_opts), 0, 0, false, \
-	false, 0 }
+#define OFS_ENROLL_OPTS_INIT                                          \
+	{                                                             \
+		sizeof(struct ofs_enroll_opts), 0, 0, false, false, 0 \
+	}
 
 struct ofs_enrolled {
 	size_t size;
@@ -175,7 +182,8 @@ struct ofs_enrolled {
 int ofs_key_enroll(ofs_token *token, ofs_audit *audit, const char *uri,
 	const struct ofs_enroll_opts *opts, struct ofs_enrolled *out);
 
-/* ofs_key_adopt: the same checks and records for a key that is there already. */
+/* ofs_key_adopt: the same checks and records for a key that is there already.
+ */
 int ofs_key_adopt(ofs_token *token, ofs_audit *audit, const char *uri,
 	struct ofs_enrolled *out);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The library context with its callbacks, and the types that all parts share. */
+/* The library context with its callbacks, and the types that all parts share.
+ */
 #ifndef OFFLINESIG_TYPES_H
 #define OFFLINESIG_TYPES_H
 
@@ -66,7 +67,12 @@ enum ofs_pin_kind {
 	OFS_PIN_NEW_SO
 };
 
-enum ofs_log_level { OFS_LOG_ERROR, OFS_LOG_WARNING, OFS_LOG_INFO, OFS_LOG_DEBUG };
+enum ofs_log_level {
+	OFS_LOG_ERROR,
+	OFS_LOG_WARNING,
+	OFS_LOG_INFO,
+	OFS_LOG_DEBUG
+};
 
 #define OFS_PIN_MAX 255 /* bytes, without the terminating NUL */
 
@@ -86,12 +92,12 @@ struct ofs_pin_request {
  * negative code (OFS_ENOPIN) to give up. It is called at most once for each
  * login; a rejected PIN is never sent again.
  */
-typedef int (*ofs_pin_fn)(void *arg, const struct ofs_pin_request *req,
-	char *pin);
+typedef int (*ofs_pin_fn)(
+	void *arg, const struct ofs_pin_request *req, char *pin);
 
 /* Receives one line without a newline. May be called from any thread. */
-typedef void (*ofs_log_fn)(void *arg, enum ofs_log_level level,
-	const char *line);
+typedef void (*ofs_log_fn)(
+	void *arg, enum ofs_log_level level, const char *line);
 
 /* Returns the time in microseconds since the epoch. */
 typedef int64_t (*ofs_clock_fn)(void *arg);
@@ -109,8 +115,10 @@ struct ofs_ctx_opts {
 	bool last_try;    /* log in even when one more wrong PIN would lock */
 };
 
-#define OFS_CTX_OPTS_INIT { sizeof(struct ofs_ctx_opts), 0, 0, 0, 0, 0, 0, 0, \
-	false, false }
+#define OFS_CTX_OPTS_INIT                                                      \
+	{                                                                      \
+		sizeof(struct ofs_ctx_opts), 0, 0, 0, 0, 0, 0, 0, false, false \
+	}
 
 /*
  * ofs_ctx_new: makes a library context. opts may be NULL; strings in it are

@@ -12,9 +12,9 @@ extern "C" {
 
 /* Which moment certificates and CRLs are judged at. */
 enum ofs_time_mode {
-	OFS_TIME_NOW,     /* the context's clock */
-	OFS_TIME_AT,      /* opts->at */
-	OFS_TIME_CLAIMED  /* the signing-time attribute; "time unproven" */
+	OFS_TIME_NOW,    /* the context's clock */
+	OFS_TIME_AT,     /* opts->at */
+	OFS_TIME_CLAIMED /* the signing-time attribute; "time unproven" */
 };
 
 struct ofs_verifier_opts {
@@ -23,8 +23,10 @@ struct ofs_verifier_opts {
 	int64_t at; /* us, for OFS_TIME_AT */
 };
 
-#define OFS_VERIFIER_OPTS_INIT { sizeof(struct ofs_verifier_opts), \
-	OFS_TIME_NOW, 0 }
+#define OFS_VERIFIER_OPTS_INIT                                    \
+	{                                                         \
+		sizeof(struct ofs_verifier_opts), OFS_TIME_NOW, 0 \
+	}
 
 /*
  * What was found out. Valid is a return value of 0, never a field here. Notes
@@ -32,25 +34,26 @@ struct ofs_verifier_opts {
  */
 struct ofs_verdict {
 	size_t size;
-	int code;               /* what the call returned */
-	char reason[512];       /* one line; names the certificate or attribute */
+	int code;         /* what the call returned */
+	char reason[512]; /* one line; names the certificate or attribute */
 	bool revocation_not_checked; /* no CRL was given */
-	bool time_unproven;     /* judged at a time that the signer claims */
-	char format[16];        /* "cms", "cms-attached", "raw" or "" */
-	char algorithm[48];     /* "ecdsa-sha256" */
-	char signer[256];       /* subject, RFC 2253; "" for a bare key */
+	bool time_unproven; /* judged at a time that the signer claims */
+	char format[16];    /* "cms", "cms-attached", "raw" or "" */
+	char algorithm[48]; /* "ecdsa-sha256" */
+	char signer[256];   /* subject, RFC 2253; "" for a bare key */
 	char issuer[256];
-	char serial[64];        /* hex */
+	char serial[64]; /* hex */
 	uint8_t cert_sha256[32];
-	int64_t signing_time;   /* claimed, us; 0: none */
-	uint8_t document_sha256[32]; /* where SHA-256 was the digest; or zeros */
-	char document[4096];    /* path that was read; "" for attached content */
-	char signature[4096];   /* path that was read */
+	int64_t signing_time;        /* claimed, us; 0: none */
+	uint8_t document_sha256[32]; /* where SHA-256 was the digest; or zeros
+				      */
+	char document[4096];  /* path that was read; "" for attached content */
+	char signature[4096]; /* path that was read */
 };
 
 /* ofs_verifier_new: opts may be NULL. Trusts nobody yet. */
-int ofs_verifier_new(ofs_ctx *ctx, const struct ofs_verifier_opts *opts,
-	ofs_verifier **out);
+int ofs_verifier_new(
+	ofs_ctx *ctx, const struct ofs_verifier_opts *opts, ofs_verifier **out);
 void ofs_verifier_free(ofs_verifier *v);
 const struct ofs_error *ofs_verifier_error(const ofs_verifier *v);
 

@@ -38,7 +38,7 @@ struct ofs_audit {
 	struct head_file head;
 
 	bool in_tx;
-	pthread_t owner;       /* of the transaction */
+	pthread_t owner;   /* of the transaction */
 	uint64_t began;    /* size when the transaction began */
 	uint64_t last_seq; /* of the newest append in it, and its batch */
 	uint8_t last_batch[16];

@@ -46,8 +46,8 @@ int log_pending_add(ofs_audit *a, uint64_t outcome_seq, const char *path,
 int log_pending_done(ofs_audit *a, uint64_t outcome_seq, struct ofs_error *e);
 
 /* A certificate, kept once and named by its SHA-256; inside a transaction. */
-int log_cert_add(ofs_audit *a, const uint8_t *der, size_t n,
-	struct ofs_error *e);
+int log_cert_add(
+	ofs_audit *a, const uint8_t *der, size_t n, struct ofs_error *e);
 
 /*
  * A running batch holds a lock that dies with its process (F_OFD_SETLK on one

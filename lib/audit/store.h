@@ -45,7 +45,8 @@ struct store_record {
 /* the file exists; an empty one is for store_create */
 int store_open(
 	struct store *s, const char *path, bool read_only, struct ofs_error *e);
-/* its journal is not empty: a transaction is under way, or a crash cut it off */
+/* its journal is not empty: a transaction is under way, or a crash cut it off
+ */
 bool store_has_journal(const char *path);
 void store_close(struct store *s);
 /* whether nothing was ever written to it */

@@ -20,11 +20,14 @@ struct buf {
 	bool failed;
 };
 
-#define BUF_INIT { NULL, 0, 0, false }
+#define BUF_INIT                  \
+	{                         \
+		NULL, 0, 0, false \
+	}
 
-void buf_free(struct buf *b);         /* and makes it empty */
-void buf_wipe(struct buf *b);         /* wipes all of cap, then frees */
-void buf_reset(struct buf *b);        /* length 0, keeps the memory */
+void buf_free(struct buf *b);  /* and makes it empty */
+void buf_wipe(struct buf *b);  /* wipes all of cap, then frees */
+void buf_reset(struct buf *b); /* length 0, keeps the memory */
 bool buf_ok(const struct buf *b);
 uint8_t *buf_grow(struct buf *b, size_t n); /* n more bytes; NULL on failure */
 void buf_put(struct buf *b, const void *p, size_t n);

@@ -10,27 +10,24 @@
 struct module_set; /* token/module.h */
 
 /* What the token layer reports so that somebody above can record it. */
-enum ctx_event_type {
-	CTX_EVENT_LOGIN_OK,
-	CTX_EVENT_LOGIN_FAILED
-};
+enum ctx_event_type { CTX_EVENT_LOGIN_OK, CTX_EVENT_LOGIN_FAILED };
 
 struct ctx_event {
 	enum ctx_event_type type;
-	enum ofs_pin_kind user;       /* OFS_PIN_USER or OFS_PIN_SO */
-	const void *token;            /* const struct ofs_token_info * */
-	int code;                     /* of the failure, or 0 */
+	enum ofs_pin_kind user; /* OFS_PIN_USER or OFS_PIN_SO */
+	const void *token;      /* const struct ofs_token_info * */
+	int code;               /* of the failure, or 0 */
 	unsigned long ckr;
 };
 
 /* Returns 0, or an error (with e set) that fails what was reported. */
-typedef int (*ctx_event_fn)(void *arg, const struct ctx_event *ev,
-	struct ofs_error *e);
+typedef int (*ctx_event_fn)(
+	void *arg, const struct ctx_event *ev, struct ofs_error *e);
 
 struct ofs_ctx {
 	struct ofs_ctx_opts opts; /* opts.tool is owned */
 	struct ofs_error err;
-	ctx_event_fn event;       /* NULL: nobody listens */
+	ctx_event_fn event; /* NULL: nobody listens */
 	void *event_arg;
 	struct module_set *modules; /* NULL until the first is added */
 	void (*modules_free)(struct module_set *); /* set by the token layer */

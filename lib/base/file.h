@@ -12,8 +12,8 @@
 #include "base/err.h"
 
 /* appends all of a regular file of at most `max` bytes; OFS_EIO, OFS_EFORMAT */
-int file_read(const char *path, size_t max, struct buf *to,
-	struct ofs_error *e);
+int file_read(
+	const char *path, size_t max, struct buf *to, struct ofs_error *e);
 
 /*
  * Streams a regular file through fn in blocks of at most 64 KiB. OFS_EIO when
@@ -22,8 +22,8 @@ int file_read(const char *path, size_t max, struct buf *to,
  * was read"). *size gets the bytes read. fn returns 0 or an error code with e
  * set, which ends the reading.
  */
-typedef int (*file_block_fn)(void *arg, const uint8_t *p, size_t n,
-	struct ofs_error *e);
+typedef int (*file_block_fn)(
+	void *arg, const uint8_t *p, size_t n, struct ofs_error *e);
 int file_stream(const char *path, file_block_fn fn, void *arg, uint64_t *size,
 	struct ofs_error *e);
 
@@ -41,7 +41,10 @@ struct file_out {
 	char *tmp;  /* owned; NULL when nothing is on disk */
 	int fd;
 };
-#define FILE_OUT_INIT { NULL, NULL, -1 }
+#define FILE_OUT_INIT          \
+	{                      \
+		NULL, NULL, -1 \
+	}
 int file_out_write(struct file_out *o, const char *path, const void *p,
 	size_t n, struct ofs_error *e);
 int file_out_sync(struct file_out *o, struct ofs_error *e);

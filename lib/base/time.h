@@ -9,9 +9,9 @@
 
 #define TIME_TEXT_SIZE 32
 
-int64_t time_now(void);      /* CLOCK_REALTIME */
-int64_t time_boot(void);     /* CLOCK_BOOTTIME */
-int64_t time_mono(void);     /* CLOCK_MONOTONIC */
+int64_t time_now(void);  /* CLOCK_REALTIME */
+int64_t time_boot(void); /* CLOCK_BOOTTIME */
+int64_t time_mono(void); /* CLOCK_MONOTONIC */
 /* "2026-11-21T07:52:00Z", with ".000123" where micro is true */
 char *time_rfc3339(char to[TIME_TEXT_SIZE], int64_t t, bool micro);
 /*

@@ -15,7 +15,7 @@ enum alg_mech {
 struct alg {
 	enum alg_mech mech;
 	const struct digest_alg *digest;
-	int sig_nid;      /* NID_sha256WithRSAEncryption, NID_ecdsa_with_SHA256 */
+	int sig_nid; /* NID_sha256WithRSAEncryption, NID_ecdsa_with_SHA256 */
 	const char *name; /* "rsa-pkcs1-sha256", "ecdsa-sha256": for records */
 };
 
@@ -29,7 +29,7 @@ enum ofs_digest alg_default_digest(enum ofs_key_type type);
 /* the bytes that the token's mechanism takes for this hash; appended to b */
 void alg_mech_input(const struct alg *a, const uint8_t *hash, struct buf *b);
 /* ECDSA r||s (PKCS#11 2.3.1) to DER SEQUENCE (RFC 3279 2.2.3), appended */
-int alg_ecdsa_to_der(const uint8_t *rs, size_t n, struct buf *der,
-	struct ofs_error *e);
+int alg_ecdsa_to_der(
+	const uint8_t *rs, size_t n, struct buf *der, struct ofs_error *e);
 
 #endif

@@ -13,20 +13,20 @@
 
 struct digest_alg {
 	enum ofs_digest id;
-	const char *name;     /* "sha256", as records and options spell it */
-	size_t size;          /* bytes */
-	int nid;              /* NID_sha256 */
+	const char *name; /* "sha256", as records and options spell it */
+	size_t size;      /* bytes */
+	int nid;          /* NID_sha256 */
 	const EVP_MD *(*md)(void);
-	const uint8_t *di;    /* DER DigestInfo up to the hash, RFC 8017 9.2 */
+	const uint8_t *di; /* DER DigestInfo up to the hash, RFC 8017 9.2 */
 	size_t di_len;
 };
 
 /* the whole list, for static tables of other files */
 extern const struct digest_alg digest_sha256, digest_sha384, digest_sha512;
 
-const struct digest_alg *digest_by_id(enum ofs_digest id);   /* NULL: none */
-const struct digest_alg *digest_by_name(const char *name);   /* NULL: none */
-const struct digest_alg *digest_by_nid(int nid);             /* NULL: none */
+const struct digest_alg *digest_by_id(enum ofs_digest id); /* NULL: none */
+const struct digest_alg *digest_by_name(const char *name); /* NULL: none */
+const struct digest_alg *digest_by_nid(int nid);           /* NULL: none */
 
 /* One-shot; 0 or OFS_EINTERNAL. `out` has room for alg->size bytes. */
 int digest_of(const struct digest_alg *alg, const void *p, size_t n,
@@ -37,10 +37,10 @@ struct digest {
 	EVP_MD_CTX *ctx;
 	const struct digest_alg *alg;
 };
-int digest_begin(struct digest *d, const struct digest_alg *alg,
-	struct ofs_error *e);
-int digest_update(struct digest *d, const void *p, size_t n,
-	struct ofs_error *e);
+int digest_begin(
+	struct digest *d, const struct digest_alg *alg, struct ofs_error *e);
+int digest_update(
+	struct digest *d, const void *p, size_t n, struct ofs_error *e);
 int digest_end(struct digest *d, uint8_t *out, struct ofs_error *e);
 void digest_free(struct digest *d);
 

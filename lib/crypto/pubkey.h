@@ -24,12 +24,12 @@ int pubkey_from_ec(const uint8_t *params, size_t params_len,
 	const uint8_t *point, size_t point_len, EVP_PKEY **out,
 	struct ofs_error *e);
 /* DER SubjectPublicKeyInfo */
-int pubkey_from_spki(const uint8_t *der, size_t n, EVP_PKEY **out,
-	struct ofs_error *e);
+int pubkey_from_spki(
+	const uint8_t *der, size_t n, EVP_PKEY **out, struct ofs_error *e);
 int pubkey_to_spki(const EVP_PKEY *k, struct buf *to, struct ofs_error *e);
 /* PEM or DER SubjectPublicKeyInfo */
-int pubkey_parse(const uint8_t *p, size_t n, EVP_PKEY **out,
-	struct ofs_error *e);
+int pubkey_parse(
+	const uint8_t *p, size_t n, EVP_PKEY **out, struct ofs_error *e);
 int pubkey_sha256(const EVP_PKEY *k, uint8_t out[32], struct ofs_error *e);
 bool pubkey_equal(const EVP_PKEY *a, const EVP_PKEY *b);
 

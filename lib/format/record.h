@@ -13,24 +13,24 @@
 
 /* The header; every field is hashed into the tree. */
 struct record_header {
-	uint8_t log_id[16];  /* zeros in the genesis */
-	uint16_t type;       /* enum ofs_record_type */
-	uint16_t flags;      /* 0 */
-	uint16_t cipher;     /* 0: plain */
+	uint8_t log_id[16]; /* zeros in the genesis */
+	uint16_t type;      /* enum ofs_record_type */
+	uint16_t flags;     /* 0 */
+	uint16_t cipher;    /* 0: plain */
 	uint64_t seq;
-	int64_t time;        /* UTC us */
-	int64_t boottime;    /* us */
+	int64_t time;     /* UTC us */
+	int64_t boottime; /* us */
 	uint8_t boot_id[16];
 	uint8_t batch_id[16];
 	uint32_t epoch;
-	uint32_t body_len;   /* as stored */
+	uint32_t body_len; /* as stored */
 	uint8_t nonce[24];
 	uint8_t key_commit[32];
 	uint8_t body_sha256[32]; /* of the stored body */
 };
 
-void record_header_encode(const struct record_header *h,
-	uint8_t to[RECORD_HEADER_SIZE]);
+void record_header_encode(
+	const struct record_header *h, uint8_t to[RECORD_HEADER_SIZE]);
 /* strict: magic, version, known cipher, zero nonce and commitment for plain */
 int record_header_decode(const uint8_t *p, size_t n, struct record_header *h,
 	struct ofs_error *e);
@@ -58,7 +58,7 @@ struct rec_token {
 };
 
 struct rec_operator {
-	int64_t uid, loginuid; /* -1: unknown */
+	int64_t uid, loginuid;         /* -1: unknown */
 	const char *name, *host, *tty; /* tty may be NULL */
 };
 
@@ -72,12 +72,12 @@ struct rec_party {
 	struct rec_operator operator_;
 	const char *tool; /* "ofs-sign 0.1.0" */
 };
-int record_party_encode(const struct rec_party *p, struct buf *der,
-	struct ofs_error *e);
+int record_party_encode(
+	const struct rec_party *p, struct buf *der, struct ofs_error *e);
 
 struct rec_document {
-	const char *path;   /* as given; any bytes but NUL */
-	const char *name;   /* base name */
+	const char *path;    /* as given; any bytes but NUL */
+	const char *name;    /* base name */
 	const char *version; /* NULL */
 	const char *id;      /* NULL */
 	uint64_t size;
@@ -102,8 +102,8 @@ struct rec_batch_opened {
 struct rec_batch_closed {
 	uint64_t opened_seq;
 	uint64_t signed_, failed, skipped, not_attempted, unknown;
-	int64_t code;        /* what the run returned */
-	const char *reason;  /* NULL when all went well */
+	int64_t code;       /* what the run returned */
+	const char *reason; /* NULL when all went well */
 };
 /* An intent lists what the token is about to be asked for. */
 enum rec_purpose {
@@ -122,11 +122,7 @@ struct rec_intent {
 	const struct rec_intent_item *items;
 	size_t n;
 };
-enum rec_status {
-	REC_SIGNED = 1,
-	REC_FAILED = 2,
-	REC_NOT_ATTEMPTED = 3
-};
+enum rec_status { REC_SIGNED = 1, REC_FAILED = 2, REC_NOT_ATTEMPTED = 3 };
 struct rec_outcome {
 	uint64_t intent_seq;
 	uint64_t index; /* of the item, as in the intent */
@@ -135,21 +131,23 @@ struct rec_outcome {
 	struct rec_document doc;
 	const char *format;
 	struct rec_span party;
-	const char *mechanism;       /* "rsa-pkcs1-sha256" */
-	struct rec_span signed_bytes; /* CMS: DER signed attributes; or absent */
-	struct rec_span signature;   /* raw value */
+	const char *mechanism; /* "rsa-pkcs1-sha256" */
+	struct rec_span
+		signed_bytes;      /* CMS: DER signed attributes; or absent */
+	struct rec_span signature; /* raw value */
 	struct rec_span output_sha256;
-	const char *output_path;     /* absolute; NULL: handed to the caller */
-	bool verified;               /* software verification said yes */
+	const char *output_path; /* absolute; NULL: handed to the caller */
+	bool verified;           /* software verification said yes */
 	uint64_t ckr;
 	uint64_t attempts;
-	int64_t token_us;            /* time spent in C_Sign */
-	int64_t code;                /* enum ofs_errcode */
-	const char *reason;          /* NULL when signed */
+	int64_t token_us;   /* time spent in C_Sign */
+	int64_t code;       /* enum ofs_errcode */
+	const char *reason; /* NULL when signed */
 };
 struct rec_recovery {
 	uint64_t intent_seq;
-	uint64_t unknown; /* items whose outcome is unknown: all of the intent */
+	uint64_t
+		unknown; /* items whose outcome is unknown: all of the intent */
 	const char *reason;
 };
 struct rec_release {
@@ -173,10 +171,10 @@ struct rec_key_lent {
 struct rec_key_event {
 	const char *event; /* "enroll", "adopt", "import-cert" */
 	struct rec_span party;
-	struct rec_span spki;       /* DER SubjectPublicKeyInfo */
+	struct rec_span spki; /* DER SubjectPublicKeyInfo */
 	int64_t sensitive, extractable, always_sensitive, never_extractable,
 		local, always_authenticate, sign; /* 1, 0, -1 */
-	struct rec_span certificate; /* DER; absent */
+	struct rec_span certificate;              /* DER; absent */
 };
 struct rec_token_event {
 	const char *event; /* "init" */
@@ -185,28 +183,28 @@ struct rec_token_event {
 };
 
 /* One encoder a type; DER is appended to `to`. */
-int record_genesis_encode(const struct rec_genesis *, struct buf *to,
-	struct ofs_error *e);
-int record_batch_opened_encode(const struct rec_batch_opened *, struct buf *to,
-	struct ofs_error *e);
-int record_batch_closed_encode(const struct rec_batch_closed *, struct buf *to,
-	struct ofs_error *e);
-int record_intent_encode(const struct rec_intent *, struct buf *to,
-	struct ofs_error *e);
-int record_outcome_encode(const struct rec_outcome *, struct buf *to,
-	struct ofs_error *e);
-int record_recovery_encode(const struct rec_recovery *, struct buf *to,
-	struct ofs_error *e);
-int record_release_encode(const struct rec_release *, struct buf *to,
-	struct ofs_error *e);
-int record_login_encode(const struct rec_login *, struct buf *to,
-	struct ofs_error *e);
-int record_key_lent_encode(const struct rec_key_lent *, struct buf *to,
-	struct ofs_error *e);
-int record_key_event_encode(const struct rec_key_event *, struct buf *to,
-	struct ofs_error *e);
-int record_token_event_encode(const struct rec_token_event *, struct buf *to,
-	struct ofs_error *e);
+int record_genesis_encode(
+	const struct rec_genesis *, struct buf *to, struct ofs_error *e);
+int record_batch_opened_encode(
+	const struct rec_batch_opened *, struct buf *to, struct ofs_error *e);
+int record_batch_closed_encode(
+	const struct rec_batch_closed *, struct buf *to, struct ofs_error *e);
+int record_intent_encode(
+	const struct rec_intent *, struct buf *to, struct ofs_error *e);
+int record_outcome_encode(
+	const struct rec_outcome *, struct buf *to, struct ofs_error *e);
+int record_recovery_encode(
+	const struct rec_recovery *, struct buf *to, struct ofs_error *e);
+int record_release_encode(
+	const struct rec_release *, struct buf *to, struct ofs_error *e);
+int record_login_encode(
+	const struct rec_login *, struct buf *to, struct ofs_error *e);
+int record_key_lent_encode(
+	const struct rec_key_lent *, struct buf *to, struct ofs_error *e);
+int record_key_event_encode(
+	const struct rec_key_event *, struct buf *to, struct ofs_error *e);
+int record_token_event_encode(
+	const struct rec_token_event *, struct buf *to, struct ofs_error *e);
 
 /*
  * A decoded body of any type: strict (re-encoding gives the same bytes, no
@@ -218,7 +216,7 @@ int record_body_decode(int type, const uint8_t *p, size_t n,
 	struct record_body **out, struct ofs_error *e);
 void record_body_free(struct record_body *b);
 int record_body_each(const struct record_body *b, ofs_field_fn fn, void *arg);
-bool record_body_find(const struct record_body *b, const char *name,
-	struct ofs_field *out);
+bool record_body_find(
+	const struct record_body *b, const char *name, struct ofs_field *out);
 
 #endif

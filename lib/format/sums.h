@@ -17,7 +17,7 @@
  */
 typedef int (*sums_fn)(void *arg, const char *name, const uint8_t sha256[32],
 	struct ofs_error *e);
-int sums_parse(const uint8_t *p, size_t n, sums_fn fn, void *arg,
-	struct ofs_error *e);
+int sums_parse(
+	const uint8_t *p, size_t n, sums_fn fn, void *arg, struct ofs_error *e);
 
 #endif

@@ -44,8 +44,9 @@ look()
 		sort >"$T/recorded"
 }
 reported() { jq -r "select(.type == \"report\") | .$1" <"$T/verify"; }
-findings() { jq -r "select(.type == \"finding\" and .id == \"$1\") |
-	.text" <"$T/verify"; }
+# of records from $2 on: earlier kills left theirs
+findings() { jq -r "select(.type == \"finding\" and .id == \"$1\" and
+	.seq >= $2) | .text" <"$T/verify"; }
 count() { jq -s "[.[] | $1] | length" <"$T/records"; }
 released() { find_sigs "$1" | xargs -r sha256sum | sort >"$T/released"; }
 
@@ -75,7 +76,7 @@ check_killed()
 	closed=$(count 'select(.type_name == "batch-closed")')
 	[ "$opened" -gt "$closed" ] || return
 	unfinished=$((unfinished + 1))
-	[ "$(findings unclosed-batch | wc -l)" = 1 ] ||
+	[ "$(findings unclosed-batch "$2" | wc -l)" = 1 ] ||
 		bad='the unfinished batch is not named'
 	announced=$(count 'select(.type_name == "intent") | .body.items[]')
 	outcomes=$(count 'select(.type_name == "outcome" and
@@ -83,15 +84,15 @@ check_killed()
 	left=$((announced - outcomes))
 	unknown=$((unknown + left))
 	waiting=$((waiting + $(wc -l <"$T/waiting")))
-	[ "$(reported unknown)" = $left ] ||
-		bad="$left items are unknown, $(reported unknown) are reported"
+	[ "$(reported unknown)" = $unknown ] ||
+		bad="$unknown items are unknown, $(reported unknown) reported"
 	# by name: the documents of intents that have no outcome
 	jq -rs '([.[] | select(.type_name == "outcome") |
 			"\(.body.intent_seq) \(.body.index)"]) as $done |
 		.[] | select(.type_name == "intent") | .seq as $s |
 		.body.items[] | select("\($s) \(.index)" | IN($done[]) | not) |
 		.path' <"$T/records" | sort >"$T/left"
-	findings unknown-item | grep -o "'[^']*docs/order-[0-9]*'" |
+	findings unknown-item "$2" | grep -o "'[^']*docs/order-[0-9]*'" |
 		tr -d \' | sort >"$T/named"
 	named=$(comm -23 "$T/left" "$T/named")
 	[ "$(wc -l <"$T/left")" = $left ] && [ -z "$named" ] ||
