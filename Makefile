@@ -26,7 +26,8 @@ BUILD_DEPS := gcc libc6-dev make pkg-config libssl-dev libp11-dev \
 	libp11-kit-dev libsqlite3-dev libjansson-dev softhsm2 openssl
 TEST_DEPS := g++ libcmocka-dev perl jq procps opensc opensc-pkcs11 \
 	gnutls-bin gpgsm gpg-agent libnss3-tools sqlite3 mandoc bsdextrautils
-LINT_DEPS := g++ mandoc bsdextrautils clang-format shellcheck universal-ctags binutils
+LINT_DEPS := g++ mandoc bsdextrautils clang-format shellcheck \
+	universal-ctags binutils
 FUZZ_DEPS := clang llvm libclang-rt-14-dev
 
 LIB_PKGS := libcrypto libp11 p11-kit-1 sqlite3
@@ -237,8 +238,8 @@ fuzz: have-fuzz #: every parser for FUZZ_SECONDS=60 each
 	test/fuzz/corpus/$$f || exit 1; done
 
 cov: #: line coverage of make check, in build/cov
-	@$(MAKE) --no-print-directory O='$(O)/cov' CFLAGS='-O0 -g --coverage' \
-	LDFLAGS=--coverage check
+	-@$(MAKE) --no-print-directory O='$(O)/cov' LDFLAGS=--coverage \
+	CFLAGS='-O0 -g --coverage' check
 	@cd $(O)/cov && find obj/lib -name '*.gcda' | xargs gcov -n 2>/dev/null \
 	| awk '/^File .lib/ {f=$$2} /^Lines/ && f {print f, $$2; f=""}' | sort -u
 

@@ -154,7 +154,9 @@ is_our_temporary(const char *name)
 {
 	size_t n = strlen(name);
 
-	return name[0] == '.' && n > 4 && strcmp(name + n - 4, ".tmp") == 0;
+	return n > 22 && name[0] == '.' && name[n - 21] == '.' &&
+		strspn(name + n - 20, "0123456789abcdef") == 16 &&
+		strcmp(name + n - 4, ".tmp") == 0;
 }
 
 static int walk(struct verify_walk *w, const char *dir, int depth);

@@ -50,6 +50,11 @@ int file_out_write(struct file_out *o, const char *path, const void *p,
 int file_out_sync(struct file_out *o, struct ofs_error *e);
 int file_out_commit(struct file_out *o, bool replace, struct ofs_error *e);
 void file_out_abort(struct file_out *o);
+/*
+ * whether `name` (without directory) is a temporary one of an output `base`,
+ * or, when that is NULL, of any output
+ */
+bool file_out_is_tmp(const char *name, const char *base);
 
 int file_sync_dir(const char *dir, struct ofs_error *e);
 /* all of the above for a single file */

@@ -16,28 +16,59 @@
 #define TMP_TRIES 8
 #define TMP_NAME_MAX 200 /* bytes of the final name in a temporary one */
 
-/* DIR/.NAME.RANDOM.tmp; a long name is cut between two characters */
+#define TMP_TAIL 21 /* bytes of .RANDOM.tmp */
+
+/* how much of a name goes into a temporary one: cut between two characters */
+static size_t
+cut_name(const char *base)
+{
+	size_t cut = strlen(base);
+
+	if (cut <= TMP_NAME_MAX)
+		return cut;
+	cut = TMP_NAME_MAX;
+	while (cut > TMP_NAME_MAX - 4 && (base[cut] & 0xc0) == 0x80)
+		cut--;
+	return cut;
+}
+
+/* DIR/.NAME.RANDOM.tmp */
 static char *
 tmp_name(const char *path)
 {
 	const char *base = file_basename(path);
-	size_t dir = (size_t)(base - path), cut = strlen(base);
+	size_t dir = (size_t)(base - path);
 	uint8_t rnd[8];
 	char hex[2 * sizeof(rnd) + 1];
 	char *s = NULL;
 
 	if (getrandom(rnd, sizeof(rnd), 0) != (ssize_t)sizeof(rnd))
 		return NULL;
-	if (cut > TMP_NAME_MAX) {
-		cut = TMP_NAME_MAX;
-		while (cut > TMP_NAME_MAX - 4 && (base[cut] & 0xc0) == 0x80)
-			cut--;
-	}
 	if (dir > INT_MAX ||
-		asprintf(&s, "%.*s.%.*s.%s.tmp", (int)dir, path, (int)cut, base,
+		asprintf(&s, "%.*s.%.*s.%s.tmp", (int)dir, path,
+			(int)cut_name(base), base,
 			hex_encode(hex, rnd, sizeof(rnd))) < 0)
 		return NULL;
 	return s;
+}
+
+bool
+file_out_is_tmp(const char *name, const char *base)
+{
+	size_t len = strlen(name), cut;
+	const char *tail;
+
+	if (len < 2 + TMP_TAIL)
+		return false;
+	tail = name + len - TMP_TAIL;
+	if (name[0] != '.' || tail[0] != '.' ||
+		strspn(tail + 1, "0123456789abcdef") != TMP_TAIL - 5 ||
+		strcmp(tail + TMP_TAIL - 4, ".tmp") != 0)
+		return false;
+	if (base == NULL)
+		return true;
+	cut = cut_name(base);
+	return len == 1 + cut + TMP_TAIL && memcmp(name + 1, base, cut) == 0;
 }
 
 static int

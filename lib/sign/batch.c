@@ -12,6 +12,7 @@
 #include "base/ctx.h"
 #include "sign/list.h"
 #include "sign/maker.h"
+#include "sign/release.h"
 #include "sign/run.h"
 
 #define JOBS_MAX 64
@@ -208,7 +209,9 @@ settle(ofs_batch *b, struct ofs_progress *p)
 	if (b->list.n == 0)
 		rc = err_set(&b->err, OFS_EINVAL,
 			"there is nothing to sign; name a document");
-	else
+	else if (b->opts.out_dir != NULL)
+		rc = release_check_place(b->opts.out_dir, &b->err);
+	if (rc == 0)
 		rc = list_place(
 			&b->list, b->opts.format, b->opts.out_dir, &b->err);
 	pthread_mutex_unlock(&b->lock);

@@ -101,14 +101,6 @@ by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static bool
-is_our_temporary(const char *name)
-{
-	size_t n = strlen(name);
-
-	return name[0] == '.' && n > 4 && strcmp(name + n - 4, ".tmp") == 0;
-}
-
 static int add_dir(
 	struct list *l, const char *dir, int depth, struct ofs_error *e);
 
@@ -129,7 +121,7 @@ add_entry(struct list *l, const char *dir, const char *name, int depth,
 	else if (S_ISDIR(st.st_mode))
 		rc = add_dir(l, path, depth + 1, e);
 	else if (S_ISREG(st.st_mode) && !ofs_is_signature_name(name) &&
-		!is_our_temporary(name))
+		!file_out_is_tmp(name, NULL))
 		rc = list_add_file(l, path, NULL, e);
 	free(path);
 	return rc;
@@ -224,6 +216,9 @@ list_add_sums(struct list *l, const char *path, struct ofs_error *e)
 	rc = file_read(path, SUMS_FILE_MAX, &text, e);
 	if (rc == 0)
 		rc = sums_parse(text.p, text.len, add_sum, &w, e);
+	if (rc == OFS_EFORMAT)
+		rc = err_set(e, OFS_EFORMAT, "cannot use list '%s': %s",
+			TEXT_Q(path), e->message);
 	if (rc != 0)
 		truncate_to(l, before);
 	buf_free(&text);

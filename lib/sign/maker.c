@@ -15,6 +15,7 @@
 #include "crypto/cert.h"
 #include "crypto/pubkey.h"
 #include "format/raw.h"
+#include "sign/release.h"
 
 /* leaf first; self-signed issuers are left out: a root is not embedded */
 static int
@@ -116,8 +117,8 @@ maker_init(struct maker *m, ofs_ctx *ctx, ofs_key *key,
 	m->alg = alg_for(info->type, opts->digest);
 	if (m->alg == NULL)
 		return err_set(e, OFS_EUNSUPPORTED,
-			"a %s key cannot sign with this digest; take sha256, "
-			"sha384 or sha512",
+			"a %s key cannot sign with this digest; take the "
+			"default, or one no longer than the key's curve",
 			info->type_name);
 	if (opts->certs != NULL) {
 		rc = take_certs(m, opts, e);
@@ -235,6 +236,19 @@ check_listed(struct reading *r, struct ofs_error *e)
 	return rc;
 }
 
+static int
+check_place(const char *output, struct ofs_error *e)
+{
+	char *dir = file_dirname(output);
+	int rc;
+
+	if (dir == NULL)
+		return err_nomem(e);
+	rc = release_check_place(dir, e);
+	free(dir);
+	return rc;
+}
+
 /* OFS_EEXIST, or 0 with *skip set, or 0 */
 static int
 check_output(const struct maker *m, const struct list_item *it, bool *skip,
@@ -308,6 +322,8 @@ maker_prepare(const struct maker *m, struct prepare *p, struct work *w)
 		rc = read_document(&r, &w->err);
 	if (rc == 0)
 		rc = check_listed(&r, &w->err);
+	if (rc == 0 && it->output != NULL)
+		rc = check_place(it->output, &w->err);
 	if (rc == 0)
 		rc = to_be_signed(&r, &w->err);
 	if (rc != 0)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Finishes what crashed batches of a log left behind. */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sign/recover.h"
 
@@ -73,6 +75,45 @@ forget_found(struct recovery *r)
 	r->n = 0;
 }
 
+/* `dir` belongs to the caller: outputs of one directory share a walk */
+static void
+sweep_dir(const struct recovery *r, const char *dir)
+{
+	struct dirent *entry;
+	DIR *d = opendir(dir);
+	size_t i;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		if (!file_out_is_tmp(entry->d_name, NULL))
+			continue;
+		for (i = 0; i < r->n; i++)
+			if (file_out_is_tmp(entry->d_name,
+				    file_basename(r->found[i].path)))
+				break;
+		if (i < r->n)
+			(void)unlinkat(dirfd(d), entry->d_name, 0);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
+/* temporary files that the dead process was writing its outputs to */
+static void
+sweep(const struct recovery *r)
+{
+	char *last = NULL, *dir;
+	size_t i;
+
+	for (i = 0; i < r->n; i++) {
+		dir = file_dirname(r->found[i].path);
+		if (dir != NULL && (last == NULL || strcmp(dir, last) != 0))
+			sweep_dir(r, dir);
+		free(last);
+		last = dir;
+	}
+	free(last);
+}
+
 /* the crash may have come after the rename */
 static bool
 already_there(const struct pending *p)
@@ -91,26 +132,30 @@ static int
 release_found(struct recovery *r, struct ofs_error *e)
 {
 	struct release todo[RECOVER_AT_ONCE];
-	size_t index[RECOVER_AT_ONCE], n = 0, i;
+	bool there[RECOVER_AT_ONCE];
+	size_t i;
 	int rc;
 
 	for (i = 0; i < r->n; i++) {
 		struct pending *p = &r->found[i];
 
-		if (already_there(p)) {
-			p->result = "already there";
-			continue;
-		}
-		index[n] = i;
-		todo[n++] = (struct release){ .path = p->path,
+		/*
+		 * What is there may never have reached the disk: it is
+		 * written once more. A sync alone would not do: after one
+		 * that failed, the next succeeds for nothing.
+		 */
+		there[i] = already_there(p);
+		todo[i] = (struct release){ .path = p->path,
 			.p = p->p,
 			.n = p->n,
-			.replace = p->replace };
+			.replace = p->replace || there[i] };
 	}
-	rc = release_all(todo, n, e);
-	for (i = 0; i < n && rc == 0; i++) {
+	sweep(r);
+	rc = release_all(todo, r->n, e);
+	for (i = 0; i < r->n && rc == 0; i++) {
 		if (todo[i].placed)
-			r->found[index[i]].result = "released";
+			r->found[i].result =
+				there[i] ? "already there" : "released";
 		else
 			ctx_log(r->ctx, OFS_LOG_WARNING,
 				"a recorded signature of an earlier run still "

@@ -195,6 +195,36 @@ sync_places(struct release *r, struct file_out *outs, size_t n,
 }
 
 int
+release_check_place(const char *dir, struct ofs_error *e)
+{
+	char *at = strdup(dir), *up;
+	struct stat st;
+	int rc = 0;
+
+	/* the nearest that is there */
+	while (at != NULL && stat(at, &st) != 0 && errno == ENOENT &&
+		strcmp(at, "/") != 0 && strcmp(at, ".") != 0) {
+		up = file_dirname(at);
+		free(at);
+		at = up;
+	}
+	if (at == NULL)
+		return err_nomem(e);
+	if (stat(at, &st) != 0)
+		rc = err_sys(e, OFS_EIO, errno, "cannot write into '%s'",
+			TEXT_Q(dir));
+	else if (!S_ISDIR(st.st_mode))
+		rc = err_set(e, OFS_EIO,
+			"cannot write into '%s': '%s' is not a directory",
+			TEXT_Q(dir), TEXT_Q(at));
+	else if (faccessat(AT_FDCWD, at, W_OK | X_OK, AT_EACCESS) != 0)
+		rc = err_sys(e, OFS_EIO, errno, "cannot write into '%s'",
+			TEXT_Q(at));
+	free(at);
+	return rc;
+}
+
+int
 release_all(struct release *r, size_t n, struct ofs_error *e)
 {
 	struct file_out *outs;

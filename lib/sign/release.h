@@ -27,4 +27,11 @@ struct release {
  */
 int release_all(struct release *r, size_t n, struct ofs_error *e);
 
+/*
+ * Whether outputs can be put into `dir`, which may be missing, as far as that
+ * can be told beforehand: a signature that nobody can have is not made.
+ * OFS_EIO.
+ */
+int release_check_place(const char *dir, struct ofs_error *e);
+
 #endif

@@ -133,8 +133,8 @@ pick(struct init *in, struct ofs_error *e)
 	if (in->erase && (erase == NULL || !has_label(&in->target, erase)))
 		rc = err_set(e, OFS_EPOLICY,
 			"cannot initialise token '%s' (serial %s): it is in "
-			"use, and all keys on it would be lost; to erase it "
-			"say so with its label",
+			"use, and all keys on it would be lost; to erase it, "
+			"give its label (ofs-token init --erase LABEL)",
 			in->info.label, in->info.serial);
 	else if (!in->erase && erase != NULL)
 		rc = err_set(e, OFS_EINVAL,

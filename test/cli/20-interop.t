@@ -128,7 +128,8 @@ valid()
 	shift 2
 	run ofs-verify --json "$@"
 	is "$rc $(jq -r 'select(.type == "verdict") | .verdict' <"$T/.out" |
-		sort | uniq -c | xargs)" "0 $n valid" "ofs-verify accepts $name" ||
+		sort | uniq -c | xargs)" "0 $n valid" \
+		"ofs-verify accepts $name" ||
 		tap_comment "$(jq -c 'select(.verdict != "valid")' <"$T/.out" |
 			head -5)" "$err"
 }
@@ -253,7 +254,8 @@ matrix()
 	sign "$key" "$dir.cms" 3 "$@" "${odd[@]}"
 	valid 3 "$what" --trust "$ca" --sig "$dir.cms" "${odd[@]}"
 	is "$(openssl cms -cmsout -print -inform DER -in "$dir.cms/random.p7s" |
-		sed -n '/digestAlgorithms:/,/encapContentInfo:/s/^ *algorithm: \([a-z0-9]*\).*/\1/p')" \
+		sed -n '/digestAlgorithms:/,/encapContentInfo:/s/^ *algorithm: //p' |
+		cut -d' ' -f1)" \
 		"$hash" "$what: openssl reads the digest"
 	accepts by_openssl "$dir.cms" .p7s "$what" "${odd[@]}"
 	refuses by_openssl "$dir.cms/random.p7s" "$what, changed document"
@@ -265,14 +267,19 @@ matrix()
 
 	sign "$key" "$dir.att" 3 --format cms-attached "$@" "${odd[@]}"
 	valid 3 "$what, attached" --trust "$ca" "$dir".att/*.p7m
-	accepts by_openssl_attached "$dir.att" .p7m "$what, attached" "${odd[@]}"
+	accepts by_openssl_attached "$dir.att" .p7m "$what, attached" \
+		"${odd[@]}"
 
 	sign "$key" "$dir.raw" 3 --format raw "$@" "${odd[@]}"
 	valid 3 "$what, raw" --signer "$pub" --sig "$dir.raw" "${odd[@]}"
 	accepts by_openssl_dgst "$dir.raw" .sig "$what, raw" "${odd[@]}"
 	refuses by_openssl_dgst "$dir.raw/random.sig" "$what, changed document"
 
-	[ "$key" != p521 ] || return
+	# 2.2 cannot do P-521, and exits with 2 after its "Good signature"
+	# where the digest is shorter than the curve
+	case $key,$hash in
+	p521,* | p384,sha256) return ;;
+	esac
 	accepts by_gpgsm "$dir.cms" .p7s "$what" "${odd[@]}"
 	refuses by_gpgsm "$dir.cms/random.p7s" "$what, changed document"
 	accepts by_gpgsm_attached "$dir.att" .p7m "$what, attached" "${odd[@]}"
@@ -286,6 +293,10 @@ matrix p384 sha384
 matrix p384 sha256 --digest sha256
 matrix p521 sha512
 matrix p521 sha384 --digest sha384
+run ofs-sign --key 'pkcs11:token=sandbox;object=p256' --digest sha512 \
+	--out long random
+status 2 'a digest longer than the curve is refused'
+like "$err" 'no longer than the key.s curve' 'which says what to take'
 
 # --- a certificate from an authority with an intermediate; only its root is
 # trusted, and it is not in the file
@@ -294,11 +305,14 @@ issue()
 	must openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" \
 		-CAcreateserial -days 20 -extfile "$1.ext" -out "$1.pem"
 }
-newkey='openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
-must $newkey -x509 -days 30 -subj '/O=CA/CN=Root' -keyout root.key \
+newkey()
+{
+	must openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "$@"
+}
+newkey -x509 -days 30 -subj '/O=CA/CN=Root' -keyout root.key \
 	-out root.pem -addext basicConstraints=critical,CA:TRUE \
 	-addext keyUsage=critical,keyCertSign,cRLSign
-must $newkey -subj '/O=CA/CN=Issuing' -keyout mid.key -out mid.csr
+newkey -subj '/O=CA/CN=Issuing' -keyout mid.key -out mid.csr
 printf '%s\n' basicConstraints=critical,CA:TRUE,pathlen:0 \
 	keyUsage=critical,keyCertSign,cRLSign subjectKeyIdentifier=hash \
 	authorityKeyIdentifier=keyid >mid.ext

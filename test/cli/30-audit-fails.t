@@ -9,6 +9,7 @@ items=120
 samples=${OFS_SAMPLES:-6}
 [ -n "${OFS_LONG-}" ] && samples=${OFS_SAMPLES:-1000}
 RANDOM=$((SEED % 32768))
+echo "# seed $SEED"
 iofail=$OFS_BUILD/test/lib/iofail.so
 for spy in /usr/lib/x86_64-linux-gnu/pkcs11-spy.so \
 	/usr/lib/*/pkcs11-spy.so /usr/lib*/pkcs11/pkcs11-spy.so \
@@ -62,14 +63,17 @@ is "$(recorded "$T/plain" | sort)" "$(released "$T/plain")" \
 # --- the log cannot even be opened: nothing is asked, nothing is written
 refused()
 {
-	local name=$1 why=$2
+	local name=$1 why=$2 before
 
+	before=$(sha256sum "$OFS_AUDIT"/* 2>&1)
 	sign "$T/none" "${@:3}"
 	status 6 "$name: exit 6"
 	like "$err" "$why" "$name: says why"
 	is "$(csigns)" 0 "$name: no C_Sign"
 	[ ! -e "$T/none" ]
 	ok $? "$name: no output" "$(find "$T/none" 2>/dev/null | head -3)"
+	is "$(sha256sum "$OFS_AUDIT"/* 2>&1)" "$before" \
+		"$name: the log is left as it is"
 	rm -rf "$T/none"
 }
 
@@ -228,6 +232,19 @@ audit_fails()
 	[ "$asked" -gt 0 ]
 	ok $? "$3: some came after the token had signed ($asked C_Sign, $partial times with files)"
 }
+
+# each of the files matters, from its first write and its first sync on
+for spec in 'write log.db-journal' 'write log.db' 'write log.head' \
+	'sync log.db-journal' 'sync log.db' 'sync log.head'; do
+	shimmed "$spec 1 5" "$T/none"
+	status 6 "$spec fails: exit 6"
+	like "$err" 'audit log' "$spec fails: says what"
+	is "$(csigns)" 0 "$spec fails: no C_Sign"
+	[ ! -e "$T/none" ]
+	ok $? "$spec fails: no output"
+	[ -s "$T/iofail.log" ]
+	ok $? "$spec fails: it did"
+done
 audit_fails write 28 'disk full' 20
 audit_fails sync 5 'EIO on sync' 2
 
