@@ -134,9 +134,17 @@ $(O)/obj/%.o: %.c $(O)/flags | have-build
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(INC_$(firstword $(subst /, ,$<))) \
 	$(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/libofflinesig.a: $(LIB_OBJ)
+# for our own tests: internal names are visible
+$(O)/obj/internal.a: $(LIB_OBJ)
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+# for everybody else: one object, in which they are local
+$(O)/libofflinesig.a: $(LIB_OBJ)
+	$(call say,AR)
+	$(Q)$(CC) -r -nostdlib -o $(O)/obj/offlinesig.o $^ && objcopy \
+	--localize-hidden $(O)/obj/offlinesig.o && rm -f $@ && \
+	ar rcs $@ $(O)/obj/offlinesig.o
 
 $(O)/$(SONAME): $(LIB_OBJ) lib/offlinesig.map
 	$(call say,LD)
@@ -158,18 +166,17 @@ $(O)/bin/ofs-$(1): $(O)/obj/tools/ofs-$(1).o $(call obj,tools/$(1)-*.c) \
 endef
 $(foreach t,token sign verify audit,$(eval $(call tool_rule,$(t))))
 
-# C tests see the internal names: they link with the archive
-$(O)/test/%_test: $(O)/obj/test/%_test.o $(TEST_OBJ) $(O)/libofflinesig.a
+$(O)/test/%_test: $(O)/obj/test/%_test.o $(TEST_OBJ) $(O)/obj/internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
 # a fuzzer that runs its corpus and changes to it, without libFuzzer
 $(O)/test/fuzz/%_fuzz: $(O)/obj/test/fuzz/%_fuzz.o \
-		$(O)/obj/test/fuzz/replay.o $(O)/libofflinesig.a
+		$(O)/obj/test/fuzz/replay.o $(O)/obj/internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
-$(O)/test/bench/bench: $(O)/obj/test/bench/bench.o $(O)/libofflinesig.a
+$(O)/test/bench/bench: $(O)/obj/test/bench/bench.o $(O)/obj/internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
@@ -227,12 +234,12 @@ FUZZ_SECONDS ?= 60
 # libFuzzer writes what it finds into the first corpus: build/fuzz/NAME.corpus
 fuzz: have-fuzz #: every parser for FUZZ_SECONDS=60 each
 	@$(SUBMAKE) O='$(O)/fuzz-obj' CC=clang \
-	SAN=fuzzer-no-link,address,undefined '$(O)/fuzz-obj/libofflinesig.a'
+	SAN=fuzzer-no-link,address,undefined '$(O)/fuzz-obj/obj/internal.a'
 	@for f in $(FUZZERS:$(O)/fuzz/%_fuzz=%); do \
 	c=$(O)/fuzz/$$f.corpus; mkdir -p $$c; printf '  FUZZ  %s\n' $$f; \
 	clang -g -O1 -fsanitize=fuzzer,address,undefined $(ALL_CPPFLAGS) \
 	-Ilib -o $(O)/fuzz/$$f test/fuzz/$${f}_fuzz.c \
-	$(O)/fuzz-obj/libofflinesig.a $(ALL_LIBS) && \
+	$(O)/fuzz-obj/obj/internal.a $(ALL_LIBS) && \
 	$(O)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
 	-print_final_stats=1 -artifact_prefix=$(O)/fuzz/$$f- $$c \
 	test/fuzz/corpus/$$f || exit 1; done

@@ -145,7 +145,7 @@ beside(const char *document, struct names *n, struct ofs_error *e)
 	}
 	return err_set(e, OFS_EIO,
 		"cannot find the signature of '%s': there is neither "
-		"NAME.p7s nor NAME.sig beside it; name it with --signature",
+		"NAME.p7s nor NAME.sig beside it; name it with --sig",
 		TEXT_Q(document));
 }
 

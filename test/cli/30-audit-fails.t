@@ -134,8 +134,8 @@ if [ "$(id -u)" = 0 ]; then
 	status 0 'as another user: all is well'
 fi
 before=$(stat -c %a "$OFS_AUDIT")
-chmod 500 "$OFS_AUDIT"
 rm -f "$OFS_AUDIT/log.db-journal"
+chmod 500 "$OFS_AUDIT"
 if [ "$(id -u)" = 0 ]; then
 	refused 'read-only directory' 'audit'
 	chmod 700 "$OFS_AUDIT"
@@ -223,7 +223,7 @@ audit_fails()
 		if [ -n "${OFS_LONG-}" ]; then
 			n=$((n + 1))
 		else
-			n=$((n + 1 + RANDOM % (k * $4)))
+			n=$((2 + (k - 1) * $4 + RANDOM % $4))
 		fi
 	done
 	[ -z "$bad" ]
@@ -245,8 +245,8 @@ for spec in 'write log.db-journal' 'write log.db' 'write log.head' \
 	[ -s "$T/iofail.log" ]
 	ok $? "$spec fails: it did"
 done
-audit_fails write 28 'disk full' 20
-audit_fails sync 5 'EIO on sync' 2
+audit_fails write 28 'disk full' 30
+audit_fails sync 5 'EIO on sync' 5
 
 # --- the outputs fail: they stay in the log and are released by the next run
 output_case()
@@ -289,7 +289,7 @@ outputs_fail()
 		if [ -n "${OFS_LONG-}" ]; then
 			n=$((n + 1))
 		else
-			n=$((n + 1 + RANDOM % (k * $4)))
+			n=$((2 + (k - 1) * $4 + RANDOM % $4))
 		fi
 	done
 	[ -z "$bad" ] && [ $hit -gt 0 ]
@@ -298,7 +298,7 @@ outputs_fail()
 	[ "$all_asked" -lt "$hit" ]
 	ok $? "$3: and the rest of the batch was not signed"
 }
-outputs_fail write 28 'disk full for outputs' 10
+outputs_fail write 28 'disk full for outputs' 20
 outputs_fail sync 5 'EIO on sync of outputs' 2
 
 run ofs-audit verify

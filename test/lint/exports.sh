@@ -16,6 +16,8 @@ sed -n '/^#\|^ \*\|^\/\*/!p' include/offlinesig/*.h |
 sed -n 's/^	\(ofs_[a-z0-9_]*\);$/\1/p' lib/offlinesig.map | sort -u >"$tmp/map"
 nm -D --defined-only "$build/libofflinesig.so" | awk '$2 == "T" {print $3}' |
 	sed 's/@.*//' | sort -u >"$tmp/library"
+nm -g --defined-only "$build/libofflinesig.a" |
+	awk '$2 ~ /^[A-Z]$/ {print $3}' | sort -u >"$tmp/archive"
 grep -ohE '\bofs_[a-z0-9_]+' man/*.3 | sort -u >"$tmp/man"
 
 same() # WHAT WHAT
@@ -27,6 +29,7 @@ same() # WHAT WHAT
 }
 same headers map
 same map library
+same map archive
 comm -23 "$tmp/headers" "$tmp/man" >"$tmp/undocumented"
 if [ -s "$tmp/undocumented" ]; then
 	echo 'no man page of section 3 names:' >&2
