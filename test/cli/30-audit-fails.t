@@ -6,8 +6,8 @@
 . "$(dirname "$0")/../lib/tap.sh"
 
 items=120
-samples=${OFS_SAMPLES:-6}
-[ -n "${OFS_LONG-}" ] && samples=${OFS_SAMPLES:-1000}
+samples=${OFS_TRIES:-5}
+[ -n "${OFS_LONG-}" ] && samples=${OFS_TRIES:-1000}
 RANDOM=$((SEED % 32768))
 echo "# seed $SEED"
 iofail=$OFS_BUILD/test/lib/iofail.so

@@ -2,13 +2,17 @@
 /* No bit of our own signature files can be changed. */
 #include "verify_kit.h"
 
-/* one of n bits, all with OFS_FLIP_ALL=1 */
+/* one of so many bits, from where SEED says; all with OFS_LONG */
+#define EVERY 23
+
 static void
 flip(const char *what, X509 *anchor, const struct buf *sig, bool attached)
 {
-	const char *all = getenv("OFS_FLIP_ALL");
-	unsigned int every = all != NULL && all[0] == '1' ? 1 : 23;
-	unsigned int seed = (unsigned int)time(NULL);
+	const char *seeded = getenv("SEED");
+	unsigned int every = getenv("OFS_LONG") != NULL ? 1 : EVERY;
+	unsigned int seed = seeded != NULL
+		? (unsigned int)strtoul(seeded, NULL, 10)
+		: (unsigned int)time(NULL);
 	size_t bits = 8 * sig->len, tried = 0;
 	ofs_verifier *v = verifier(anchor);
 	int counts[3] = { 0, 0, 0 };
