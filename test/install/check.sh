@@ -19,10 +19,13 @@ pc()
 {
 	pkg-config --define-variable=prefix="$root" "$@" offlinesig
 }
-# the archive by name: -static would want static copies of every library
+# the archive by name, and what it needs as shared libraries: --static would
+# want what those were linked with, too, and Debian has no static p11-kit
 static_libs()
 {
-	pc --static --libs | sed "s|-lofflinesig|$root/lib/libofflinesig.a|"
+	# shellcheck disable=SC2046
+	echo "$root/lib/libofflinesig.a" \
+		$(pkg-config --libs $(pc --print-requires-private)) -pthread
 }
 
 # shellcheck disable=SC2046

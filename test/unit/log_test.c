@@ -366,7 +366,7 @@ head_file(void **state)
 	add_logins(a, 2);
 	ofs_audit_free(a);
 	/* one torn slot is a crash; the other one still counts */
-	shell("printf x | dd of=%s/log.head bs=1 seek=30 conv=notrunc "
+	shell("printf xxxxxxxx | dd of=%s/log.head bs=1 seek=30 conv=notrunc "
 	      "2>/dev/null",
 		log_dir);
 	sample_verifies(5);
@@ -391,9 +391,9 @@ head_file(void **state)
 	assert_int_equal(mode_of("log.head"), 0600);
 	ofs_audit_free(a);
 	/* no slot left is no accident */
-	shell("printf xx | dd of=%s/log.head bs=1 seek=30 conv=notrunc "
+	shell("printf xxxxxxxx | dd of=%s/log.head bs=1 seek=30 conv=notrunc "
 	      "2>/dev/null; "
-	      "printf x | dd of=%s/log.head bs=1 seek=4130 conv=notrunc "
+	      "printf xxxxxxxx | dd of=%s/log.head bs=1 seek=4130 conv=notrunc "
 	      "2>/dev/null",
 		log_dir, log_dir);
 	sample_refused(0, OFS_EDAMAGED, "head file");
