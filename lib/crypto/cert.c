@@ -267,7 +267,7 @@ add_crl(void *to, const uint8_t *p, size_t n, struct ofs_error *e)
 
 int
 cert_list_parse(
-	const uint8_t *p, size_t n, STACK_OF(X509) * *out, struct ofs_error *e)
+	const uint8_t *p, size_t n, STACK_OF(X509) **out, struct ofs_error *e)
 {
 	static const struct kind kind = { "certificate", PEM_STRING_X509,
 		PEM_STRING_X509_OLD, PEM_STRING_X509_TRUSTED, add_cert };
@@ -286,7 +286,7 @@ cert_list_parse(
 }
 
 int
-cert_crls_parse(const uint8_t *p, size_t n, STACK_OF(X509_CRL) * *out,
+cert_crls_parse(const uint8_t *p, size_t n, STACK_OF(X509_CRL) **out,
 	struct ofs_error *e)
 {
 	static const struct kind kind = { "CRL", PEM_STRING_X509_CRL, NULL,

@@ -19,9 +19,9 @@ int cert_to_pem(X509 *c, struct buf *to, struct ofs_error *e);
  * DER one; caller frees with sk_X509_pop_free(*out, X509_free)
  */
 int cert_list_parse(
-	const uint8_t *p, size_t n, STACK_OF(X509) * *out, struct ofs_error *e);
+	const uint8_t *p, size_t n, STACK_OF(X509) **out, struct ofs_error *e);
 /* a PEM or DER CRL list likewise */
-int cert_crls_parse(const uint8_t *p, size_t n, STACK_OF(X509_CRL) * *out,
+int cert_crls_parse(const uint8_t *p, size_t n, STACK_OF(X509_CRL) **out,
 	struct ofs_error *e);
 
 int cert_sha256(X509 *c, uint8_t out[32], struct ofs_error *e);

@@ -97,7 +97,7 @@ find_issuer(X509 *c, X509 *const *v, size_t n, size_t *at)
  * it.
  */
 static int
-select_certs(X509 *signer, STACK_OF(X509) * chain, X509 *v[CERTS_MAX],
+select_certs(X509 *signer, STACK_OF(X509) *chain, X509 *v[CERTS_MAX],
 	size_t *count, struct ofs_error *e)
 {
 	X509 *rest[CERTS_MAX];
@@ -231,7 +231,7 @@ check_signer(X509 *signer, const struct alg *alg, struct ofs_error *e)
 }
 
 static int
-fill(struct cms_maker *m, X509 *signer, STACK_OF(X509) * chain,
+fill(struct cms_maker *m, X509 *signer, STACK_OF(X509) *chain,
 	struct ofs_error *e)
 {
 	const struct digest_alg *d = m->alg->digest;
@@ -267,7 +267,7 @@ fill(struct cms_maker *m, X509 *signer, STACK_OF(X509) * chain,
 }
 
 int
-cms_maker_new(X509 *signer, STACK_OF(X509) * chain, const struct alg *alg,
+cms_maker_new(X509 *signer, STACK_OF(X509) *chain, const struct alg *alg,
 	bool attached, struct cms_maker **out, struct ofs_error *e)
 {
 	struct cms_maker *m = calloc(1, sizeof(*m));

@@ -18,7 +18,7 @@
  */
 struct cms_maker;
 /* chain: further certificates to embed, or NULL; attached: content inside */
-int cms_maker_new(X509 *signer, STACK_OF(X509) * chain, const struct alg *alg,
+int cms_maker_new(X509 *signer, STACK_OF(X509) *chain, const struct alg *alg,
 	bool attached, struct cms_maker **out, struct ofs_error *e);
 void cms_maker_free(struct cms_maker *m);
 

@@ -90,15 +90,14 @@ check_cert(struct maker *m, const ofs_key *key,
 	if (!cert_has_key(m->cert, key_pub(key)))
 		return err_set(e, OFS_ECERT,
 			"certificate '%s' is not for key '%s': it holds "
-			"another "
-			"public key; put the signer's certificate first",
+			"another public key; put the signer's certificate "
+			"first",
 			subject, info->label);
 	if ((X509_get_key_usage(m->cert) &
 		    (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
 		return err_set(e, OFS_ECERT,
 			"certificate '%s' is not for signing: its key usage "
-			"has "
-			"neither digitalSignature nor nonRepudiation",
+			"has neither digitalSignature nor nonRepudiation",
 			subject);
 	return check_validity(m, opts, e);
 }
@@ -175,9 +174,8 @@ take_block(void *arg, const uint8_t *p, size_t n, struct ofs_error *e)
 		if (n > CMS_ATTACHED_MAX - w->content.len)
 			return err_set(e, OFS_EUNSUPPORTED,
 				"'%s' is larger than %u MiB, too large to be "
-				"put "
-				"inside its signature; sign it with --format "
-				"cms",
+				"put inside its signature; sign it with "
+				"--format cms",
 				TEXT_Q(w->item->path), CMS_ATTACHED_MAX >> 20);
 		buf_put(&w->content, p, n);
 		if (!buf_ok(&w->content))
@@ -285,10 +283,9 @@ to_be_signed(struct reading *r, struct ofs_error *e)
 		if (raw_looks_like_attrs(r->prefix, r->prefix_len, w->size))
 			return err_set(e, OFS_EPOLICY,
 				"'%s' looks like the signed attributes of a "
-				"CMS "
-				"signature, and a raw signature over it could "
-				"be "
-				"passed off as one; sign it with --format cms",
+				"CMS signature, and a raw signature over it "
+				"could be passed off as one; sign it with "
+				"--format cms",
 				TEXT_Q(w->item->path));
 		memcpy(w->hash, w->digest, m->alg->digest->size);
 		return 0;

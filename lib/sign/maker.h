@@ -16,9 +16,9 @@ struct maker {
 	enum ofs_format format;
 	enum ofs_existing existing;
 	const struct alg *alg;
-	X509 *cert;             /* NULL: raw without one */
-	STACK_OF(X509) * chain; /* to embed, no root; NULL */
-	struct cms_maker *cms;  /* NULL for raw */
+	X509 *cert;            /* NULL: raw without one */
+	STACK_OF(X509) *chain; /* to embed, no root; NULL */
+	struct cms_maker *cms; /* NULL for raw */
 };
 
 /* OFS_EKEY, OFS_ECERT, OFS_EUNSUPPORTED as ofs_batch_new() says */

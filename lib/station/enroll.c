@@ -309,8 +309,7 @@ import(struct enrolment *n, const void *cert, size_t len, struct ofs_error *e)
 	if (!cert_has_key(n->cert, key_pub(n->key)))
 		return err_set(e, OFS_ECERT,
 			"certificate '%s' is not for key '%s': it holds "
-			"another "
-			"public key; it is not stored",
+			"another public key; it is not stored",
 			subject, ofs_key_get_info(n->key)->label);
 	rc = recorded_init(&n->rec, n->audit, n->key, n->cert, e);
 	if (rc == 0)

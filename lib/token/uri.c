@@ -117,10 +117,9 @@ check_form(const char *text, struct ofs_error *e)
 	for (const char *p = text; *p != '\0'; p++)
 		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f)
 			return err_set(e, OFS_EINVAL,
-				"cannot use a PKCS#11 URI with blanks, control "
-				"or non-ASCII characters; write a blank as "
-				"%%20 "
-				"and every other as %%XX");
+				"cannot use a PKCS#11 URI with blanks, "
+				"control or non-ASCII characters; write a "
+				"blank as %%20 and every other as %%XX");
 	while (*at != '\0') {
 		len = strcspn(at, sep);
 		if (len > 0 || *sep == ';') {

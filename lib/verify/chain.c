@@ -108,7 +108,7 @@ fail:
  * it has not verified: these are no part of the chain.
  */
 static void
-end_at_anchor(STACK_OF(X509) * chain, STACK_OF(X509) * anchors)
+end_at_anchor(STACK_OF(X509) *chain, STACK_OF(X509) *anchors)
 {
 	int n = 0;
 
@@ -173,8 +173,7 @@ describe(const struct walk *w, const struct chain_rules *r, X509 *c,
 	case X509_V_ERR_CERT_UNTRUSTED:
 		return err_set(e, OFS_EUNTRUSTED,
 			"certificate '%s' leads to no trusted certificate; "
-			"pass "
-			"its CA or itself with --trust",
+			"pass its CA or itself with --trust",
 			subject);
 	case X509_V_ERR_UNABLE_TO_GET_CRL:
 		hint = "; pass that of its issuer with --crl";
@@ -264,15 +263,14 @@ chain_check_signer(X509 *c, struct ofs_error *e)
 		cert_subject(c, name, sizeof(name));
 		return err_set(e, OFS_EUNTRUSTED,
 			"certificate '%s' is not for signing: its key usage "
-			"has "
-			"neither digitalSignature nor nonRepudiation",
+			"has neither digitalSignature nor nonRepudiation",
 			name);
 	}
 	return chain_check_key(X509_get0_pubkey(c), e);
 }
 
 bool
-chain_has(STACK_OF(X509) * list, X509 *c)
+chain_has(STACK_OF(X509) *list, X509 *c)
 {
 	for (int i = 0; i < sk_X509_num(list); i++)
 		if (X509_cmp(sk_X509_value(list, i), c) == 0)

@@ -8,16 +8,15 @@
 #include "base/err.h"
 
 struct chain_rules {
-	STACK_OF(X509) * anchors; /* each trusted as it is */
-	STACK_OF(X509_CRL) *
-		crls; /* NULL or empty: revocation is not checked */
-	STACK_OF(X509) * untrusted; /* to be tried as intermediates; NULL */
-	int64_t at;                 /* us */
+	STACK_OF(X509) *anchors;  /* each trusted as it is */
+	STACK_OF(X509_CRL) *crls; /* NULL or empty: revocation is not checked */
+	STACK_OF(X509) *untrusted; /* to be tried as intermediates; NULL */
+	int64_t at;                /* us */
 };
 
 struct chain {
-	STACK_OF(X509) * certs; /* from the certificate to the anchor */
-	bool anchor_unchecked;  /* CRLs were given, and none for the anchor */
+	STACK_OF(X509) *certs; /* from the certificate to the anchor */
+	bool anchor_unchecked; /* CRLs were given, and none for the anchor */
 };
 
 /*
@@ -35,6 +34,6 @@ int chain_check_signer(X509 *c, struct ofs_error *e);
 int chain_check_key(const EVP_PKEY *k, struct ofs_error *e);
 
 /* whether the very certificate is in the list */
-bool chain_has(STACK_OF(X509) * list, X509 *c);
+bool chain_has(STACK_OF(X509) *list, X509 *c);
 
 #endif

@@ -14,8 +14,8 @@ struct ofs_verifier {
 	ofs_ctx *ctx;
 	struct ofs_verifier_opts opts;
 	struct ofs_error err;
-	STACK_OF(X509) * anchors;
-	STACK_OF(X509_CRL) * crls;
+	STACK_OF(X509) *anchors;
+	STACK_OF(X509_CRL) *crls;
 	X509 *signer_cert;    /* NULL: none, or a bare key */
 	EVP_PKEY *signer_key; /* NULL: any signer */
 };

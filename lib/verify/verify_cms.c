@@ -82,10 +82,9 @@ check_frame(const struct cms_data *d, struct ofs_error *e)
 		if (d->signers[i].unsigned_attrs.p != NULL)
 			return err_set(e, OFS_ESIGNATURE,
 				"the file has unsigned attributes "
-				"(time-stamps, "
-				"counter-signatures): no signature covers "
-				"these "
-				"bytes, and the strict policy refuses them");
+				"(time-stamps, counter-signatures): no "
+				"signature covers these bytes, and the strict "
+				"policy refuses them");
 		if (d->signers[i].version == 3)
 			version = 3;
 	}
@@ -284,8 +283,8 @@ describe(struct job *j, struct ofs_error *e)
 
 /* anchors for one signer; the list is borrowed or put into *own */
 static int
-find_anchors(const struct job *j, const struct signer *s, STACK_OF(X509) * *own,
-	STACK_OF(X509) * *anchors, struct ofs_error *e)
+find_anchors(const struct job *j, const struct signer *s, STACK_OF(X509) **own,
+	STACK_OF(X509) **anchors, struct ofs_error *e)
 {
 	const ofs_verifier *v = j->v;
 
@@ -342,13 +341,13 @@ check_limits(const struct signer *s, const struct chain *c, struct ofs_error *e)
 }
 
 static int
-check_chain(struct job *j, size_t i, STACK_OF(X509) * untrusted,
-	struct ofs_error *e)
+check_chain(
+	struct job *j, size_t i, STACK_OF(X509) *untrusted, struct ofs_error *e)
 {
 	const struct signer *s = &j->signers[i];
 	struct chain_rules rules = { .crls = j->v->crls,
 		.untrusted = untrusted };
-	STACK_OF(X509) * own;
+	STACK_OF(X509) *own;
 	int err;
 
 	err = signer_check_known(s, e);
@@ -375,7 +374,7 @@ check_chain(struct job *j, size_t i, STACK_OF(X509) * untrusted,
  * changed by anybody.
  */
 static int
-check_covered(struct job *j, STACK_OF(X509) * untrusted, struct ofs_error *e)
+check_covered(struct job *j, STACK_OF(X509) *untrusted, struct ofs_error *e)
 {
 	struct chain_rules rules = { .anchors = j->v->anchors,
 		.untrusted = untrusted };

@@ -684,7 +684,7 @@ add_pem(struct buf *b, X509 *c)
 static int
 count(const struct buf *b)
 {
-	STACK_OF(X509) * list;
+	STACK_OF(X509) *list;
 	int err = cert_list_parse(b->p, b->len, &list, &e), n;
 
 	assert_int_equal(ERR_peek_error(), 0);
@@ -704,7 +704,7 @@ lists(void **state)
 	X509 *a = self_signed(ec, alg_of(ec), "/CN=a");
 	X509 *b = self_signed(rsa, alg_of(rsa), "/CN=b");
 	struct buf l = BUF_INIT, d = BUF_INIT;
-	STACK_OF(X509) * list;
+	STACK_OF(X509) *list;
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *p;
 	long n;
@@ -883,7 +883,7 @@ crls(void **state)
 	X509 *c = self_signed(ec, alg_of(ec), "/CN=a");
 	X509_CRL *crl = make_crl(c, ec);
 	struct buf l = BUF_INIT;
-	STACK_OF(X509_CRL) * list;
+	STACK_OF(X509_CRL) *list;
 	uint8_t *der = NULL, *der2 = NULL;
 	int n = i2d_X509_CRL(crl, &der), n2;
 

@@ -22,7 +22,7 @@ static const enum ofs_key_type types[] = { OFS_KEY_RSA, OFS_KEY_EC_P256,
 static struct {
 	EVP_PKEY *root_key, *ca_key, *key;
 	X509 *root, *ca, *cert;
-	STACK_OF(X509) * chain;
+	STACK_OF(X509) *chain;
 } sets[N_TYPES];
 
 static int

@@ -165,7 +165,7 @@ soft_sign(EVP_PKEY *k, const struct alg *alg, const uint8_t *hash,
 
 /* signs what was made of `doc`, as a batch does */
 static inline void
-soft_cms(X509 *signer, EVP_PKEY *k, STACK_OF(X509) * chain,
+soft_cms(X509 *signer, EVP_PKEY *k, STACK_OF(X509) *chain,
 	const struct alg *alg, bool attached, const void *doc, size_t n,
 	int64_t time, struct buf *out)
 {

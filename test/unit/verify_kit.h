@@ -25,7 +25,7 @@ struct set {
 	enum ofs_key_type type;
 	EVP_PKEY *root_key, *ca_key, *key, *own_key;
 	X509 *root, *ca, *leaf, *own;
-	STACK_OF(X509) * chain; /* the intermediate */
+	STACK_OF(X509) *chain; /* the intermediate */
 };
 static struct set rsa = { .type = OFS_KEY_RSA };
 static struct set ec = { .type = OFS_KEY_EC_P256 };

@@ -12,7 +12,7 @@
  * order unless `as_is`.
  */
 static void
-craft_by(X509 *signer, EVP_PKEY *k, STACK_OF(X509) * chain, struct tlv_bytes *v,
+craft_by(X509 *signer, EVP_PKEY *k, STACK_OF(X509) *chain, struct tlv_bytes *v,
 	size_t n, bool as_is, struct buf *out)
 {
 	const struct alg *alg = alg_for(ec.type, 0);
@@ -212,7 +212,7 @@ attributes_wrong(void **state)
 
 /* a file that OpenSSL's CMS code makes */
 static CMS_ContentInfo *
-openssl_sign(X509 *c, EVP_PKEY *k, STACK_OF(X509) * chain, const EVP_MD *md,
+openssl_sign(X509 *c, EVP_PKEY *k, STACK_OF(X509) *chain, const EVP_MD *md,
 	unsigned int flags)
 {
 	BIO *in = BIO_new_mem_buf(doc, (int)sizeof(doc) - 1);
