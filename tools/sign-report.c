@@ -5,6 +5,7 @@
 
 #include "common/exit.h"
 #include "common/plain.h"
+#include "common/progress.h"
 #include "sign.h"
 
 #define WORD_COLUMNS 10
@@ -147,6 +148,7 @@ static void
 print_summary(struct sign_report *r, const struct ofs_progress *p)
 {
 	double s = (double)p->elapsed / SECOND;
+	char rate[24];
 	FILE *f = out_human(r->out);
 
 	if (r->opts->dry_run)
@@ -160,9 +162,10 @@ print_summary(struct sign_report *r, const struct ofs_progress *p)
 	if (!r->opts->dry_run)
 		print_count(f, p->not_attempted, "not attempted");
 	print_count(f, p->unknown, "UNKNOWN");
-	if (p->signed_items > 0 && s > 0)
-		fprintf(f, " in %.1f s (%.0f/s)", s,
-			(double)p->signed_items / s);
+	if (p->signed_items > 0 && s > 0) {
+		progress_rate(p, p->signed_items, rate, sizeof(rate));
+		fprintf(f, " in %.1f s (%s)", s, rate);
+	}
 	fputc('\n', f);
 	if (p->batch_id[0] != '\0')
 		fprintf(f, "batch %s\n", p->batch_id);

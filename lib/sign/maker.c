@@ -165,6 +165,12 @@ take_block(void *arg, const uint8_t *p, size_t n, struct ofs_error *e)
 	size_t room = sizeof(r->prefix) - r->prefix_len;
 	int rc;
 
+	if (atomic_load(&r->prepare->stop))
+		return err_set(e, OFS_EINTR,
+			"not attempted: the batch was stopped while '%s' was "
+			"read",
+			TEXT_Q(w->item->path));
+	atomic_fetch_add(&r->prepare->bytes, n);
 	if (room > n)
 		room = n;
 	if (room > 0)
@@ -323,6 +329,8 @@ maker_prepare(const struct maker *m, struct prepare *p, struct work *w)
 		rc = check_place(it->output, &w->err);
 	if (rc == 0)
 		rc = to_be_signed(&r, &w->err);
+	if (rc == OFS_EINTR)
+		w->status = OFS_ITEM_NOT_ATTEMPTED;
 	if (rc != 0)
 		return;
 	w->status = OFS_ITEM_NOT_ATTEMPTED;

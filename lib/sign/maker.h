@@ -3,6 +3,8 @@
 #ifndef SIGN_MAKER_H
 #define SIGN_MAKER_H
 
+#include <stdatomic.h>
+
 #include <openssl/x509.h>
 
 #include "crypto/alg.h"
@@ -29,10 +31,14 @@ void maker_clear(struct maker *m);
 /*
  * Prepares an item: reads and hashes the document, checks it against what the
  * list says, builds the bytes to be signed. Sets status and err itself; a work
- * that can be signed comes back `ready`. Needs no token.
+ * that can be signed comes back `ready`, one that `stop` cut short as not
+ * attempted. Needs no token.
  */
 struct prepare {
 	struct digest digest, sha256;
+	/* for other threads */
+	atomic_uint_fast64_t bytes; /* of documents read so far */
+	atomic_bool stop; /* give up, also in the middle of a document */
 };
 void maker_prepare(const struct maker *m, struct prepare *p, struct work *w);
 void prepare_free(struct prepare *p);

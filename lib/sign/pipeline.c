@@ -36,7 +36,6 @@ struct pipeline {
 	size_t outstanding; /* sent or being signed */
 	size_t target;      /* items of the next chunk */
 	size_t taken;       /* items of the list */
-	uint64_t bytes;
 	bool all_prepared, stop, stop_now, quit;
 	unsigned int token_errors; /* in a row */
 	struct ofs_error why;      /* code 0: not stopped from within */
@@ -44,11 +43,13 @@ struct pipeline {
 	bool preparer_started;
 	unsigned int n_workers;
 	struct worker *workers;
+	struct prepare prepare; /* the preparer's, but for its atomics */
 };
 
 static void
 stop_locked(struct pipeline *p, bool now)
 {
+	atomic_store(&p->prepare.stop, true);
 	p->stop = true;
 	p->stop_now = p->stop_now || now;
 	pthread_cond_broadcast(&p->to_prepare);
@@ -84,27 +85,23 @@ stopping(struct pipeline *p)
 
 /* fills c from item `next` on; returns the item after the last */
 static size_t
-fill_chunk(struct pipeline *p, struct chunk *c, size_t target, size_t next,
-	struct prepare *prep)
+fill_chunk(struct pipeline *p, struct chunk *c, size_t target, size_t next)
 {
 	const struct list *l = p->o.list;
-	uint64_t bytes = 0;
 
 	while (next < l->n && c->n < target && c->bytes < CHUNK_BYTES_MAX &&
 		!stopping(p)) {
 		struct work *w = chunk_add(c, next, &l->items[next]);
 
-		maker_prepare(p->o.maker, prep, w);
+		maker_prepare(p->o.maker, &p->prepare, w);
 		next++;
 		c->bytes += w->content.len;
-		bytes += w->size;
 		if (w->ready)
 			c->ready++;
 		else if (w->status == OFS_ITEM_FAILED && p->o.stop_on_error)
 			break;
 	}
 	pthread_mutex_lock(&p->lock);
-	p->bytes += bytes;
 	p->taken = next;
 	pthread_mutex_unlock(&p->lock);
 	return next;
@@ -125,14 +122,13 @@ static void *
 preparer_main(void *arg)
 {
 	struct pipeline *p = arg;
-	struct prepare prep = { 0 };
 	struct chunk *c;
 	size_t next = 0, target;
 	bool last = false;
 
 	while (!last && next < p->o.list->n &&
 		(c = take_empty(p, &target)) != NULL) {
-		next = fill_chunk(p, c, target, next, &prep);
+		next = fill_chunk(p, c, target, next);
 		last = p->o.stop_on_error && has_failure(c);
 		pthread_mutex_lock(&p->lock);
 		chunk_push(&p->prepared, c);
@@ -143,7 +139,6 @@ preparer_main(void *arg)
 	p->all_prepared = true;
 	pthread_cond_broadcast(&p->to_commit);
 	pthread_mutex_unlock(&p->lock);
-	prepare_free(&prep);
 	return NULL;
 }
 
@@ -368,12 +363,7 @@ pipeline_done(struct pipeline *p)
 uint64_t
 pipeline_bytes(struct pipeline *p)
 {
-	uint64_t n;
-
-	pthread_mutex_lock(&p->lock);
-	n = p->bytes;
-	pthread_mutex_unlock(&p->lock);
-	return n;
+	return atomic_load(&p->prepare.bytes);
 }
 
 size_t
@@ -551,6 +541,7 @@ pipeline_free(struct pipeline *p)
 		buf_free(&p->workers[i].in);
 	}
 	free(p->workers);
+	prepare_free(&p->prepare);
 	free_queue(&p->empty);
 	free_queue(&p->prepared);
 	free_queue(&p->sending);

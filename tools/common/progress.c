@@ -14,6 +14,7 @@
 #define LINE_US (5 * SECOND)
 #define WIDTH_MAX 80
 #define WIDTH_MIN 30
+#define MIB (1u << 20)
 
 void
 progress_init(struct progress *p)
@@ -49,6 +50,20 @@ duration(char *to, size_t size, int64_t us)
 		snprintf(to, size, "%ld:%02ld", s / 60, s % 60);
 }
 
+/* of documents, or, where these are few and large, of their bytes */
+void
+progress_rate(
+	const struct ofs_progress *now, size_t worked, char *to, size_t size)
+{
+	double s = (double)(now->elapsed > 0 ? now->elapsed : 1) / SECOND;
+	double rate = (double)worked / s;
+
+	if (rate < 1 && now->bytes >= MIB)
+		snprintf(to, size, "%.0f MiB/s", (double)now->bytes / MIB / s);
+	else
+		snprintf(to, size, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
+}
+
 struct figures {
 	size_t done;
 	int percent;
@@ -65,8 +80,7 @@ figure(const struct ofs_progress *now, struct figures *f)
 	f->percent = now->items == 0 ? 100 : (int)(f->done * 100 / now->items);
 	if (now->elapsed > 0)
 		rate = (double)worked * SECOND / (double)now->elapsed;
-	snprintf(f->rate, sizeof(f->rate), rate < 10 ? "%.1f/s" : "%.0f/s",
-		rate);
+	progress_rate(now, worked, f->rate, sizeof(f->rate));
 	snprintf(f->left, sizeof(f->left), "-:--");
 	if (rate > 0 && now->elapsed > SECOND / 2)
 		duration(f->left, sizeof(f->left),

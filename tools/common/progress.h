@@ -16,6 +16,9 @@ struct progress {
 void progress_init(struct progress *p);
 /* what ofs_batch_on_progress() calls; arg is the struct progress */
 void progress_show(void *arg, const struct ofs_progress *now);
+/* "1200/s", or "300 MiB/s" when less than one document a second is done */
+void progress_rate(
+	const struct ofs_progress *now, size_t worked, char *to, size_t size);
 /* takes the bar off the screen, so that a line can be printed */
 void progress_wipe(struct progress *p);
 
