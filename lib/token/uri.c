@@ -60,7 +60,8 @@ refuse(const char *name, size_t len, const char *why, struct ofs_error *e)
  * them could pick a token or key that was not meant.
  */
 static int
-check_part(const char *at, size_t len, unsigned int *seen, struct ofs_error *e)
+check_part(const char *at, size_t len, bool query, unsigned int *seen,
+	struct ofs_error *e)
 {
 	const char *eq = memchr(at, '=', len), *value;
 	size_t name_len, value_len;
@@ -76,6 +77,9 @@ check_part(const char *at, size_t len, unsigned int *seen, struct ofs_error *e)
 			continue;
 		if (parts[i].refused != NULL)
 			return refuse(at, name_len, parts[i].refused, e);
+		if (query)
+			return refuse(
+				at, name_len, "it belongs before the '?'", e);
 		if ((*seen & 1u << i) != 0)
 			return refuse(at, name_len, "it stands there twice", e);
 		*seen |= 1u << i;
@@ -123,7 +127,7 @@ check_form(const char *text, struct ofs_error *e)
 	while (*at != '\0') {
 		len = strcspn(at, sep);
 		if (len > 0 || *sep == ';') {
-			rc = check_part(at, len, &seen, e);
+			rc = check_part(at, len, *sep == '&', &seen, e);
 			if (rc != 0)
 				return rc;
 		}

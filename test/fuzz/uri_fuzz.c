@@ -10,7 +10,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	static const char secret[] = "pin-value";
 	struct ofs_error e;
 	struct uri u;
 	char *text = malloc(n + 1);
@@ -23,8 +22,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	if (uri_parse(text, &u, &e) == 0) {
 		if (u.id != NULL && u.id_len == 0)
 			abort();
-		if (strstr(text, secret) != NULL && strchr(text, '?') != NULL &&
-			strstr(strchr(text, '?'), "?pin-value=") != NULL)
+		/* what may follow a '?' is all refused, a PIN first */
+		if (strchr(text, '?') != NULL)
 			abort();
 		(void)uri_check_key(&u, &e);
 	}

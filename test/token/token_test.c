@@ -286,6 +286,7 @@ refuses_bad_uris(void **state)
 		{ "", "pkcs11:" },
 		{ "PKCS11:token=alpha?pin-value=geheim", "pkcs11:" },
 		{ "pkcs11:token=alpha?pin-value=geheim", "process list" },
+		{ "pkcs11:token=alpha?id=%01", "before the '?'" },
 		{ "pkcs11:token=alpha;pin-value=geheim", "process list" },
 		{ "pkcs11:token=alpha?pin-source=file:/x", "PIN source" },
 		{ "pkcs11:token=alpha?module-path=/tmp/x.so", "code" },
