@@ -84,8 +84,9 @@ check_killed()
 	left=$((announced - outcomes))
 	unknown=$((unknown + left))
 	waiting=$((waiting + $(wc -l <"$T/waiting")))
-	[ "$(reported unknown)" = $unknown ] ||
-		bad="$unknown items are unknown, $(reported unknown) reported"
+	[ "$(reported unknown)" = $((unknown - unknown_before)) ] ||
+		bad="$((unknown - unknown_before)) items are unknown, $(reported \
+			unknown) reported"
 	# by name: the documents of intents that have no outcome
 	jq -rs '([.[] | select(.type_name == "outcome") |
 			"\(.body.intent_seq) \(.body.index)"]) as $done |
@@ -151,6 +152,12 @@ echo "# it takes $((took / 1000)) ms"
 bad='' unfinished=0 unknown=0 waiting=0 stray=0 before=0
 for ((k = 1; k <= kills && ${#bad} == 0; k++)); do
 	dir=$T/out$k
+	if ((k % 10 == 1)); then
+		# a new log now and then: each kill is checked from its start
+		export OFS_AUDIT=$T/log$k
+		must ofs-audit init
+		unknown_before=$unknown
+	fi
 	look 0
 	first=$(reported records)
 	us=$(((RANDOM * 32768 + RANDOM) % took))
