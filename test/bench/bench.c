@@ -327,7 +327,7 @@ line(struct bench *b, const char *what, double value, double goal)
 struct subject {
 	const char *title, *uri, *label, *mech;
 	enum ofs_key_type type;
-	double of_limit;   /* goal against L; 0: only printed */
+	double of_limit;   /* goal against L */
 	double of_process; /* goal against a process for each file */
 	int documents;
 };
