@@ -418,7 +418,7 @@ main(int argc, char **argv)
 		"RSA-PKCS", OFS_KEY_RSA, 0.85, 10, 4000 };
 	static const struct subject ec = { "P-256",
 		"pkcs11:token=sandbox;object=bench-ec", "bench-ec", "ECDSA",
-		OFS_KEY_EC_P256, 0, 50, 12000 };
+		OFS_KEY_EC_P256, 0.75, 50, 12000 };
 	struct ofs_ctx_opts o = OFS_CTX_OPTS_INIT;
 	struct bench b = { 0 };
 
