@@ -19,18 +19,14 @@
 struct place {
 	char *dir;
 	dev_t dev;
-	size_t first; /* an output in it, for messages */
 };
 
 static int
 by_dir(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
-	int order = strcmp(x->dir, y->dir);
 
-	if (order != 0)
-		return order;
-	return x->first < y->first ? -1 : 1;
+	return strcmp(x->dir, y->dir);
 }
 
 static int
@@ -51,7 +47,6 @@ find_places(const struct release *r, size_t n, struct place *out, size_t *count,
 	*count = 0;
 	for (i = 0; i < n; i++) {
 		out[i].dir = file_dirname(r[i].path);
-		out[i].first = i;
 		if (out[i].dir == NULL)
 			return err_nomem(e);
 		*count = i + 1;

@@ -383,8 +383,8 @@ conclude(struct run *r, struct ofs_error *e)
 	if (atomic_load(r->o->cancelled) && p->not_attempted > 0)
 		return err_set(e, OFS_EINTR,
 			"interrupted: %zu of %zu items are signed and "
-			"recorded; "
-			"the same command with --skip-existing goes on",
+			"recorded; the same command with --skip-existing "
+			"goes on",
 			p->signed_items, p->items);
 	if (p->failed + p->not_attempted + p->unknown > 0)
 		return err_set(e, OFS_EITEMS, "%zu of %zu items are not signed",
