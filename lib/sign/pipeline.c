@@ -8,7 +8,7 @@
 #include "sign/pipeline.h"
 
 #include "base/time.h"
-#include "crypto/pubkey.h"
+#include "sign/checked.h"
 
 /* prepared, announced, in the token, being recorded, being released */
 #define CHUNKS 6
@@ -147,30 +147,16 @@ preparer_main(void *arg)
 static void
 sign_work(struct worker *wk, struct work *w)
 {
-	const struct maker *m = wk->p->o.maker;
-	int64_t began = time_mono();
+	struct checked c = { 0 };
 	int rc;
 
-	buf_reset(&wk->in);
-	alg_mech_input(m->alg, w->hash, &wk->in);
-	if (!buf_ok(&wk->in)) {
-		w->status = OFS_ITEM_FAILED;
-		(void)err_nomem(&w->err);
-		return;
-	}
-	w->asked = true;
-	rc = key_session_sign(
-		wk->session, m->alg, wk->in.p, wk->in.len, &w->sig, &w->err);
-	w->token_us = time_mono() - began;
-	if (rc == 0 &&
-		pubkey_verifier_check(&wk->verifier, w->hash, w->sig.p,
-			w->sig.len, &w->err) != 0)
-		rc = err_set(&w->err, OFS_EBADSIG,
-			"the token answered CKR_OK with a wrong signature; do "
-			"not use it before it has been examined");
+	rc = checked_sign(wk->session, &wk->verifier, w->hash, &wk->in, &w->sig,
+		&c, &w->err);
+	w->asked = c.asked;
+	w->token_us = c.token_us;
 	w->verified = rc == 0;
 	if (rc == 0)
-		rc = maker_finish(m, w, &w->err);
+		rc = maker_finish(wk->p->o.maker, w, &w->err);
 	w->status = rc == 0 ? OFS_ITEM_SIGNED : OFS_ITEM_FAILED;
 }
 

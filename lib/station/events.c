@@ -2,22 +2,10 @@
 /* Logins and new tokens, recorded as the token layer reports them. */
 #include <string.h>
 
-#include "audit/log.h"
 #include "base/ctx.h"
 #include "sign/party.h"
+#include "station/recorded.h"
 #include "token/token.h"
-
-static int
-append(ofs_audit *audit, enum ofs_record_type type, const struct buf *body,
-	struct ofs_error *e)
-{
-	struct log_entry en = {
-		.type = type, .body = body->p, .body_len = body->len
-	};
-	uint64_t seq;
-
-	return log_append_one(audit, &en, &seq, e);
-}
 
 static int
 record_login(void *arg, const struct ctx_event *ev, struct ofs_error *e)
@@ -25,6 +13,7 @@ record_login(void *arg, const struct ctx_event *ev, struct ofs_error *e)
 	ofs_audit *audit = arg;
 	struct rec_login r;
 	struct buf body = BUF_INIT;
+	uint64_t seq;
 	int rc;
 
 	memset(&r, 0, sizeof(r));
@@ -37,7 +26,7 @@ record_login(void *arg, const struct ctx_event *ev, struct ofs_error *e)
 	r.reason = r.ok ? NULL : ofs_err_text(ev->code);
 	rc = record_login_encode(&r, &body, e);
 	if (rc == 0)
-		rc = append(audit, OFS_REC_LOGIN, &body, e);
+		rc = recorded_append(audit, OFS_REC_LOGIN, &body, &seq, e);
 	buf_free(&body);
 	return rc;
 }
@@ -61,6 +50,7 @@ record_init(ofs_audit *audit, const struct ofs_token_info *info,
 {
 	struct rec_token_event r;
 	struct buf body = BUF_INIT;
+	uint64_t seq;
 	int rc;
 
 	memset(&r, 0, sizeof(r));
@@ -69,7 +59,8 @@ record_init(ofs_audit *audit, const struct ofs_token_info *info,
 	log_operator(audit, &r.operator_);
 	rc = record_token_event_encode(&r, &body, e);
 	if (rc == 0)
-		rc = append(audit, OFS_REC_TOKEN_EVENT, &body, e);
+		rc = recorded_append(
+			audit, OFS_REC_TOKEN_EVENT, &body, &seq, e);
 	buf_free(&body);
 	return rc;
 }

@@ -4,9 +4,9 @@
 
 #include "station/recorded.h"
 
-#include "base/time.h"
 #include "crypto/cert.h"
 #include "crypto/pubkey.h"
+#include "sign/checked.h"
 #include "sign/party.h"
 
 int
@@ -30,21 +30,21 @@ recorded_clear(struct recorded *r)
 	memset(r, 0, sizeof(*r));
 }
 
-static struct rec_span
-span(const struct buf *b)
-{
-	return (struct rec_span){ b->p, b->len };
-}
-
-static int
-append_one(struct recorded *r, enum ofs_record_type type,
+int
+recorded_append(ofs_audit *audit, enum ofs_record_type type,
 	const struct buf *body, uint64_t *seq, struct ofs_error *e)
 {
 	struct log_entry en = {
 		.type = type, .body = body->p, .body_len = body->len
 	};
 
-	return log_append_one(r->audit, &en, seq, e);
+	return log_append_one(audit, &en, seq, e);
+}
+
+static struct rec_span
+span(const struct buf *b)
+{
+	return (struct rec_span){ b->p, b->len };
 }
 
 static int
@@ -61,7 +61,7 @@ write_intent(struct recorded *r, enum rec_purpose purpose,
 
 	rc = record_intent_encode(&in, &body, e);
 	if (rc == 0)
-		rc = append_one(r, OFS_REC_INTENT, &body, seq, e);
+		rc = recorded_append(r->audit, OFS_REC_INTENT, &body, seq, e);
 	buf_free(&body);
 	return rc;
 }
@@ -101,26 +101,22 @@ static int
 ask_token(struct recorded *r, const struct alg *alg, const uint8_t *hash,
 	struct buf *sig, struct rec_outcome *o, struct ofs_error *e)
 {
+	struct pubkey_verifier v = { NULL, NULL };
 	struct key_session *s = NULL;
+	struct checked c = { 0 };
 	struct buf in = BUF_INIT;
-	int64_t began = time_mono();
 	int rc;
 
-	alg_mech_input(alg, hash, &in);
-	rc = buf_ok(&in) ? key_session_open(r->key, &s, e) : err_nomem(e);
-	if (rc == 0) {
-		o->attempts = 1;
-		rc = key_session_sign(s, alg, in.p, in.len, sig, e);
-	}
-	o->token_us = time_mono() - began;
-	if (rc == 0 &&
-		pubkey_verify(
-			key_pub(r->key), alg, hash, sig->p, sig->len, e) != 0)
-		rc = err_set(e, OFS_EBADSIG,
-			"the token answered CKR_OK with a wrong signature; do "
-			"not use it before it has been examined");
+	rc = pubkey_verifier_init(&v, key_pub(r->key), alg, e);
+	if (rc == 0)
+		rc = key_session_open(r->key, &s, e);
+	if (rc == 0)
+		rc = checked_sign(s, &v, hash, &in, sig, &c, e);
 	key_session_close(s);
+	pubkey_verifier_free(&v);
 	buf_free(&in);
+	o->attempts = c.asked ? 1 : 0;
+	o->token_us = c.token_us;
 	o->status = rc == 0 ? REC_SIGNED : REC_FAILED;
 	o->verified = rc == 0;
 	o->code = rc;
@@ -244,7 +240,8 @@ recorded_lent(struct recorded *r, const char *purpose, struct ofs_error *e)
 
 	rc = record_key_lent_encode(&rec, &body, e);
 	if (rc == 0)
-		rc = append_one(r, OFS_REC_KEY_LENT, &body, &seq, e);
+		rc = recorded_append(
+			r->audit, OFS_REC_KEY_LENT, &body, &seq, e);
 	buf_free(&body);
 	return rc;
 }

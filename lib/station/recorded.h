@@ -27,6 +27,10 @@ int recorded_sign(struct recorded *r, enum rec_purpose purpose,
 	const char *name, const struct alg *alg, const uint8_t *tbs, size_t n,
 	struct buf *sig, struct ofs_error *e);
 
+/* one record outside batches, in a transaction of its own */
+int recorded_append(ofs_audit *audit, enum ofs_record_type type,
+	const struct buf *body, uint64_t *seq, struct ofs_error *e);
+
 /* a record of the key: public key, attributes as read back, certificate */
 int recorded_key_event(struct recorded *r, const char *event, X509 *cert,
 	uint64_t *seq, struct ofs_error *e);

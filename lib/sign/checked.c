@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One signature from the token, verified in software before anything else. */
+#include "sign/checked.h"
+
+#include "base/time.h"
+
+int
+checked_sign(struct key_session *s, struct pubkey_verifier *v,
+	const uint8_t *hash, struct buf *in, struct buf *sig,
+	struct checked *out, struct ofs_error *e)
+{
+	int64_t began = time_mono();
+	int rc;
+
+	buf_reset(in);
+	alg_mech_input(v->alg, hash, in);
+	if (!buf_ok(in))
+		return err_nomem(e);
+	out->asked = true;
+	rc = key_session_sign(s, v->alg, in->p, in->len, sig, e);
+	out->token_us = time_mono() - began;
+	if (rc != 0)
+		return rc;
+	if (pubkey_verifier_check(v, hash, sig->p, sig->len, e) != 0)
+		return err_set(e, OFS_EBADSIG,
+			"the token answered CKR_OK with a wrong signature; do "
+			"not use it before it has been examined");
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One signature from the token, verified in software before anything else. */
+#ifndef SIGN_CHECKED_H
+#define SIGN_CHECKED_H
+
+#include "crypto/pubkey.h"
+#include "token/key.h"
+
+/* what there is to record beside the signature */
+struct checked {
+	bool asked;       /* C_Sign was called */
+	int64_t token_us; /* time that it took */
+};
+
+/*
+ * Has `hash` signed and appends the signature to `sig`. OFS_EBADSIG when the
+ * token answers CKR_OK with a wrong one. `in` is room to work in, for reuse.
+ */
+int checked_sign(struct key_session *s, struct pubkey_verifier *v,
+	const uint8_t *hash, struct buf *in, struct buf *sig,
+	struct checked *out, struct ofs_error *e);
+
+#endif
