@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ofs-audit: creates, verifies and reads the record of operations. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "audit.h"
 #include "common/exit.h"
-#include "common/plain.h"
 
 /* clang-format off */
 static const char help[] =
@@ -33,17 +30,13 @@ static const char help[] =
 "Example: ofs-audit verify --audit /media/stick/log\n";
 /* clang-format on */
 
-static const struct {
-	const char *name;
-	int (*run)(struct out *o, int argc, char **argv);
-} verbs[] = {
+static const struct verb verbs[] = {
 	{ "init", cmd_audit_init },
 	{ "verify", cmd_audit_verify },
 	{ "list", cmd_audit_list },
 	{ "show", cmd_audit_show },
+	{ .name = NULL },
 };
-
-#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 int
 cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so)
@@ -62,31 +55,12 @@ cmd_audit_fail(struct tool *s)
 	return out_fail_with(s->out, &e);
 }
 
-static int
-run(struct out *o, int argc, char **argv)
-{
-	static const struct opt none[] = { { .name = NULL } };
-	const struct args a = { "ofs-audit", help, none, NULL };
-	struct operands ops;
-	size_t i;
-	int rc;
-
-	for (i = 0; argc > 1 && i < N_VERBS; i++)
-		if (strcmp(argv[1], verbs[i].name) == 0)
-			return verbs[i].run(o, argc - 1, argv + 1);
-	if (argc > 1 && argv[1][0] != '-')
-		return args_usage(&a, o, "unknown verb '%s'", NAME(argv[1]));
-	rc = args_parse(&a, o, argc < 2 ? argc : 2, argv, &ops);
-	if (rc == 0)
-		rc = args_usage(&a, o, "which verb?");
-	return rc == ARGS_DONE ? 0 : rc;
-}
-
 int
 main(int argc, char **argv)
 {
 	struct out o = OUT_INIT;
 
 	tool_harden();
-	return exit_status(out_end(&o, run(&o, argc, argv)));
+	return exit_status(out_end(
+		&o, args_verb("ofs-audit", help, verbs, &o, argc, argv)));
 }

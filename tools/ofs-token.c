@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ofs-token: prepares tokens, enrols and looks after the keys on them. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,19 +34,15 @@ static const char help[] =
 "      --subject '/O=Acme/CN=Payroll batch' --csr req.pem\n";
 /* clang-format on */
 
-static const struct {
-	const char *name;
-	int (*run)(struct out *o, int argc, char **argv);
-} verbs[] = {
+static const struct verb verbs[] = {
 	{ "list", cmd_token_list },
 	{ "init", cmd_token_init },
 	{ "enroll", cmd_token_enroll },
 	{ "adopt", cmd_token_adopt },
 	{ "import-cert", cmd_token_import_cert },
 	{ "keys", cmd_token_keys },
+	{ .name = NULL },
 };
-
-#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 void
 cmd_token_row(FILE *f, const char *name, const char *value)
@@ -57,31 +52,12 @@ cmd_token_row(FILE *f, const char *name, const char *value)
 	fputc('\n', f);
 }
 
-static int
-run(struct out *o, int argc, char **argv)
-{
-	static const struct opt none[] = { { .name = NULL } };
-	const struct args a = { "ofs-token", help, none, NULL };
-	struct operands ops;
-	size_t i;
-	int rc;
-
-	for (i = 0; argc > 1 && i < N_VERBS; i++)
-		if (strcmp(argv[1], verbs[i].name) == 0)
-			return verbs[i].run(o, argc - 1, argv + 1);
-	if (argc > 1 && argv[1][0] != '-')
-		return args_usage(&a, o, "unknown verb '%s'", NAME(argv[1]));
-	rc = args_parse(&a, o, argc < 2 ? argc : 2, argv, &ops);
-	if (rc == 0)
-		rc = args_usage(&a, o, "which verb?");
-	return rc == ARGS_DONE ? 0 : rc;
-}
-
 int
 main(int argc, char **argv)
 {
 	struct out o = OUT_INIT;
 
 	tool_harden();
-	return exit_status(out_end(&o, run(&o, argc, argv)));
+	return exit_status(out_end(
+		&o, args_verb("ofs-token", help, verbs, &o, argc, argv)));
 }

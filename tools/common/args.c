@@ -223,3 +223,23 @@ args_operands(const struct args *a, struct out *o, const struct operands *ops,
 			NAME(ops->p[max]), what);
 	return 0;
 }
+
+int
+args_verb(const char *tool, const char *help, const struct verb *verbs,
+	struct out *o, int argc, char **argv)
+{
+	static const struct opt none[] = { { .name = NULL } };
+	const struct args a = { tool, help, none, NULL };
+	struct operands ops;
+	int rc;
+
+	for (; argc > 1 && verbs->name != NULL; verbs++)
+		if (strcmp(argv[1], verbs->name) == 0)
+			return verbs->run(o, argc - 1, argv + 1);
+	if (argc > 1 && argv[1][0] != '-')
+		return args_usage(&a, o, "unknown verb '%s'", NAME(argv[1]));
+	rc = args_parse(&a, o, argc < 2 ? argc : 2, argv, &ops);
+	if (rc == 0)
+		rc = args_usage(&a, o, "which verb?");
+	return rc == ARGS_DONE ? 0 : rc;
+}

@@ -54,6 +54,16 @@ int args_parse(const struct args *a, struct out *o, int argc, char **argv,
 int args_usage(const struct args *a, struct out *o, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* A verb of a tool, with argv from its own name on. */
+struct verb {
+	const char *name; /* NULL ends the table */
+	int (*run)(struct out *o, int argc, char **argv);
+};
+
+/* args_verb: runs the verb that argv[1] names; OFS_EINVAL (said) without one */
+int args_verb(const char *tool, const char *help, const struct verb *verbs,
+	struct out *o, int argc, char **argv);
+
 /* checks the number of operands, `what` names them in the message */
 int args_operands(const struct args *a, struct out *o,
 	const struct operands *ops, int min, int max, const char *what);
