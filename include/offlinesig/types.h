@@ -64,7 +64,8 @@ enum ofs_pin_kind {
 	OFS_PIN_USER,
 	OFS_PIN_SO,
 	OFS_PIN_NEW_USER,
-	OFS_PIN_NEW_SO
+	OFS_PIN_NEW_SO,
+	OFS_PIN_CONTEXT /* the user's PIN once more, for one signature */
 };
 
 enum ofs_log_level {
@@ -102,6 +103,32 @@ typedef void (*ofs_log_fn)(
 /* Returns the time in microseconds since the epoch. */
 typedef int64_t (*ofs_clock_fn)(void *arg);
 
+/* What happens when a token is not there: pulled out, or not yet inserted. */
+struct ofs_token_wanted {
+	size_t size;
+	const char *label, *serial; /* borrowed; "" where not known */
+	bool present;   /* it is back: the last call for this wait */
+	int64_t waited; /* us since the wait began */
+	int64_t left;   /* us until it is given up */
+};
+
+/*
+ * Called when the library begins to wait for a token, about once a second
+ * while it waits, and once when the token is there. Return 0 to go on, a
+ * negative code to give up. Called from the thread that called the library.
+ */
+typedef int (*ofs_wanted_fn)(void *arg, const struct ofs_token_wanted *w);
+
+/* A key that wants the PIN for every signature (CKA_ALWAYS_AUTHENTICATE). */
+enum ofs_always_auth {
+	OFS_ALWAYS_AUTH_REFUSE, /* it is not used: OFS_EPOLICY */
+	OFS_ALWAYS_AUTH_HOLD, /* the PIN of the login is kept for it, locked */
+	OFS_ALWAYS_AUTH_ASK   /* OFS_PIN_CONTEXT is asked for each signature */
+};
+
+#define OFS_CALL_TIMEOUT_DEFAULT 60000
+#define OFS_TOKEN_TIMEOUT_DEFAULT 60000
+
 struct ofs_ctx_opts {
 	size_t size;
 	ofs_log_fn log; /* NULL: say nothing */
@@ -113,11 +140,29 @@ struct ofs_ctx_opts {
 	const char *tool; /* name and version for records; copied; or NULL */
 	bool pinpad;      /* enter PINs on the reader's own pad only */
 	bool last_try;    /* log in even when one more wrong PIN would lock */
+	enum ofs_always_auth always_auth;
+	ofs_wanted_fn wanted; /* NULL: the wait is silent */
+	void *wanted_arg;
+	/*
+	 * Milliseconds; 0 is the default, negative never waits. call_timeout:
+	 * after which a call into a module counts as hung; what it was asked
+	 * for is unknown then, and the module is not called again in this
+	 * process. token_timeout: how long a batch waits for a token that was
+	 * pulled out. open_timeout: how long ofs_token_open waits for one that
+	 * is not there; here 0 is not at all.
+	 */
+	int call_timeout, token_timeout, open_timeout;
+	/*
+	 * Where processes that share a token with few sessions take turns;
+	 * copied; NULL: "/run/lock", "": they do not.
+	 */
+	const char *lock_dir;
 };
 
-#define OFS_CTX_OPTS_INIT                                                      \
-	{                                                                      \
-		sizeof(struct ofs_ctx_opts), 0, 0, 0, 0, 0, 0, 0, false, false \
+#define OFS_CTX_OPTS_INIT                                                \
+	{                                                                \
+		sizeof(struct ofs_ctx_opts), 0, 0, 0, 0, 0, 0, 0, false, \
+			false, OFS_ALWAYS_AUTH_REFUSE, 0, 0, 0, 0, 0, 0  \
 	}
 
 /*

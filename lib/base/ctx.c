@@ -12,6 +12,14 @@
 
 #define LINE_MAX_BYTES 1024
 
+/* false: out of memory */
+static bool
+copy(const char *from, const char **to)
+{
+	*to = from != NULL ? strdup(from) : NULL;
+	return *to != NULL || from == NULL;
+}
+
 int
 ofs_ctx_new(const struct ofs_ctx_opts *opts, ofs_ctx **out)
 {
@@ -30,12 +38,12 @@ ofs_ctx_new(const struct ofs_ctx_opts *opts, ofs_ctx **out)
 		return OFS_ENOMEM;
 	ctx->opts = *opts;
 	err_clear(&ctx->err);
-	if (opts->tool != NULL) {
-		ctx->opts.tool = strdup(opts->tool);
-		if (ctx->opts.tool == NULL) {
-			free(ctx);
-			return OFS_ENOMEM;
-		}
+	ctx->opts.tool = NULL;
+	ctx->opts.lock_dir = NULL;
+	if (!copy(opts->tool, &ctx->opts.tool) ||
+		!copy(opts->lock_dir, &ctx->opts.lock_dir)) {
+		ofs_ctx_free(ctx);
+		return OFS_ENOMEM;
 	}
 	*out = ctx;
 	return 0;
@@ -49,6 +57,7 @@ ofs_ctx_free(ofs_ctx *ctx)
 	if (ctx->modules != NULL && ctx->modules_free != NULL)
 		ctx->modules_free(ctx->modules);
 	free((void *)(uintptr_t)ctx->opts.tool);
+	free((void *)(uintptr_t)ctx->opts.lock_dir);
 	free(ctx);
 }
 

@@ -127,7 +127,8 @@ make_prompt(
 	static const char *const what[] = { [OFS_PIN_USER] = "PIN",
 		[OFS_PIN_SO] = "SO PIN",
 		[OFS_PIN_NEW_USER] = "new PIN",
-		[OFS_PIN_NEW_SO] = "new SO PIN" };
+		[OFS_PIN_NEW_SO] = "new SO PIN",
+		[OFS_PIN_CONTEXT] = "PIN for one signature" };
 	const char *note = "";
 
 	if (req->final_try)
