@@ -134,6 +134,13 @@ $(O)/obj/%.o: %.c $(O)/flags | have-build
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(INC_$(firstword $(subst /, ,$<))) \
 	$(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# where p11-kit keeps what is registered with it
+p11_var = $(shell pkg-config --variable=$(1) p11-kit-1 2>/dev/null)
+$(O)/obj/lib/token/registered.o: ALL_CPPFLAGS += \
+	-DP11_SYSTEM_CONFIG='"$(call p11_var,sysconfdir)/pkcs11"' \
+	-DP11_PACKAGE_MODULES='"$(call p11_var,p11_module_configs)"' \
+	-DP11_MODULE_PATH='"$(call p11_var,p11_module_path)"'
+
 # for our own tests: internal names are visible
 $(O)/obj/internal.a: $(LIB_OBJ)
 	$(call say,AR)

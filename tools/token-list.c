@@ -11,7 +11,8 @@ static const char help[] =
 "\n"
 "Lists the tokens of every module. Does not log in.\n"
 "\n"
-"  --module PATH      PKCS#11 module (OFS_MODULE); may repeat\n"
+"  --module PATH      PKCS#11 module (OFS_MODULE); may repeat; else those\n"
+"                     registered with p11-kit, which are named then\n"
 "  --json             one JSON object a line\n"
 "\n"
 "Example: ofs-token list --module /usr/lib/softhsm/libsofthsm2.so\n";
@@ -110,6 +111,37 @@ show(void *arg, const struct ofs_token_info *t)
 	return 0;
 }
 
+/* registered with p11-kit; of broken ones the library has warned */
+static int
+show_module(void *arg, const struct ofs_module_info *m)
+{
+	struct out *o = arg;
+	struct jline j;
+
+	if (!o->json) {
+		if (m->used)
+			out_note(o, "module '%s' is looked at: %s",
+				NAME(m->name), NAME(m->path));
+		else if (!m->broken)
+			out_note(o, "module '%s' is passed over: %s",
+				NAME(m->name), m->why);
+		return 0;
+	}
+	jline_begin(&j, "module");
+	jline_name(&j, "name", m->name, strlen(m->name));
+	if (m->path != NULL)
+		jline_name(&j, "module", m->path, strlen(m->path));
+	else
+		jline_null(&j, "module");
+	jline_bool(&j, "used", m->used);
+	jline_bool(&j, "broken", m->broken);
+	if (m->why != NULL)
+		jline_text(&j, "why", m->why);
+	else
+		jline_null(&j, "why");
+	return jline_end(&j, o);
+}
+
 static int
 list_all(struct tool *s)
 {
@@ -151,6 +183,8 @@ cmd_token_list(struct out *o, int argc, char **argv)
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
 	rc = tool_open(&s, o, &so);
+	s.on_module = show_module;
+	s.on_module_arg = o;
 	if (rc == 0)
 		rc = tool_modules(&s, &so);
 	if (rc == 0)

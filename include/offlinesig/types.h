@@ -185,6 +185,32 @@ const struct ofs_error *ofs_ctx_error(const ofs_ctx *ctx);
  */
 int ofs_ctx_add_module(ofs_ctx *ctx, const char *path);
 
+/* A module registered with p11-kit; all pointers are borrowed. */
+struct ofs_module_info {
+	size_t size;
+	const char *name; /* of the registration */
+	const char *path; /* of the module; NULL where it was not looked for */
+	bool used;        /* tokens are looked for in it */
+	bool broken;      /* it should work and does not */
+	const char *why;  /* it is not used; else NULL */
+};
+
+typedef int (*ofs_module_fn)(void *arg, const struct ofs_module_info *info);
+
+/*
+ * ofs_ctx_add_registered: adds the modules that are registered with p11-kit
+ * (pkcs11.conf(5)) for this program, in p11-kit's order. user_config is the
+ * user's configuration, usually ~/.config/pkcs11 (p11-kit leaves it out for
+ * root and in setuid programs); NULL: none. fn (may be NULL) is told of each;
+ * an answer other than 0 ends it and is returned. A broken one is logged as a
+ * warning and passed over, unless it is registered as critical. Modules of
+ * trusted certificates and remote ones are passed over. Errors: OFS_EMODULE
+ * (none can be used, or a critical one is broken), OFS_EFORMAT, OFS_EIO (a
+ * pkcs11.conf cannot be read).
+ */
+int ofs_ctx_add_registered(
+	ofs_ctx *ctx, const char *user_config, ofs_module_fn fn, void *arg);
+
 /*
  * ofs_ctx_set_audit: from now on logins and their failures on tokens of this
  * context are recorded in `audit` (borrowed, must outlive the context or be

@@ -106,9 +106,6 @@ run env OFS_PIN_SOURCE=geheim99 ofs-sign --key "$uri" file
 status 2 'OFS_PIN_SOURCE is checked as well'
 unlike "$out$err" geheim99 'and not repeated'
 
-run ofs-token list
-status 3 'no module: exit 3'
-like "$err" 'name it with --module PATH or in OFS_MODULE' 'and says how'
 run ofs-token list --module /dev/null
 status 3 'a module that is none: exit 3'
 run ofs-audit verify

@@ -114,6 +114,42 @@ modules_of_environment(struct tool *s, const char *env)
 	return 0;
 }
 
+/* as p11-kit does: not for root, and nothing of a setuid program's caller */
+static int
+user_config(struct out *o, char **dir)
+{
+	const char *home = secure_getenv("HOME"),
+		   *config = secure_getenv("XDG_CONFIG_HOME");
+	int n = 0;
+
+	*dir = NULL;
+	if (getuid() == 0 || secure_getenv("P11_KIT_NO_USER_CONFIG") != NULL)
+		return 0;
+	if (config != NULL && config[0] == '/')
+		n = asprintf(dir, "%s/pkcs11", config);
+	else if (home != NULL && home[0] == '/')
+		n = asprintf(dir, "%s/.config/pkcs11", home);
+	return n < 0 ? out_fail(o, OFS_ENOMEM, "out of memory") : 0;
+}
+
+static int
+registered_modules(struct tool *s)
+{
+	const struct ofs_error *e = ofs_ctx_error(s->ctx);
+	char *config;
+	int rc = user_config(s->out, &config);
+
+	if (rc != 0)
+		return rc;
+	rc = ofs_ctx_add_registered(
+		s->ctx, config, s->on_module, s->on_module_arg);
+	free(config);
+	if (rc == OFS_EMODULE)
+		return out_fail(s->out, rc,
+			"%s with --module PATH or in OFS_MODULE", e->message);
+	return rc != 0 ? out_fail_with(s->out, e) : 0;
+}
+
 int
 tool_modules(struct tool *s, const struct tool_opts *opts)
 {
@@ -122,9 +158,7 @@ tool_modules(struct tool *s, const struct tool_opts *opts)
 	int rc = 0;
 
 	if (opts->modules.n == 0 && (env == NULL || env[0] == '\0'))
-		return out_fail(s->out, OFS_EMODULE,
-			"no PKCS#11 module; name it with --module PATH or in "
-			"OFS_MODULE");
+		return registered_modules(s);
 	if (opts->modules.n == 0)
 		return modules_of_environment(s, env);
 	for (i = 0; i < opts->modules.n && rc == 0; i++)

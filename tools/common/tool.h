@@ -22,11 +22,14 @@ struct tool {
 	struct pins pins;
 	ofs_ctx *ctx;
 	ofs_audit *audit;
+	/* told of each registered module where none was named; or NULL */
+	ofs_module_fn on_module;
+	void *on_module_arg;
 };
 
 /* a context with log and PIN callback, no module yet; errors are said */
 int tool_open(struct tool *s, struct out *o, const struct tool_opts *opts);
-/* loads the modules */
+/* loads the modules: those named, or else those registered with p11-kit */
 int tool_modules(struct tool *s, const struct tool_opts *opts);
 /* opens the log; for writing, the context's logins go there from now on */
 int tool_audit(
