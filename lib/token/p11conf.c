@@ -10,6 +10,7 @@
 #define FILE_BYTES_MAX 65536
 #define BLANKS " \t\r\v\f"
 
+/* what earlier files said stands first */
 const char *
 p11conf_get(const struct p11conf *c, const char *name)
 {
@@ -86,13 +87,11 @@ put(struct p11conf *c, size_t old, const char *name, const char *value,
 	return 0;
 }
 
-/* the first of several files has its say: `old` items are of those before */
 static int
 parse_line(struct p11conf *c, size_t old, char *line, bool *ok,
 	struct ofs_error *e)
 {
-	const struct p11conf before = { c->v, old };
-	char *colon, *name;
+	char *colon;
 
 	*ok = true;
 	line = strip(line);
@@ -104,10 +103,7 @@ parse_line(struct p11conf *c, size_t old, char *line, bool *ok,
 		return 0;
 	}
 	*colon = '\0';
-	name = strip(line);
-	if (p11conf_get(&before, name) != NULL)
-		return 0;
-	return put(c, old, name, strip(colon + 1), e);
+	return put(c, old, strip(line), strip(colon + 1), e);
 }
 
 static int

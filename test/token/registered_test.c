@@ -211,6 +211,7 @@ lists(void **state)
 	assert_true(p11conf_lists(" b,  a\t", "a"));
 	assert_true(p11conf_lists("b,a,", "a"));
 	assert_false(p11conf_lists("ab, b a.", "a"));
+	assert_false(p11conf_lists("a b", "ab"));
 	assert_false(p11conf_lists("", "a"));
 	assert_false(p11conf_lists(NULL, "a"));
 	assert_false(p11conf_lists(",", ""));
