@@ -61,6 +61,9 @@ UNIT_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/unit/*_test.c))
 TOKEN_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/token/*_test.c))
 TEST_OBJ := $(call obj,$(filter-out test/lib/iofail.c,$(wildcard \
 	test/lib/*.c)))
+# a PKCS#11 module that misbehaves as it is told
+FAULT := $(O)/test/faultp11.so
+FAULT_OBJ := $(call obj,test/faultp11/*.c)
 CLI_TESTS := $(wildcard test/cli/*.t test/interop/*.t)
 REPLAYS := $(patsubst %.c,$(O)/%,$(wildcard test/fuzz/*_fuzz.c))
 MANS := $(wildcard man/*.[1357])
@@ -192,8 +195,15 @@ $(O)/test/lib/iofail.so: test/lib/iofail.c
 	$(call say,LD)
 	$(Q)$(CC) -std=c11 $(WARN) -O2 -fPIC -shared -o $@ $<
 
+$(FAULT): $(FAULT_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
+	-o $@ $(FAULT_OBJ)
+$(TOKEN_TESTS): | $(FAULT)
+
 tests: have-test all $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS) \
-	$(O)/test/lib/iofail.so
+	$(O)/test/lib/iofail.so $(FAULT)
 
 TEST_ENV = PATH='$(abspath $(O))/bin':"$$PATH" OFS_BUILD='$(abspath $(O))' \
 	OFS_TOP='$(CURDIR)' SEED='$(SEED)' \
