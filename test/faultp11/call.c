@@ -166,15 +166,17 @@ wants_gate_closed(enum fn fn)
 }
 
 static bool
-is_lost_child(enum fn fn)
+is_lost_child(struct call *c)
 {
 	struct mode m;
 
 	if (!forked || !armed_mode(MODE_FORK_STRICT, NULL, 0, &m))
 		return false;
-	if (fn == FN_C_Initialize)
-		forked = false;
-	return fn != FN_C_Initialize;
+	if (c->fn != FN_C_Initialize)
+		return c->fn != FN_C_GetFunctionList;
+	forked = false;
+	c->child = true;
+	return false;
 }
 
 static void
@@ -243,7 +245,7 @@ begin(struct call *c, enum fn fn, const struct target *t, CK_RV *rv)
 	count_call(fn);
 	ok = armed_sound();
 	*rv = CKR_GENERAL_ERROR;
-	if (ok && is_lost_child(fn)) {
+	if (ok && is_lost_child(c)) {
 		*rv = CKR_CRYPTOKI_NOT_INITIALIZED;
 		ok = false;
 	}

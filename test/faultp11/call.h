@@ -36,6 +36,7 @@ struct call {
 	CK_SLOT_ID id;       /* of the slot behind */
 	CK_SESSION_HANDLE h; /* behind */
 	bool gated;
+	bool child;            /* C_Initialize of one that fork() made */
 	pthread_mutex_t *busy; /* held, and until when */
 	int64_t until;
 	struct output outputs[OUTPUTS_MAX];

@@ -79,6 +79,12 @@ C_Initialize(void *args)
 
 	if (!call_plain(&c, FN_C_Initialize, &rv))
 		return rv;
+	if (c.child) { /* SoftHSM2 believes that it is its parent */
+		(void)real->C_Finalize(NULL);
+		state_lock();
+		removal_finalized(true);
+		state_unlock();
+	}
 	return call_end(&c, real->C_Initialize(args));
 }
 
@@ -93,7 +99,7 @@ C_Finalize(void *reserved)
 	rv = real->C_Finalize(reserved);
 	if (rv == CKR_OK) {
 		state_lock();
-		removal_finalized();
+		removal_finalized(false);
 		state_unlock();
 	}
 	return call_end(&c, rv);

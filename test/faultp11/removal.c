@@ -99,14 +99,14 @@ removal_undo(void)
 }
 
 void
-removal_finalized(void)
+removal_finalized(bool fresh)
 {
 	struct slot *s;
 
 	session_drop_all();
 	for (size_t i = 0; (s = slot_each(i)) != NULL; i++)
 		s->sick = s->so = s->so_behind = false;
-	if (grow)
+	if (grow || fresh)
 		handle_offset_grow();
 	grow = false;
 }

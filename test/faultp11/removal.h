@@ -22,7 +22,10 @@ void removal_undo(void);
  */
 bool removal_answer(enum fn fn, struct slot *s, struct session *session,
 	CK_SESSION_HANDLE *open, CK_RV *rv);
-/* C_Finalize was called and all handles are void */
-void removal_finalized(void);
+/*
+ * C_Finalize was called, and all handles are void. fresh: what is open
+ * next has numbers that were never used.
+ */
+void removal_finalized(bool fresh);
 
 #endif

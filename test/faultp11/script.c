@@ -113,12 +113,15 @@ parse_swap(char *text, struct fault *f)
 	return label(f->swap_a, text) && label(f->swap_b, comma + 1);
 }
 
+/* "+3", "-3", "=3"; a bare number is that length, too */
 static bool
 parse_length(const char *text, struct fault *f)
 {
-	f->length_op = text[0];
-	return text[0] != '\0' && strchr("+-=", text[0]) != NULL &&
-		name_number(text + 1, &f->length);
+	bool bare = text[0] >= '0' && text[0] <= '9';
+
+	f->length_op = bare ? '=' : text[0];
+	return text[0] != '\0' && strchr("+-=", f->length_op) != NULL &&
+		name_number(bare ? text : text + 1, &f->length);
 }
 
 /* NULL: the word does not begin with it */
