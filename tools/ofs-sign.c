@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ofs-sign: signs piles of documents with a key on a token, on the record. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ static const char help[] =
 "audit log before it is handed out. '-' signs standard input to output.\n"
 "\n"
 "Key and log\n"
-"  --key URI           pkcs11: URI of the key, as 'ofs-token keys' prints it\n"
+"  --key URI           pkcs11: URI of the key, as 'ofs-token keys' prints it;\n"
+"                      may repeat for other tokens that hold the same key\n"
 "  --cert PEM          signer's certificate, then intermediates; default: the\n"
 "                      token's certificate with the key's id\n"
 "  --module PATH       PKCS#11 module (OFS_MODULE); may repeat\n"
@@ -30,6 +32,11 @@ static const char help[] =
 "  --pin-source SRC    prompt, env:NAME, file:PATH, fd:N, cmd:PROGRAM, pinpad\n"
 "                      (OFS_PIN_SOURCE)\n"
 "  --last-try          log in even when one more wrong PIN locks the token\n"
+"  --always-auth P     for a key that wants the PIN for every signature: hold\n"
+"                      the PIN for this batch, ask each time, or refuse\n"
+"                      (default)\n"
+"  --token-timeout S   wait S seconds for a token that is pulled out (default\n"
+"                      60), and, when given, for one that is not there yet\n"
 "What to make\n"
 "  --format F          cms (FILE.p7s, default), cms-attached (FILE.p7m), raw\n"
 "                      (FILE.sig)\n"
@@ -191,15 +198,92 @@ fill_opts(const struct sign_options *o, const struct bytes *certs,
 	to->stop_on_error = o->stop_on_error;
 }
 
+/* the keys of a run, each on its token */
+struct keyring {
+	ofs_token *tokens[STRINGS_MAX];
+	ofs_key *keys[STRINGS_MAX];
+	size_t n;
+};
+
+static void
+close_keys(struct keyring *r)
+{
+	while (r->n > 0) {
+		r->n--;
+		ofs_key_free(r->keys[r->n]);
+		ofs_token_free(r->tokens[r->n]);
+	}
+}
+
+static int
+open_key(struct tool *s, const struct sign_options *o, const char *uri,
+	struct keyring *r)
+{
+	ofs_token *token = NULL;
+	int rc = 0;
+
+	if (ofs_token_open(s->ctx, uri, &token) != 0)
+		return ofs_ctx_error(s->ctx)->code;
+	r->tokens[r->n] = token;
+	/* before the login, which goes into it */
+	if (s->audit == NULL)
+		rc = tool_audit(s, &o->session, OFS_AUDIT_CREATE);
+	if (rc == 0 &&
+		ofs_key_open(token, uri, o->dry_run ? OFS_KEY_PUBLIC_ONLY : 0,
+			&r->keys[r->n]) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	if (rc == 0)
+		r->n++;
+	else
+		ofs_token_free(token);
+	return rc;
+}
+
+/* one token has to be there; others that hold the same key may be missing */
+static int
+open_keys(struct tool *s, const struct sign_options *o, struct keyring *r)
+{
+	const struct ofs_error *e = ofs_ctx_error(s->ctx);
+	size_t i;
+	int rc;
+
+	rc = tool_modules(s, &o->session);
+	s->pins.share = o->keys.n > 1;
+	for (i = 0; rc == 0 && i < o->keys.n; i++) {
+		rc = open_key(s, o, o->keys.p[i], r);
+		if (rc == 0 || e->code == 0)
+			continue;
+		if (rc != OFS_ETOKEN || (i + 1 == o->keys.n && r->n == 0))
+			return out_fail_with(s->out, e);
+		out_warn(s->out, "going on without one token: %s", e->message);
+		rc = 0;
+	}
+	pinsrc_forget(&s->pins);
+	return rc;
+}
+
+static int
+new_batch(struct tool *s, const struct ofs_sign_opts *so, struct keyring *r,
+	ofs_batch **out)
+{
+	size_t i;
+
+	if (ofs_batch_new(s->ctx, r->keys[0], s->audit, so, out) != 0)
+		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	for (i = 1; i < r->n; i++)
+		if (ofs_batch_add_key(*out, r->keys[i]) != 0)
+			return out_fail_with(s->out, ofs_batch_error(*out));
+	return 0;
+}
+
 static int
 sign(struct tool *s, const struct sign_options *o, const struct operands *ops)
 {
 	struct ofs_sign_opts so = OFS_SIGN_OPTS_INIT;
 	struct bytes certs = { NULL, 0 }, input = { NULL, 0 };
 	struct sign_report r = { .out = s->out, .opts = o, .ops = ops };
-	ofs_token *token = NULL;
+	struct keyring ring = { .n = 0 };
 	ofs_batch *batch = NULL;
-	ofs_key *key = NULL;
 	int rc = 0;
 
 	r.to_stdout = ops->n == 1 && strcmp(ops->p[0], "-") == 0;
@@ -212,23 +296,31 @@ sign(struct tool *s, const struct sign_options *o, const struct operands *ops)
 		rc = small_read(s->out, "-", SMALL_STDIN_MAX, &input);
 	fill_opts(o, &certs, &so);
 	if (rc == 0)
-		rc = tool_token(s, &o->session, o->key, &token);
-	if (rc == 0 &&
-		ofs_key_open(token, o->key,
-			o->dry_run ? OFS_KEY_PUBLIC_ONLY : 0, &key) != 0)
-		rc = out_fail_with(s->out, ofs_token_error(token));
-	if (rc == 0 && ofs_batch_new(s->ctx, key, s->audit, &so, &batch) != 0)
-		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+		rc = open_keys(s, o, &ring);
+	if (rc == 0)
+		rc = new_batch(s, &so, &ring, &batch);
 	if (rc == 0) {
-		r.has_cert = ofs_key_get_info(key)->has_cert;
+		r.has_cert = ofs_key_get_info(ring.keys[0])->has_cert;
 		rc = run_batch(&r, batch, &input);
 	}
 	ofs_batch_free(batch);
-	ofs_key_free(key);
-	ofs_token_free(token);
+	close_keys(&ring);
 	small_free(&certs);
 	small_free(&input);
 	return rc;
+}
+
+/* not given: a minute for a token that is pulled out, none before */
+#define TIMEOUT_UNSET ULONG_MAX
+
+static void
+set_timeouts(struct sign_options *o)
+{
+	if (o->token_timeout == TIMEOUT_UNSET)
+		return;
+	o->session.open_timeout = (int)o->token_timeout * 1000;
+	o->session.token_timeout =
+		o->token_timeout == 0 ? -1 : (int)o->token_timeout * 1000;
 }
 
 static int
@@ -237,7 +329,7 @@ check_usage(const struct args *a, struct out *o, const struct sign_options *op,
 {
 	int i;
 
-	if (op->key == NULL)
+	if (op->keys.n == 0)
 		return args_usage(a, o, "'--key URI' is missing");
 	if (ops->n == 0 && op->sums.n == 0)
 		return args_usage(a, o, "no document to sign");
@@ -262,16 +354,21 @@ run(struct out *o, int argc, char **argv)
 		NULL };
 	static const char *const digests[] = { "default", "sha256", "sha384",
 		"sha512", NULL };
-	struct sign_options op = { 0 };
+	static const char *const policies[] = { "refuse", "hold", "ask", NULL };
+	struct sign_options op = { .token_timeout = TIMEOUT_UNSET };
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
-		{ "key", .text = &op.key },
+		{ "key", .list = &op.keys },
 		{ "cert", .text = &op.cert },
 		{ "module", .list = &op.session.modules },
 		{ "audit", .text = &op.session.audit },
 		{ "pin-source", .text = &op.session.pin },
 		{ "last-try", .flag = &op.session.last_try },
+		{ "always-auth", .choice = &op.session.always_auth,
+			.names = policies },
+		{ "token-timeout", .number = &op.token_timeout, .min = 0,
+			.max = 86400 },
 		{ "format", .choice = &op.format, .names = formats },
 		{ "digest", .choice = &op.digest, .names = digests },
 		{ "out", .text = &op.out_dir },
@@ -296,6 +393,7 @@ run(struct out *o, int argc, char **argv)
 		rc = check_usage(&a, o, &op, &ops);
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
+	set_timeouts(&op);
 	rc = tool_open(&s, o, &op.session);
 	if (rc == 0)
 		rc = sign(&s, &op, &ops);

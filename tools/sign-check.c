@@ -55,7 +55,7 @@ print_trust(FILE *f, const struct sign_report *r)
 	}
 	if (o->cert == NULL) {
 		fputs("  ofs-token keys --cert-out cert.pem", f);
-		word(f, o->key);
+		word(f, o->keys.p[0]);
 		fputc('\n', f);
 	}
 	fputs("  ofs-verify --trust", f);

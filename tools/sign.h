@@ -12,10 +12,11 @@
 
 struct sign_options {
 	struct tool_opts session;
-	const char *key, *cert, *out_dir;
+	struct strings keys; /* of the same key on several tokens */
+	const char *cert, *out_dir;
 	struct strings sums;
 	int format, digest; /* enum ofs_format, enum ofs_digest */
-	unsigned long jobs;
+	unsigned long jobs, token_timeout;
 	bool force, skip_existing, recursive, dry_run, stop_on_error,
 		allow_expired;
 };

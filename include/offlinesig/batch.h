@@ -40,6 +40,13 @@ typedef void (*ofs_progress_fn)(void *arg, const struct ofs_progress *p);
 int ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
 	const struct ofs_sign_opts *opts, ofs_batch **out);
 void ofs_batch_free(ofs_batch *batch);
+/*
+ * ofs_batch_add_key: one more key (borrowed) that holds the same key pair: a
+ * cloned card, another partition of an HSM. The work spreads over all of them,
+ * and goes on while one of them is left. Errors: OFS_EKEY (another public
+ * key), OFS_EINVAL (named twice, or the batch has run).
+ */
+int ofs_batch_add_key(ofs_batch *batch, ofs_key *key);
 const struct ofs_error *ofs_batch_error(const ofs_batch *batch);
 
 void ofs_batch_on_result(ofs_batch *batch, ofs_result_fn fn, void *arg);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The library context. */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,28 @@ ctx_now(const ofs_ctx *ctx)
 	if (ctx->opts.clock != NULL)
 		return ctx->opts.clock(ctx->opts.clock_arg);
 	return time_now();
+}
+
+int64_t
+ctx_call_limit(const ofs_ctx *ctx)
+{
+	int ms = ctx->opts.call_timeout;
+
+	return 1000 *
+		(int64_t)(ms > 0         ? ms
+				: ms < 0 ? INT_MAX
+					 : OFS_CALL_TIMEOUT_DEFAULT);
+}
+
+int64_t
+ctx_token_limit(const ofs_ctx *ctx)
+{
+	int ms = ctx->opts.token_timeout;
+
+	return 1000 *
+		(int64_t)(ms > 0         ? ms
+				: ms < 0 ? 0
+					 : OFS_TOKEN_TIMEOUT_DEFAULT);
 }
 
 int

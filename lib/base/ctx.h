@@ -36,6 +36,9 @@ struct ofs_ctx {
 void ctx_log(const ofs_ctx *ctx, enum ofs_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int64_t ctx_now(const ofs_ctx *ctx);
+/* the deadlines of the options, in us */
+int64_t ctx_call_limit(const ofs_ctx *ctx);
+int64_t ctx_token_limit(const ofs_ctx *ctx); /* 0: a batch does not wait */
 /* copies e to the context's record and returns its code */
 int ctx_fail(ofs_ctx *ctx, const struct ofs_error *e);
 

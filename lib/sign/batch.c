@@ -10,16 +10,19 @@
 
 #include "audit/log.h"
 #include "base/ctx.h"
+#include "crypto/pubkey.h"
 #include "sign/list.h"
 #include "sign/maker.h"
 #include "sign/release.h"
 #include "sign/run.h"
 
 #define JOBS_MAX 64
+#define KEYS_MAX 32
 
 struct ofs_batch {
 	ofs_ctx *ctx;
-	ofs_key *key;
+	ofs_key *keys[KEYS_MAX];
+	size_t n_keys;
 	ofs_audit *audit;
 	struct ofs_sign_opts opts; /* out_dir is owned, certs are not kept */
 	struct maker maker;
@@ -81,7 +84,7 @@ ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
 		return err_nomem(&ctx->err);
 	pthread_mutex_init(&b->lock, NULL);
 	b->ctx = ctx;
-	b->key = key;
+	b->keys[b->n_keys++] = key;
 	b->audit = audit;
 	b->opts = *opts;
 	b->opts.out_dir = NULL;
@@ -131,6 +134,49 @@ ofs_batch_on_progress(ofs_batch *b, ofs_progress_fn fn, void *arg)
 {
 	b->progress = fn;
 	b->progress_arg = arg;
+}
+
+static int
+check_clone(const ofs_batch *b, ofs_key *key, struct ofs_error *e)
+{
+	const struct ofs_key_info *i = ofs_key_get_info(key);
+	size_t n;
+
+	if (!pubkey_equal(key_pub(key), key_pub(b->keys[0])))
+		return err_set(e, OFS_EKEY,
+			"key '%s' on '%s' is another key than '%s' on '%s'; "
+			"several tokens share a batch when they hold the same "
+			"key",
+			i->label, ofs_token_get_info(key_token(key))->label,
+			ofs_key_get_info(b->keys[0])->label,
+			ofs_token_get_info(key_token(b->keys[0]))->label);
+	for (n = 0; n < b->n_keys; n++)
+		if (strcmp(ofs_key_get_info(b->keys[n])->uri, i->uri) == 0)
+			return err_set(e, OFS_EINVAL,
+				"key '%s' on '%s' was named already; name each "
+				"token once",
+				i->label,
+				ofs_token_get_info(key_token(key))->label);
+	if (b->n_keys == KEYS_MAX)
+		return err_set(e, OFS_EINVAL, "a batch takes at most %d keys",
+			KEYS_MAX);
+	return 0;
+}
+
+int
+ofs_batch_add_key(ofs_batch *b, ofs_key *key)
+{
+	int rc;
+
+	pthread_mutex_lock(&b->lock);
+	err_clear(&b->err);
+	rc = b->ran ? err_set(&b->err, OFS_EINVAL,
+			      "the batch has run; make a new one")
+		    : check_clone(b, key, &b->err);
+	if (rc == 0)
+		b->keys[b->n_keys++] = key;
+	pthread_mutex_unlock(&b->lock);
+	return rc;
 }
 
 /* takes the lock for adding; OFS_EINVAL, without it, once the batch runs */
@@ -276,7 +322,8 @@ ofs_batch_run(ofs_batch *b, struct ofs_progress *out)
 {
 	struct ofs_progress own, *p = out != NULL ? out : &own;
 	struct run_opts o = { .ctx = b->ctx,
-		.key = b->key,
+		.keys = b->keys,
+		.n_keys = b->n_keys,
 		.audit = b->audit,
 		.sign = &b->opts,
 		.maker = &b->maker,

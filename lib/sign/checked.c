@@ -6,9 +6,10 @@
 
 int
 checked_sign(struct key_session *s, struct pubkey_verifier *v,
-	const uint8_t *hash, struct buf *in, struct buf *sig,
+	const uint8_t *hash, bool once, struct buf *in, struct buf *sig,
 	struct checked *out, struct ofs_error *e)
 {
+	unsigned int before = key_session_asked(s);
 	int64_t began = time_mono();
 	int rc;
 
@@ -16,9 +17,10 @@ checked_sign(struct key_session *s, struct pubkey_verifier *v,
 	alg_mech_input(v->alg, hash, in);
 	if (!buf_ok(in))
 		return err_nomem(e);
-	out->asked = true;
-	rc = key_session_sign(s, v->alg, in->p, in->len, sig, e);
-	out->token_us = time_mono() - began;
+	rc = (once ? key_session_try : key_session_sign)(
+		s, v->alg, in->p, in->len, sig, e);
+	out->asked += key_session_asked(s) - before;
+	out->token_us += time_mono() - began;
 	if (rc != 0)
 		return rc;
 	if (pubkey_verifier_check(v, hash, sig->p, sig->len, e) != 0)

@@ -6,18 +6,19 @@
 #include "crypto/pubkey.h"
 #include "token/key.h"
 
-/* what there is to record beside the signature */
+/* what there is to record beside the signature; added to what it holds */
 struct checked {
-	bool asked;       /* C_Sign was called */
-	int64_t token_us; /* time that it took */
+	unsigned int asked; /* calls of C_Sign */
+	int64_t token_us;   /* time that it took */
 };
 
 /*
  * Has `hash` signed and appends the signature to `sig`. OFS_EBADSIG when the
  * token answers CKR_OK with a wrong one. `in` is room to work in, for reuse.
+ * `once`: one attempt, as key_session_try; the caller heals the token.
  */
 int checked_sign(struct key_session *s, struct pubkey_verifier *v,
-	const uint8_t *hash, struct buf *in, struct buf *sig,
+	const uint8_t *hash, bool once, struct buf *in, struct buf *sig,
 	struct checked *out, struct ofs_error *e);
 
 #endif

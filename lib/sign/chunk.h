@@ -15,10 +15,11 @@ struct work {
 	size_t index; /* in the list */
 	const struct list_item *item;
 	bool ready;    /* prepared: may go to the token */
-	bool asked;    /* C_Sign was called */
 	bool verified; /* the software verification said yes */
 	bool placed;   /* the output file is under its name */
 	enum ofs_item_status status;
+	unsigned int attempts;      /* calls of C_Sign */
+	size_t key;                 /* index of the one that it went to */
 	struct ofs_error err;       /* why it is not signed */
 	uint64_t size;              /* of the document */
 	uint8_t digest[DIGEST_MAX]; /* of the document */
@@ -29,7 +30,9 @@ struct work {
 	struct buf out;             /* the finished file */
 	uint8_t out_sha256[32];
 	int64_t token_us;
-	uint64_t seq; /* of the outcome record */
+	uint64_t seq;        /* of the outcome record */
+	struct chunk *chunk; /* for the pipeline: it is in, and */
+	struct work *again;  /* the next that was handed back */
 };
 
 /*

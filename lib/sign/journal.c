@@ -12,22 +12,43 @@
 #include "sign/party.h"
 
 int
-journal_init(struct journal *j, ofs_ctx *ctx, ofs_audit *audit, ofs_key *key,
-	const struct maker *m, struct ofs_error *e)
+journal_init(struct journal *j, ofs_ctx *ctx, ofs_audit *audit,
+	ofs_key *const *keys, size_t n_keys, const struct maker *m,
+	struct ofs_error *e)
 {
+	size_t i;
+	int rc = 0;
+
 	memset(j, 0, sizeof(*j));
 	j->audit = audit;
 	j->maker = m;
 	if (RAND_bytes(j->batch_id, sizeof(j->batch_id)) != 1)
 		return err_ssl(e, OFS_EINTERNAL, "cannot make a batch id");
-	return party_encode(ctx, audit, key, m->cert, &j->party, e);
+	j->parties = calloc(n_keys, sizeof(*j->parties));
+	if (j->parties == NULL)
+		return err_nomem(e);
+	j->n_parties = n_keys;
+	for (i = 0; i < n_keys && rc == 0; i++)
+		rc = party_encode(
+			ctx, audit, keys[i], m->cert, &j->parties[i], e);
+	return rc;
 }
 
 void
 journal_clear(struct journal *j)
 {
-	buf_free(&j->party);
+	size_t i;
+
+	for (i = 0; i < j->n_parties; i++)
+		buf_free(&j->parties[i]);
+	free(j->parties);
 	memset(j, 0, sizeof(*j));
+}
+
+static struct rec_span
+party(const struct journal *j, size_t key)
+{
+	return (struct rec_span){ j->parties[key].p, j->parties[key].len };
 }
 
 static const char *
@@ -108,7 +129,7 @@ journal_open(struct journal *j, const struct list *l, unsigned int jobs,
 	memset(&r, 0, sizeof(r));
 	describe_options(opts, &options);
 	rc = list_sha256(l, list, e);
-	r.party = (struct rec_span){ j->party.p, j->party.len };
+	r.party = party(j, 0);
 	r.list_sha256 = (struct rec_span){ list, sizeof(list) };
 	r.items = l->n;
 	r.format = format_name(opts->format);
@@ -175,9 +196,9 @@ describe_outcome(const struct journal *j, const struct chunk *c,
 	r->index = w->index;
 	r->purpose = REC_PURPOSE_DOCUMENT;
 	r->format = format_name(j->maker->format);
-	r->party = (struct rec_span){ j->party.p, j->party.len };
+	r->party = party(j, w->key);
 	r->mechanism = j->maker->alg->name;
-	r->attempts = w->asked ? 1 : 0;
+	r->attempts = w->attempts;
 	r->token_us = w->token_us;
 	r->verified = w->verified;
 	r->ckr = w->err.ckr;
@@ -219,10 +240,31 @@ one_outcome(struct journal *j, const struct chunk *c, struct work *w,
 	return rc;
 }
 
+/* the intent's items without outcome, for good */
+static int
+record_unknown(struct journal *j, const struct chunk *c, const char *reason,
+	uint64_t n, struct ofs_error *e)
+{
+	struct rec_recovery r = {
+		.intent_seq = c->intent_seq, .unknown = n, .reason = reason
+	};
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+	int rc;
+
+	rc = record_recovery_encode(&r, &body, e);
+	if (rc == 0)
+		rc = append(j, OFS_REC_RECOVERY, &body, NULL, &seq, e);
+	buf_free(&body);
+	return rc;
+}
+
 int
 journal_outcomes(struct journal *j, struct chunk *c, struct ofs_error *e)
 {
 	struct buf body = BUF_INIT;
+	const char *reason = NULL;
+	uint64_t unknown = 0;
 	size_t i;
 	int rc = 0;
 
@@ -233,8 +275,15 @@ journal_outcomes(struct journal *j, struct chunk *c, struct ofs_error *e)
 			continue;
 		if (w->ready && c->intent_seq == 0)
 			continue; /* never announced: only counted */
+		if (w->status == OFS_ITEM_UNKNOWN) {
+			unknown++;
+			reason = w->err.message;
+			continue;
+		}
 		rc = one_outcome(j, c, w, &body, e);
 	}
+	if (rc == 0 && unknown > 0)
+		rc = record_unknown(j, c, reason, unknown, e);
 	if (rc == 0 && c->intent_seq != 0)
 		rc = log_intent_done(j->audit, c->intent_seq, e);
 	buf_free(&body);

@@ -14,12 +14,14 @@ struct journal {
 	const struct maker *maker;
 	uint8_t batch_id[16];
 	uint64_t opened_seq;
-	struct buf party; /* DER */
+	struct buf *parties; /* DER, one for each key */
+	size_t n_parties;
 };
 
 /* random batch id, encoded party */
 int journal_init(struct journal *j, ofs_ctx *ctx, ofs_audit *audit,
-	ofs_key *key, const struct maker *m, struct ofs_error *e);
+	ofs_key *const *keys, size_t n_keys, const struct maker *m,
+	struct ofs_error *e);
 void journal_clear(struct journal *j);
 
 /* All but these two run inside a log transaction of the caller. */

@@ -5,49 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sign/pipeline.h"
+#include "sign/pipedef.h"
 
 #include "base/time.h"
-#include "sign/checked.h"
 
-/* prepared, announced, in the token, being recorded, being released */
-#define CHUNKS 6
 /* token time that a chunk should take, us */
 #define CHUNK_TARGET 75000
 #define CHUNK_FIRST 16
-/* token errors in a row that end the batch */
-#define TOKEN_ERRORS_MAX 3
+/* how often the committer looks after the workers, us */
+#define LOOK_US 100000
 
-struct worker {
-	struct pipeline *p;
-	pthread_t thread;
-	bool started;
-	struct key_session *session;
-	struct pubkey_verifier verifier;
-	struct buf in; /* what the token is asked to sign */
-};
-
-struct pipeline {
-	struct pipeline_opts o;
-	pthread_mutex_t lock;
-	pthread_cond_t to_prepare, to_sign, to_commit;
-	/* all below under the lock */
-	struct chunk_queue empty, prepared, sending, signed_;
-	size_t outstanding; /* sent or being signed */
-	size_t target;      /* items of the next chunk */
-	size_t taken;       /* items of the list */
-	bool all_prepared, stop, stop_now, quit;
-	unsigned int token_errors; /* in a row */
-	struct ofs_error why;      /* code 0: not stopped from within */
-	pthread_t preparer;
-	bool preparer_started;
-	unsigned int n_workers;
-	struct worker *workers;
-	struct prepare prepare; /* the preparer's, but for its atomics */
-};
-
-static void
-stop_locked(struct pipeline *p, bool now)
+void
+pipeline_stop_locked(struct pipeline *p, bool now)
 {
 	atomic_store(&p->prepare.stop, true);
 	p->stop = true;
@@ -142,43 +111,6 @@ preparer_main(void *arg)
 	return NULL;
 }
 
-/* the token workers */
-
-static void
-sign_work(struct worker *wk, struct work *w)
-{
-	struct checked c = { 0 };
-	int rc;
-
-	rc = checked_sign(wk->session, &wk->verifier, w->hash, &wk->in, &w->sig,
-		&c, &w->err);
-	w->asked = c.asked;
-	w->token_us = c.token_us;
-	w->verified = rc == 0;
-	if (rc == 0)
-		rc = maker_finish(wk->p->o.maker, w, &w->err);
-	w->status = rc == 0 ? OFS_ITEM_SIGNED : OFS_ITEM_FAILED;
-}
-
-/* what one item's end means for the others */
-static void
-judge_locked(struct pipeline *p, const struct work *w)
-{
-	if (w->status == OFS_ITEM_SIGNED) {
-		p->token_errors = 0;
-		return;
-	}
-	p->token_errors++;
-	if (p->why.code == 0 &&
-		(w->err.code == OFS_EBADSIG ||
-			p->token_errors >= TOKEN_ERRORS_MAX)) {
-		p->why = w->err;
-		stop_locked(p, true);
-	}
-	if (p->o.stop_on_error)
-		stop_locked(p, true);
-}
-
 /* hands back what is through; the lock is held */
 static void
 finish_locked(struct pipeline *p, struct chunk *c)
@@ -202,93 +134,42 @@ finish_locked(struct pipeline *p, struct chunk *c)
 	pthread_cond_broadcast(&p->to_sign);
 }
 
-/* marks the rest of c as through, unsigned; the lock is held */
-static void
-abandon_locked(struct chunk *c)
-{
-	c->abandoned = true;
-	c->done += c->n - c->next;
-	c->next = c->n;
-}
-
-/* the next ready work of the oldest chunk, or NULL; the lock is held */
-static struct work *
-next_work_locked(struct pipeline *p, struct chunk **from)
-{
-	struct chunk *c;
-	struct work *w;
-
-	for (c = p->sending.first; c != NULL; c = c->link) {
-		if (p->stop_now || (p->stop && c->next == 0))
-			abandon_locked(c);
-		while (c->next < c->n) {
-			if (c->next == 0)
-				c->began = time_mono();
-			w = &c->works[c->next++];
-			if (w->ready) {
-				*from = c;
-				return w;
-			}
-			c->done++;
-		}
-	}
-	return NULL;
-}
-
-static void
-hand_back_locked(struct pipeline *p)
+void
+pipeline_hand_back_locked(struct pipeline *p)
 {
 	while (p->sending.first != NULL &&
 		p->sending.first->done == p->sending.first->n)
 		finish_locked(p, p->sending.first);
 }
 
-static void *
-worker_main(void *arg)
-{
-	struct worker *wk = arg;
-	struct pipeline *p = wk->p;
-	struct chunk *c = NULL;
-	struct work *w;
-
-	pthread_mutex_lock(&p->lock);
-	for (;;) {
-		w = next_work_locked(p, &c);
-		hand_back_locked(p);
-		if (w == NULL) {
-			if (p->quit)
-				break;
-			pthread_cond_wait(&p->to_sign, &p->lock);
-			continue;
-		}
-		pthread_mutex_unlock(&p->lock);
-		sign_work(wk, w);
-		pthread_mutex_lock(&p->lock);
-		c->done++;
-		judge_locked(p, w);
-		hand_back_locked(p);
-	}
-	pthread_mutex_unlock(&p->lock);
-	return NULL;
-}
-
 /* the committer's side */
+
+static bool
+has_news(const struct pipeline *p, bool want_prepared)
+{
+	return p->signed_.n > 0 || (want_prepared && p->prepared.n > 0) ||
+		(p->all_prepared && p->prepared.n == 0 && p->outstanding == 0);
+}
 
 void
 pipeline_wait(struct pipeline *p, bool want_prepared, int64_t us)
 {
+	int64_t end = time_mono() + us, now, when;
 	struct timespec until;
-	int64_t when = time_mono() + us;
-	int rc = 0;
+	bool news = false;
 
-	until.tv_sec = when / 1000000;
-	until.tv_nsec = when % 1000000 * 1000;
-	pthread_mutex_lock(&p->lock);
-	while (rc == 0 && p->signed_.n == 0 &&
-		!(want_prepared && p->prepared.n > 0) &&
-		!(p->all_prepared && p->prepared.n == 0 && p->outstanding == 0))
-		rc = pthread_cond_timedwait(&p->to_commit, &p->lock, &until);
-	pthread_mutex_unlock(&p->lock);
+	while (!news && (now = time_mono()) < end) {
+		when = now + LOOK_US < end ? now + LOOK_US : end;
+		until.tv_sec = when / 1000000;
+		until.tv_nsec = when % 1000000 * 1000;
+		pthread_mutex_lock(&p->lock);
+		if (!has_news(p, want_prepared))
+			(void)pthread_cond_timedwait(
+				&p->to_commit, &p->lock, &until);
+		news = has_news(p, want_prepared);
+		pthread_mutex_unlock(&p->lock);
+		workers_look(p);
+	}
 }
 
 static struct chunk *
@@ -320,6 +201,8 @@ pipeline_send(struct pipeline *p, struct chunk *c)
 	pthread_mutex_lock(&p->lock);
 	chunk_push(&p->sending, c);
 	p->outstanding++;
+	if (p->live == 0)
+		workers_sweep_locked(p);
 	pthread_cond_broadcast(&p->to_sign);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -366,9 +249,13 @@ pipeline_taken(struct pipeline *p)
 void
 pipeline_stop(struct pipeline *p, bool now)
 {
+	size_t i;
+
 	pthread_mutex_lock(&p->lock);
-	stop_locked(p, now);
+	pipeline_stop_locked(p, now);
 	pthread_mutex_unlock(&p->lock);
+	for (i = 0; i < p->o.n_keys; i++)
+		key_give_up(p->o.keys[i]);
 }
 
 bool
@@ -400,13 +287,14 @@ init_locks(struct pipeline *p, struct ofs_error *e)
 	return 0;
 }
 
+/* in the token, announced behind it, prepared, being recorded, released */
 static int
 make_chunks(struct pipeline *p, struct ofs_error *e)
 {
 	struct chunk *c;
-	int i;
+	size_t i;
 
-	for (i = 0; i < CHUNKS; i++) {
+	for (i = 0; i < 2 * p->o.n_keys + 4; i++) {
 		c = chunk_new();
 		if (c == NULL)
 			return err_nomem(e);
@@ -415,45 +303,19 @@ make_chunks(struct pipeline *p, struct ofs_error *e)
 	return 0;
 }
 
-static int
-open_workers(struct pipeline *p, struct ofs_error *e)
-{
-	unsigned int i;
-	int rc = 0;
-
-	p->workers = calloc(p->o.jobs, sizeof(*p->workers));
-	if (p->workers == NULL)
-		return err_nomem(e);
-	for (i = 0; i < p->o.jobs && rc == 0; i++) {
-		struct worker *wk = &p->workers[i];
-
-		wk->p = p;
-		p->n_workers++;
-		rc = key_session_open(p->o.key, &wk->session, e);
-		if (rc == 0)
-			rc = pubkey_verifier_init(&wk->verifier,
-				key_pub(p->o.key), p->o.maker->alg, e);
-	}
-	return rc;
-}
-
 /* with signals blocked: they are for the application's own threads */
 static int
 start_threads(struct pipeline *p, struct ofs_error *e)
 {
 	sigset_t all, old;
-	unsigned int i;
 	int rc;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&p->preparer, NULL, preparer_main, p);
 	p->preparer_started = rc == 0;
-	for (i = 0; i < p->n_workers && rc == 0; i++) {
-		rc = pthread_create(&p->workers[i].thread, NULL, worker_main,
-			&p->workers[i]);
-		p->workers[i].started = rc == 0;
-	}
+	if (rc == 0)
+		rc = workers_start(p);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc == 0 ? 0
 		       : err_sys(e, OFS_ENOMEM, rc, "cannot start a thread");
@@ -478,9 +340,11 @@ pipeline_start(const struct pipeline_opts *o, struct pipeline **out,
 	}
 	rc = make_chunks(p, e);
 	if (rc == 0)
-		rc = open_workers(p, e);
+		rc = workers_open(p, e);
 	if (rc == 0)
 		rc = start_threads(p, e);
+	if (rc == 0)
+		rc = workers_wait_ready(p, e);
 	if (rc != 0)
 		pipeline_free(p);
 	else
@@ -491,17 +355,17 @@ pipeline_start(const struct pipeline_opts *o, struct pipeline **out,
 static void
 join_threads(struct pipeline *p)
 {
-	unsigned int i;
+	size_t i;
 
+	for (i = 0; i < p->o.n_keys; i++)
+		key_give_up(p->o.keys[i]);
 	pthread_mutex_lock(&p->lock);
 	p->quit = true;
-	stop_locked(p, true);
+	pipeline_stop_locked(p, true);
 	pthread_mutex_unlock(&p->lock);
 	if (p->preparer_started)
 		pthread_join(p->preparer, NULL);
-	for (i = 0; i < p->n_workers; i++)
-		if (p->workers[i].started)
-			pthread_join(p->workers[i].thread, NULL);
+	workers_join(p);
 }
 
 static void
@@ -516,17 +380,10 @@ free_queue(struct chunk_queue *q)
 void
 pipeline_free(struct pipeline *p)
 {
-	unsigned int i;
-
 	if (p == NULL)
 		return;
 	join_threads(p);
-	for (i = 0; i < p->n_workers; i++) {
-		key_session_close(p->workers[i].session);
-		pubkey_verifier_free(&p->workers[i].verifier);
-		buf_free(&p->workers[i].in);
-	}
-	free(p->workers);
+	workers_free(p);
 	prepare_free(&p->prepare);
 	free_queue(&p->empty);
 	free_queue(&p->prepared);

@@ -18,8 +18,10 @@ struct pipeline;
 struct pipeline_opts {
 	const struct maker *maker;
 	const struct list *list;
-	ofs_key *key;
-	unsigned int jobs;
+	ofs_key *const *keys; /* all with the same public key */
+	size_t n_keys;
+	unsigned int jobs;  /* sessions with each */
+	int64_t call_limit; /* us that a call into a module may take */
 	bool stop_on_error;
 };
 

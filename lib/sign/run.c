@@ -5,13 +5,14 @@
 
 #include "sign/run.h"
 
+#include "base/ctx.h"
 #include "base/hex.h"
 #include "base/time.h"
 #include "sign/pipeline.h"
 #include "sign/recover.h"
 #include "sign/release.h"
 
-/* one in the token, one announced behind it */
+/* chunks for each token: one in it, one announced behind */
 #define SENT_MAX 2
 #define PROGRESS_US 200000
 
@@ -263,13 +264,19 @@ collect_back(struct run *r)
 	}
 }
 
+static size_t
+sent_max(const struct run *r)
+{
+	return SENT_MAX * r->o->n_keys;
+}
+
 /* a chunk that the token need not see goes the way of those that it has */
 static struct chunk *
 take_next(struct run *r)
 {
 	struct chunk *c;
 
-	if (r->sent >= SENT_MAX && !r->stopping)
+	if (r->sent >= sent_max(r) && !r->stopping)
 		return NULL;
 	c = pipeline_prepared(r->pipe);
 	if (c != NULL && (c->ready == 0 || r->stopping)) {
@@ -298,7 +305,8 @@ step(struct run *r, struct ofs_error *e)
 	struct chunk *next;
 	int rc;
 
-	pipeline_wait(r->pipe, r->sent < SENT_MAX || r->stopping, PROGRESS_US);
+	pipeline_wait(
+		r->pipe, r->sent < sent_max(r) || r->stopping, PROGRESS_US);
 	look_for_stop(r);
 	collect_back(r);
 	next = take_next(r);
@@ -343,7 +351,7 @@ give_up(struct run *r, const struct ofs_error *why)
 				struct work *w = &c->works[i];
 
 				w->seq = 0;
-				if (w->asked) {
+				if (w->attempts > 0) {
 					w->status = OFS_ITEM_UNKNOWN;
 					w->err = *why;
 				}
@@ -378,7 +386,9 @@ conclude(struct run *r, struct ofs_error *e)
 {
 	const struct ofs_progress *p = r->p;
 
-	if (pipeline_failed(r->pipe, e))
+	bool failed = pipeline_failed(r->pipe, e);
+
+	if (failed && !atomic_load(r->o->cancelled))
 		return e->code;
 	if (atomic_load(r->o->cancelled) && p->not_attempted > 0)
 		return err_set(e, OFS_EINTR,
@@ -442,8 +452,10 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 {
 	struct pipeline_opts po = { .maker = o->maker,
 		.list = o->list,
-		.key = o->key,
+		.keys = o->keys,
+		.n_keys = o->n_keys,
 		.jobs = o->jobs,
+		.call_limit = ctx_call_limit(o->ctx),
 		.stop_on_error = o->sign->stop_on_error };
 	struct run r = { .o = o, .p = p };
 	int rc;
@@ -452,8 +464,8 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 	p->items = o->list->n;
 	rc = recover_run(o->ctx, o->audit, e);
 	if (rc == 0)
-		rc = journal_init(
-			&r.journal, o->ctx, o->audit, o->key, o->maker, e);
+		rc = journal_init(&r.journal, o->ctx, o->audit, o->keys,
+			o->n_keys, o->maker, e);
 	if (rc == 0)
 		rc = pipeline_start(&po, &r.pipe, e);
 	if (rc == 0) {

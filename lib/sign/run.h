@@ -13,7 +13,8 @@
 
 struct run_opts {
 	ofs_ctx *ctx;
-	ofs_key *key;
+	ofs_key *const *keys; /* with the same public key */
+	size_t n_keys;
 	ofs_audit *audit;
 	const struct ofs_sign_opts *sign;
 	const struct maker *maker;

@@ -10,6 +10,7 @@
 #include "base/ctx.h"
 #include "crypto/cert.h"
 #include "crypto/pubkey.h"
+#include "token/token.h"
 
 #define DAYS_DEFAULT 365
 #define DAYS_MAX 36500
@@ -21,6 +22,11 @@
 struct enrolment {
 	ofs_token *token;
 	ofs_audit *audit;
+	const char *uri;
+	const struct ofs_enroll_opts *opts; /* of one that makes the key */
+	struct ofs_enrolled *out;
+	const void *given; /* a certificate to import */
+	size_t given_len;
 	ofs_key *key;
 	const struct alg *alg;
 	struct recorded rec;
@@ -181,8 +187,9 @@ check_opts(
 
 /* *out from what stands on the token now */
 static int
-hand_out(struct enrolment *n, struct ofs_enrolled *out, struct ofs_error *e)
+hand_out(struct enrolment *n, struct ofs_error *e)
 {
+	struct ofs_enrolled *out = n->out;
 	int rc;
 
 	rc = key_refresh(n->key, e);
@@ -198,9 +205,9 @@ hand_out(struct enrolment *n, struct ofs_enrolled *out, struct ofs_error *e)
 }
 
 static int
-enroll(struct enrolment *n, const char *uri, const struct ofs_enroll_opts *o,
-	struct ofs_enrolled *out, struct ofs_error *e)
+enroll(struct enrolment *n, struct ofs_error *e)
 {
+	const struct ofs_enroll_opts *o = n->opts;
 	X509_NAME *name = NULL;
 	int rc;
 
@@ -214,7 +221,7 @@ enroll(struct enrolment *n, const char *uri, const struct ofs_enroll_opts *o,
 			*e = *ofs_token_error(n->token);
 	}
 	if (rc == 0)
-		rc = key_generate(n->token, uri, o->key_type, &n->key, e);
+		rc = key_generate(n->token, n->uri, o->key_type, &n->key, e);
 	if (rc == 0)
 		rc = check_key(n, e);
 	if (rc == 0 && o->self_signed)
@@ -223,10 +230,10 @@ enroll(struct enrolment *n, const char *uri, const struct ofs_enroll_opts *o,
 	if (rc == 0 && o->csr)
 		rc = make_csr(n, name, e);
 	if (rc == 0)
-		rc = hand_out(n, out, e);
+		rc = hand_out(n, e);
 	if (rc == 0)
 		rc = recorded_key_event(
-			&n->rec, "enroll", n->cert, &out->seq, e);
+			&n->rec, "enroll", n->cert, &n->out->seq, e);
 	X509_NAME_free(name);
 	return rc;
 }
@@ -246,61 +253,100 @@ undo(struct enrolment *n)
 			e.message);
 }
 
+static int
+run_enroll(void *arg, struct ofs_error *e)
+{
+	struct enrolment *n = arg;
+	int rc = enroll(n, e);
+
+	if (rc != 0)
+		undo(n);
+	return rc;
+}
+
+/* opens the key of a new enrolment */
+static int
+open_key(struct enrolment *n, struct ofs_error *e)
+{
+	int rc = ofs_key_open(n->token, n->uri, 0, &n->key);
+
+	if (rc != 0)
+		*e = *ofs_token_error(n->token);
+	return rc;
+}
+
+static int
+run_adopt(void *arg, struct ofs_error *e)
+{
+	struct enrolment *n = arg;
+	int rc;
+
+	rc = open_key(n, e);
+	if (rc == 0)
+		rc = check_key(n, e);
+	if (rc == 0)
+		rc = hand_out(n, e);
+	if (rc == 0)
+		rc = recorded_key_event(
+			&n->rec, "adopt", key_cert(n->key), &n->out->seq, e);
+	return rc;
+}
+
+/* runs one of them with the token watched */
+static int
+run(struct enrolment *n, watch_fn fn)
+{
+	struct ofs_error e;
+	int rc;
+
+	if (n->out != NULL) {
+		memset(n->out, 0, sizeof(*n->out));
+		n->out->size = sizeof(*n->out);
+	}
+	err_clear(&e);
+	rc = token_run(n->token, fn, n, &e);
+	if (rc != 0 && n->out != NULL)
+		ofs_enrolled_clear(n->out);
+	enrolment_clear(n);
+	return rc == 0 ? 0 : token_fail(n->token, &e);
+}
+
 int
 ofs_key_enroll(ofs_token *token, ofs_audit *audit, const char *uri,
 	const struct ofs_enroll_opts *opts, struct ofs_enrolled *out)
 {
-	struct enrolment n = { .token = token, .audit = audit };
-	struct ofs_error e;
-	int rc;
+	struct enrolment n = { .token = token,
+		.audit = audit,
+		.uri = uri,
+		.opts = opts,
+		.out = out };
 
-	memset(out, 0, sizeof(*out));
-	out->size = sizeof(*out);
-	err_clear(&e);
-	rc = enroll(&n, uri, opts, out, &e);
-	if (rc != 0) {
-		undo(&n);
-		ofs_enrolled_clear(out);
-	}
-	enrolment_clear(&n);
-	return rc == 0 ? 0 : token_fail(token, &e);
+	return run(&n, run_enroll);
 }
 
 int
 ofs_key_adopt(ofs_token *token, ofs_audit *audit, const char *uri,
 	struct ofs_enrolled *out)
 {
-	struct enrolment n = { .token = token, .audit = audit };
-	struct ofs_error e;
-	int rc;
+	struct enrolment n = {
+		.token = token, .audit = audit, .uri = uri, .out = out
+	};
 
-	memset(out, 0, sizeof(*out));
-	out->size = sizeof(*out);
-	rc = ofs_key_open(token, uri, 0, &n.key);
-	if (rc != 0)
-		return rc; /* the token's record says why */
-	err_clear(&e);
-	rc = check_key(&n, &e);
-	if (rc == 0)
-		rc = hand_out(&n, out, &e);
-	if (rc == 0)
-		rc = recorded_key_event(
-			&n.rec, "adopt", key_cert(n.key), &out->seq, &e);
-	if (rc != 0)
-		ofs_enrolled_clear(out);
-	enrolment_clear(&n);
-	return rc == 0 ? 0 : token_fail(token, &e);
+	return run(&n, run_adopt);
 }
 
 static int
-import(struct enrolment *n, const void *cert, size_t len, struct ofs_error *e)
+run_import(void *arg, struct ofs_error *e)
 {
+	struct enrolment *n = arg;
 	STACK_OF(X509) *all = NULL;
 	char subject[256];
 	uint64_t seq;
 	int rc;
 
-	rc = cert_list_parse(cert, len, &all, e);
+	rc = open_key(n, e);
+	if (rc == 0)
+		rc = cert_list_parse(n->given, n->given_len, &all, e);
 	if (rc != 0)
 		return rc;
 	n->cert = sk_X509_shift(all);
@@ -324,17 +370,13 @@ int
 ofs_cert_import(ofs_token *token, ofs_audit *audit, const char *uri,
 	const void *cert, size_t cert_len)
 {
-	struct enrolment n = { .token = token, .audit = audit };
-	struct ofs_error e;
-	int rc;
+	struct enrolment n = { .token = token,
+		.audit = audit,
+		.uri = uri,
+		.given = cert,
+		.given_len = cert_len };
 
-	rc = ofs_key_open(token, uri, 0, &n.key);
-	if (rc != 0)
-		return rc; /* the token's record says why */
-	err_clear(&e);
-	rc = import(&n, cert, cert_len, &e);
-	enrolment_clear(&n);
-	return rc == 0 ? 0 : token_fail(token, &e);
+	return run(&n, run_import);
 }
 
 void

@@ -111,11 +111,11 @@ ask_token(struct recorded *r, const struct alg *alg, const uint8_t *hash,
 	if (rc == 0)
 		rc = key_session_open(r->key, &s, e);
 	if (rc == 0)
-		rc = checked_sign(s, &v, hash, &in, sig, &c, e);
+		rc = checked_sign(s, &v, hash, false, &in, sig, &c, e);
 	key_session_close(s);
 	pubkey_verifier_free(&v);
 	buf_free(&in);
-	o->attempts = c.asked ? 1 : 0;
+	o->attempts = c.asked;
 	o->token_us = c.token_us;
 	o->status = rc == 0 ? REC_SIGNED : REC_FAILED;
 	o->verified = rc == 0;

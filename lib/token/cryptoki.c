@@ -82,6 +82,7 @@ cryptoki_enter(struct cryptoki_guard *g)
 	sigaddset(&set, SIGPIPE);
 	g->active = pthread_sigmask(SIG_BLOCK, &set, &g->old) == 0 &&
 		sigismember(&g->old, SIGPIPE) == 0;
+	g->watched = watch_enter();
 }
 
 void
@@ -90,6 +91,8 @@ cryptoki_leave(struct cryptoki_guard *g)
 	static const struct timespec now = { 0, 0 };
 	sigset_t set;
 
+	if (g->watched)
+		watch_leave();
 	/* blocked before: then what is pending is somebody else's affair */
 	if (!g->active)
 		return;

@@ -9,6 +9,7 @@
 #include <p11-kit/pkcs11.h>
 
 #include "base/err.h"
+#include "token/watch.h"
 
 /*
  * A module that talks through a socket raises SIGPIPE in the calling thread
@@ -18,7 +19,8 @@
  */
 struct cryptoki_guard {
 	sigset_t old;
-	bool active; /* SIGPIPE was open before and is to be opened again */
+	bool active;  /* SIGPIPE was open before and is to be opened again */
+	bool watched; /* the end of the call is to be told */
 };
 
 void cryptoki_enter(struct cryptoki_guard *g);
@@ -30,6 +32,13 @@ void cryptoki_leave(struct cryptoki_guard *g);
 		cryptoki_enter(&cryptoki_guard_);      \
 		(rv) = (call);                         \
 		cryptoki_leave(&cryptoki_guard_);      \
+	} while (0)
+
+/* for a call that may take minutes */
+#define CRYPTOKI_SLOW(rv, call)     \
+	do {                        \
+		watch_be_patient(); \
+		CRYPTOKI(rv, call); \
 	} while (0)
 
 /* "CKR_DEVICE_REMOVED", or NULL */

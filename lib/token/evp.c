@@ -284,25 +284,41 @@ find_or_build(struct bridge **list, const ofs_key *k, struct bridge **out,
 	return build(b, k, e);
 }
 
-int
-key_to_evp(ofs_key *k, EVP_PKEY **out, struct ofs_error *e)
+struct lending {
+	ofs_key *key;
+	EVP_PKEY *pk;
+};
+
+static int
+run_lend(void *arg, struct ofs_error *e)
 {
+	struct lending *l = arg;
 	struct cryptoki_guard g;
 	struct bridge **list, *b = NULL;
 	int rc;
 
-	*out = NULL;
-	rc = check(k, e);
+	rc = check(l->key, e);
 	if (rc != 0)
 		return rc;
 	list = module_bridge_lock();
 	cryptoki_enter(&g);
-	rc = find_or_build(list, k, &b, e);
+	rc = find_or_build(list, l->key, &b, e);
 	cryptoki_leave(&g);
 	if (rc == 0 && EVP_PKEY_up_ref(b->pk) != 1)
 		rc = err_nomem(e);
 	if (rc == 0)
-		*out = b->pk;
+		l->pk = b->pk;
 	module_bridge_unlock();
+	return rc;
+}
+
+int
+key_to_evp(ofs_key *k, EVP_PKEY **out, struct ofs_error *e)
+{
+	struct lending l = { k, NULL };
+	int rc;
+
+	rc = token_run(k->token, run_lend, &l, e);
+	*out = rc == 0 ? l.pk : NULL;
 	return rc;
 }

@@ -282,7 +282,7 @@ make(const ofs_token *t, const struct session *s, const struct spec *spec,
 	for (int w = WISH_ALL; w != WISH_END; w++) {
 		public_template(spec, place, (enum wish)w, &tpub);
 		private_template(place, (enum wish)w, &tpriv);
-		CRYPTOKI(rv,
+		CRYPTOKI_SLOW(rv,
 			t->module->f->C_GenerateKeyPair(s->h, &mech, tpub.a,
 				tpub.n, tpriv.a, tpriv.n, &pub, &priv));
 		if (!is_template_trouble(rv))

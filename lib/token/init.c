@@ -206,7 +206,7 @@ init_token(struct init *in, struct ofs_error *e)
 	CK_RV rv;
 	int rc;
 
-	CRYPTOKI(rv,
+	CRYPTOKI_SLOW(rv,
 		f->C_InitToken(in->target.id, (CK_UTF8CHAR *)in->so.p,
 			in->so.len, in->label));
 	if (rv == CKR_OK)
@@ -295,20 +295,40 @@ set_user_pin(struct init *in, struct ofs_error *e)
 }
 
 static int
-describe(struct init *in, struct ofs_token_info *out, struct ofs_error *e)
+describe(struct init *in, struct ofs_error *e)
 {
+	const struct ofs_token_info *info = &in->info;
 	int rc;
 
 	rc = slot_read(in->target.module, in->target.id, &in->target.raw, e);
 	if (rc != 0)
 		return rc;
-	slot_describe(&in->target, out);
-	if (out->initialised && out->pin_initialised)
+	slot_describe(&in->target, &in->info);
+	if (info->initialised && info->pin_initialised)
 		return 0;
 	return err_set(e, OFS_ETOKEN,
 		"token '%s' answered CKR_OK, but has no user PIN afterwards; "
 		"do not use it",
-		out->label);
+		info->label);
+}
+
+/* everything that the chosen token is called for */
+static int
+run_init(void *arg, struct ofs_error *e)
+{
+	struct init *in = arg;
+	int rc;
+
+	rc = ask_pins(in, e);
+	if (rc == 0)
+		rc = check_again(in, e);
+	if (rc == 0)
+		rc = init_token(in, e);
+	if (rc == 0)
+		rc = find_again(in, e);
+	if (rc == 0)
+		rc = set_user_pin(in, e);
+	return rc == 0 ? describe(in, e) : rc;
 }
 
 int
@@ -326,20 +346,10 @@ token_init(ofs_ctx *ctx, const struct ofs_token_init_opts *opts,
 	if (rc == 0)
 		rc = pick(&in, e);
 	if (rc == 0)
-		rc = ask_pins(&in, e);
-	if (rc == 0)
-		rc = check_again(&in, e);
-	if (rc == 0)
-		rc = init_token(&in, e);
-	if (rc == 0)
-		rc = find_again(&in, e);
-	if (rc == 0)
-		rc = set_user_pin(&in, e);
-	if (rc == 0)
-		rc = describe(&in, out, e);
+		rc = module_run(in.target.module, run_init, &in, e);
 	pin_free(&in.so);
 	pin_free(&in.user);
-	if (rc != 0)
-		memset(out, 0, sizeof(*out));
+	if (rc == 0)
+		*out = in.info;
 	return rc;
 }

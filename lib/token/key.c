@@ -188,11 +188,13 @@ key_check_signing(const ofs_key *k, struct ofs_error *e)
 {
 	const struct ofs_key_info *i = &k->p.info;
 
-	if (i->always_authenticate == 1)
+	if (i->always_authenticate == 1 &&
+		k->token->ctx->opts.always_auth == OFS_ALWAYS_AUTH_REFUSE)
 		return err_set(e, OFS_EPOLICY,
 			"cannot sign with key '%s' on '%s': it wants the PIN "
-			"for every signature (CKA_ALWAYS_AUTHENTICATE), which "
-			"this version does not do; use another key",
+			"for every signature (CKA_ALWAYS_AUTHENTICATE); choose "
+			"--always-auth hold to keep the PIN for this batch, or "
+			"ask",
 			i->label, k->token->info.label);
 	if (i->sign == 0)
 		return err_set(e, OFS_EPOLICY,
@@ -215,6 +217,8 @@ key_new(ofs_token *t, struct pair *p, ofs_key **out, struct ofs_error *e)
 	err_clear(&k->err);
 	k->p = *p;
 	memset(p, 0, sizeof(*p));
+	k->generation = t->generation;
+	k->wants_pin = k->p.info.always_authenticate == 1;
 	*out = k;
 	return 0;
 }
@@ -259,10 +263,26 @@ open_key(ofs_token *t, const struct uri *u, bool public_only, ofs_key **out,
 	return rc;
 }
 
+struct opening {
+	ofs_token *token;
+	const struct uri *u;
+	bool public_only;
+	ofs_key *key;
+};
+
+static int
+run_open(void *arg, struct ofs_error *e)
+{
+	struct opening *o = arg;
+
+	return open_key(o->token, o->u, o->public_only, &o->key, e);
+}
+
 int
 ofs_key_open(
 	ofs_token *token, const char *uri, unsigned int flags, ofs_key **out)
 {
+	struct opening o = { .token = token };
 	struct ofs_error e;
 	struct uri u;
 	int rc;
@@ -282,9 +302,12 @@ ofs_key_open(
 			"cannot open a key: the URI names another token than "
 			"'%s'",
 			token->info.label);
+	o.u = &u;
+	o.public_only = (flags & OFS_KEY_PUBLIC_ONLY) != 0;
 	if (rc == 0)
-		rc = open_key(
-			token, &u, (flags & OFS_KEY_PUBLIC_ONLY) != 0, out, &e);
+		rc = token_run(token, run_open, &o, &e);
+	if (rc == 0)
+		*out = o.key;
 	uri_free(&u);
 	return rc == 0 ? 0 : token_fail(token, &e);
 }

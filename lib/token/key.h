@@ -20,19 +20,53 @@ int token_fail(ofs_token *t, const struct ofs_error *e);
 int key_fail(ofs_key *k, const struct ofs_error *e);
 
 /*
- * A PKCS#11 session for signing with the key, for one thread. The key must
- * have been opened with a login.
+ * A PKCS#11 session for signing with the key, for one thread; several work
+ * side by side. It is opened when it is needed. The key must have been opened
+ * with a login.
  */
 struct key_session;
 int key_session_open(ofs_key *k, struct key_session **out, struct ofs_error *e);
 void key_session_close(struct key_session *s);
 /*
- * One C_SignInit and C_Sign. `in` is what alg_mech_input() made of the hash;
- * the signature is appended to `sig`, ECDSA as DER. After an error the
- * session is replaced on the next call. e->ckr has the token's answer.
+ * One signature: C_SignInit, C_Sign. `in` is what alg_mech_input() made of the
+ * hash; the signature is appended to `sig`, ECDSA as DER. e->ckr has the
+ * token's answer. A token that fails in a way that may heal is healed here,
+ * as key_session_heal does it, and asked again.
  */
 int key_session_sign(struct key_session *s, const struct alg *alg,
 	const uint8_t *in, size_t in_len, struct buf *sig, struct ofs_error *e);
+/* how often C_Sign was called so far */
+unsigned int key_session_asked(const struct key_session *s);
+
+/* For batches, which have other things to do meanwhile. */
+
+/* one attempt only; after a failure key_session_ailing tells whether to heal */
+int key_session_try(struct key_session *s, const struct alg *alg,
+	const uint8_t *in, size_t in_len, struct buf *sig, struct ofs_error *e);
+bool key_session_ailing(const struct key_session *s);
+/*
+ * The recovery ladder (token/recover.c), one rung higher each time until a
+ * signature succeeds. 0: try again. Else e says why not; it is left as it was
+ * when the ladder has no more rungs.
+ */
+int key_session_heal(struct key_session *s, struct ofs_error *e);
+/* opens the session now: OFS_ETOKEN with CKR_SESSION_COUNT if none is left */
+int key_session_ready(struct key_session *s, struct ofs_error *e);
+/* other processes may have their turn */
+void key_session_pause(struct key_session *s);
+/* C_Sign is under way: asked by another thread */
+bool key_session_in_sign(const struct key_session *s);
+
+/* every signature needs the PIN again: one session at a time */
+bool key_wants_pin(const ofs_key *k);
+/* a call on the key's token hangs, and never came back: nobody uses it again */
+void key_lose(ofs_key *k, const struct ofs_error *why);
+/* whether it is lost, and why */
+bool key_lost(ofs_key *k, struct ofs_error *why);
+/* tells the caller's callback whether the token is wanted; now and then */
+void key_tell_wanted(ofs_key *k);
+/* recovery does not wait for the token any longer */
+void key_give_up(ofs_key *k);
 
 /*
  * Generates a pair at the place that the URI names, in a read-write session

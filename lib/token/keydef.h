@@ -11,7 +11,48 @@ struct ofs_key {
 	struct ofs_error err;
 	struct pair p;
 	bool signs; /* opened with a login and fit to sign */
+	/* under the token's lock: */
+	unsigned long generation; /* of the handle in p.priv */
+	bool wants_pin; /* for every signature: it has one signer then */
 };
+
+struct key_session {
+	struct key_session *next; /* of the token's */
+	ofs_key *key;
+	struct session s;         /* not open: opened at the next signature */
+	bool lent;                /* s is the token's pinned session */
+	unsigned long generation; /* of s and h */
+	CK_OBJECT_HANDLE h;
+	unsigned int rung, asked;
+	bool ailing, in_turn;
+	atomic_bool in_sign;
+};
+
+/* token/keysession.c, for token/sign.c and token/heal.c */
+
+/* through the gates, in turn with other processes */
+int key_session_enter(struct key_session *s, struct ofs_error *e);
+void key_session_leave(struct key_session *s);
+/* whether the token is still to be used; notes in what generation */
+int key_session_check_lost(struct key_session *s, struct ofs_error *e);
+/* a session and the handle of the key; inside the gates */
+int key_session_make_ready(struct key_session *s, struct ofs_error *e);
+/* closes the session, or gives back what was lent */
+void key_session_drop(struct key_session *s);
+
+/* token/recover.c */
+
+/*
+ * Finds the private key again, in a session after a recovery, and makes sure
+ * that it is the key that it was: label and id may stand for another one.
+ */
+int key_find_again(const ofs_key *k, const struct session *s,
+	CK_OBJECT_HANDLE *h, struct ofs_error *e);
+/* the answers that recovery may heal */
+bool recover_can(const struct ofs_error *e);
+/* with the gate closed: one rung after the other until the key is there */
+int recover_climb(ofs_key *k, unsigned int rung, struct ofs_error *e);
+#define RECOVER_RUNGS 3
 
 /* OFS_EUNSUPPORTED or OFS_EPOLICY when the key must not or cannot sign */
 int key_check_signing(const ofs_key *k, struct ofs_error *e);

@@ -19,6 +19,20 @@ is_shown(const struct object_list *l, size_t upto, const struct object *o)
 	return false;
 }
 
+struct showing {
+	ofs_key_fn fn;
+	void *arg;
+	const struct ofs_key_info *info;
+};
+
+static int
+call(void *arg)
+{
+	const struct showing *sh = arg;
+
+	return sh->fn(sh->arg, sh->info);
+}
+
 static int
 show(ofs_token *t, const struct session *s, const struct lists *l,
 	const struct object *o, CK_OBJECT_CLASS class_, ofs_key_fn fn,
@@ -35,7 +49,8 @@ show(ofs_token *t, const struct session *s, const struct lists *l,
 	if (rc == 0)
 		rc = pair_complete(t, s, &p, &l->pub, &l->cert, e);
 	if (rc == 0)
-		*stopped = fn(arg, &p.info);
+		*stopped = watch_call_back(
+			call, &(struct showing){ fn, arg, &p.info });
 	else if (rc != OFS_ENOMEM && e->ckr == CKR_OBJECT_HANDLE_INVALID)
 		rc = 0; /* deleted since the search */
 	pair_free(&p);
@@ -64,33 +79,49 @@ list(ofs_token *t, const struct session *s, const struct lists *l,
 	return rc;
 }
 
-int
-ofs_key_list(ofs_token *token, ofs_key_fn fn, void *arg)
+struct listing {
+	ofs_token *token;
+	ofs_key_fn fn;
+	void *arg;
+	int stopped; /* what fn said */
+};
+
+static int
+run_list(void *arg, struct ofs_error *e)
 {
 	struct object_query q = { .class_ = CKO_PRIVATE_KEY };
+	struct listing *li = arg;
 	struct session *s;
-	struct ofs_error e;
 	struct lists l;
-	int rc, stopped = 0;
+	int rc;
 
 	memset(&l, 0, sizeof(l));
-	err_clear(&token->err);
-	err_clear(&e);
-	rc = token_session(token, &s, &e);
+	rc = token_session(li->token, &s, e);
 	if (rc == 0)
-		rc = object_find(s, &q, &l.priv, &e);
+		rc = object_find(s, &q, &l.priv, e);
 	q.class_ = CKO_PUBLIC_KEY;
 	if (rc == 0)
-		rc = object_find(s, &q, &l.pub, &e);
+		rc = object_find(s, &q, &l.pub, e);
 	q.class_ = CKO_CERTIFICATE;
 	if (rc == 0)
-		rc = object_find(s, &q, &l.cert, &e);
+		rc = object_find(s, &q, &l.cert, e);
 	if (rc == 0)
-		rc = list(token, s, &l, fn, arg, &stopped, &e);
+		rc = list(li->token, s, &l, li->fn, li->arg, &li->stopped, e);
 	object_list_free(&l.priv);
 	object_list_free(&l.pub);
 	object_list_free(&l.cert);
-	if (rc != 0)
+	return rc;
+}
+
+int
+ofs_key_list(ofs_token *token, ofs_key_fn fn, void *arg)
+{
+	struct listing l = { token, fn, arg, 0 };
+	struct ofs_error e;
+
+	err_clear(&token->err);
+	err_clear(&e);
+	if (token_run(token, run_list, &l, &e) != 0)
 		return token_fail(token, &e);
-	return stopped;
+	return l.stopped;
 }

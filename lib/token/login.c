@@ -98,6 +98,28 @@ login_report(ofs_ctx *ctx, enum ofs_pin_kind kind,
 	return ctx->event(ctx->event_arg, &ev, e);
 }
 
+/* kept for recovery and for keys that want it again; locked and wiped */
+static void
+hold_pin(ofs_token *t, struct pin *pin)
+{
+	const struct ofs_ctx_opts *o = &t->ctx->opts;
+
+	if (ctx_token_limit(t->ctx) == 0 &&
+		o->always_auth != OFS_ALWAYS_AUTH_HOLD)
+		return;
+	pin_free(&t->held);
+	t->held_pad = pin->p == NULL;
+	t->held = *pin;
+	*pin = (struct pin)PIN_NONE;
+}
+
+static void
+forget_pin(ofs_token *t)
+{
+	pin_free(&t->held);
+	t->held_pad = false;
+}
+
 static bool
 speaks_of_pin(CK_RV rv)
 {
@@ -116,6 +138,8 @@ login_once(ofs_ctx *ctx, const struct session *s, enum ofs_pin_kind kind,
 	CK_RV rv, undone;
 	int rc;
 
+	if (pin->p == NULL)
+		watch_be_patient(); /* somebody has to walk to the PIN pad */
 	CRYPTOKI(rv,
 		s->module->f->C_Login(
 			s->h, user, (CK_UTF8CHAR *)pin->p, pin->len));
@@ -230,10 +254,115 @@ login_user(ofs_token *t, struct ofs_error *e)
 	if (rc == 0)
 		rc = login_once(t->ctx, s, OFS_PIN_USER, &pin, &t->info,
 			&t->rejected, e);
+	if (rc == 0)
+		hold_pin(t, &pin);
 	pin_free(&pin);
 	if (rc != 0 && t->rejected)
 		tell_what_is_left(t, e);
 	return rc;
+}
+
+/*
+ * A PIN that was accepted is sent again only when since then the token was
+ * away, or has signed: never twice to a token that does not get going.
+ */
+static int
+may_send_again(ofs_token *t, struct ofs_error *e)
+{
+	const char *why = NULL;
+
+	if (t->rejected)
+		why = "it rejected the PIN";
+	else if (t->held.p == NULL && !t->held_pad)
+		why = "no PIN is at hand that it accepted before";
+	else if (!atomic_exchange(&t->fresh, false))
+		why = "it was logged in already since it came back";
+	if (why == NULL)
+		return 0;
+	return err_set(e, OFS_EPIN,
+		"cannot log in to '%s' again: %s; start the program anew",
+		t->info.label, why);
+}
+
+int
+login_again(ofs_token *t, struct ofs_error *e)
+{
+	bool in = false;
+	int rc;
+
+	rc = is_logged_in(t, &t->pinned, &in, e);
+	if (rc != 0 || in || !t->info.login_required)
+		return rc;
+	rc = may_send_again(t, e);
+	if (rc == 0)
+		rc = refresh(t, e);
+	if (rc == 0)
+		rc = login_guard(t->ctx, OFS_PIN_USER, &t->info, e);
+	if (rc == 0)
+		rc = login_once(t->ctx, &t->pinned, OFS_PIN_USER, &t->held,
+			&t->info, &t->rejected, e);
+	if (t->rejected)
+		forget_pin(t);
+	return rc;
+}
+
+int
+login_context_pin(ofs_token *t, struct pin *out, struct ofs_error *e)
+{
+	int rc;
+
+	*out = (struct pin)PIN_NONE;
+	if (t->rejected)
+		return err_set(e, OFS_EPIN,
+			"cannot sign on '%s': it rejected the PIN, and none is "
+			"sent again",
+			t->info.label);
+	rc = refresh(t, e);
+	if (rc == 0)
+		rc = login_guard(t->ctx, OFS_PIN_USER, &t->info, e);
+	if (rc != 0)
+		return rc;
+	if (t->ctx->opts.always_auth != OFS_ALWAYS_AUTH_HOLD ||
+		(t->held.p == NULL && !t->held_pad))
+		return pin_ask(t->ctx, OFS_PIN_CONTEXT, &t->info, out, e);
+	return pin_copy(&t->held, out, e);
+}
+
+int
+login_context(ofs_token *t, const struct session *s, struct pin *pin,
+	struct ofs_error *e)
+{
+	struct ofs_error unsaid;
+	CK_RV rv;
+	int rc;
+
+	if (pin->p == NULL)
+		watch_be_patient();
+	CRYPTOKI(rv,
+		s->module->f->C_Login(s->h, CKU_CONTEXT_SPECIFIC,
+			(CK_UTF8CHAR *)pin->p, pin->len));
+	if (rv == CKR_OK) {
+		if (t->ctx->opts.always_auth == OFS_ALWAYS_AUTH_HOLD)
+			hold_pin(t, pin);
+		return 0;
+	}
+	rc = login_err(&t->info, OFS_PIN_USER, rv, e);
+	if (!speaks_of_pin(rv))
+		return rc;
+	t->rejected = true;
+	forget_pin(t);
+	err_clear(&unsaid);
+	if (login_report(t->ctx, OFS_PIN_USER, &t->info, e, &unsaid) != 0)
+		ctx_log(t->ctx, OFS_LOG_ERROR,
+			"a failed login could not be recorded: %s",
+			unsaid.message);
+	return rc;
+}
+
+static int
+run_login(void *arg, struct ofs_error *e)
+{
+	return login_user(arg, e);
 }
 
 int
@@ -244,6 +373,6 @@ ofs_token_login(ofs_token *token)
 
 	err_clear(&token->err);
 	err_clear(&e);
-	rc = login_user(token, &e);
+	rc = token_run(token, run_login, token, &e);
 	return rc == 0 ? 0 : token_fail(token, &e);
 }

@@ -3,10 +3,26 @@
 #ifndef TOKEN_LOGIN_H
 #define TOKEN_LOGIN_H
 
-#include "token/pin.h"
+#include "token/token.h"
 
 /* The user's login as ofs_token_login does it; nothing when logged in. */
 int login_user(ofs_token *t, struct ofs_error *e);
+
+/*
+ * The login of recovery, in the pinned session: only with a PIN that this
+ * token accepted before, and once for each insertion. A token that is still
+ * logged in is left as it is.
+ */
+int login_again(ofs_token *t, struct ofs_error *e);
+/*
+ * For a key that wants the PIN for each signature: login_context_pin between
+ * signatures, then C_SignInit, login_context, C_Sign in one session. The PIN
+ * is the one held or is asked for, as the context's policy says; the caller
+ * frees it with pin_free.
+ */
+int login_context_pin(ofs_token *t, struct pin *out, struct ofs_error *e);
+int login_context(ofs_token *t, const struct session *s, struct pin *pin,
+	struct ofs_error *e);
 
 /* the guard: OFS_EPINLOCKED when a PIN must not be sent in this state */
 int login_guard(const ofs_ctx *ctx, enum ofs_pin_kind kind,

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <p11-kit/p11-kit.h>
@@ -17,6 +18,8 @@
 
 #define SLOTS_MAX 4096
 #define SLOT_TRIES 5
+#define LOCK_WAIT_S 60
+#define RESTART_WAIT_US 5000000
 
 /* The library's only state that is not in a handle: C_Initialize is global. */
 static struct {
@@ -25,8 +28,9 @@ static struct {
 	struct module *modules;
 	unsigned long loads;
 	struct bridge *bridges;
+	atomic_bool stuck; /* the holder of `lock` hangs */
 } registry = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, NULL, 0,
-	NULL };
+	NULL, false };
 
 static void
 module_free(struct module *m)
@@ -35,6 +39,7 @@ module_free(struct module *m)
 		return;
 	if (m->f != NULL)
 		p11_kit_module_release(m->f);
+	gate_destroy(&m->gate);
 	free(m->path);
 	free(m);
 }
@@ -45,10 +50,12 @@ module_free(struct module *m)
  * the void. It also gives the loader's own words for what is wrong.
  */
 static int
-pin(const char *path, struct ofs_error *e)
+pin(const char *path, CK_FUNCTION_LIST **raw, struct ofs_error *e)
 {
+	CK_C_GetFunctionList get = NULL;
 	const char *why;
 	void *h, *sym;
+	CK_RV rv;
 
 	h = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (h == NULL) {
@@ -64,6 +71,11 @@ pin(const char *path, struct ofs_error *e)
 			"cannot use '%s': it is not a PKCS#11 module, as it "
 			"has no C_GetFunctionList",
 			TEXT_Q(path));
+	memcpy(&get, &sym, sizeof(get)); /* POSIX dlsym(3), rationale */
+	CRYPTOKI(rv, get(raw));
+	if (rv != CKR_OK || *raw == NULL)
+		return cryptoki_err(e, OFS_EMODULE, rv,
+			"cannot use the PKCS#11 module '%s'", TEXT_Q(path));
 	return 0;
 }
 
@@ -135,7 +147,8 @@ load(char *real, struct module **out, struct ofs_error *e)
 	int rc;
 
 	*out = NULL;
-	if (m == NULL) {
+	if (m == NULL || gate_init(&m->gate) != 0) {
+		free(m);
 		free(real);
 		return err_nomem(e);
 	}
@@ -145,7 +158,7 @@ load(char *real, struct module **out, struct ofs_error *e)
 		e->code = rc = OFS_EMODULE;
 		goto out;
 	}
-	rc = pin(real, e);
+	rc = pin(real, &m->raw, e);
 	if (rc != 0)
 		goto out;
 	m->f = p11_kit_module_load(real, 0);
@@ -197,30 +210,77 @@ acquire_locked(char *real, struct module **out, struct ofs_error *e)
 	return 0;
 }
 
-int
-module_acquire(const char *path, struct module **out, struct ofs_error *e)
+/* the registry's lock; fails when somebody hangs while he holds it */
+static int
+registry_lock(struct ofs_error *e)
 {
+	struct timespec until;
+
+	if (!atomic_load(&registry.stuck)) {
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += LOCK_WAIT_S;
+		if (pthread_mutex_timedlock(&registry.lock, &until) == 0)
+			return 0;
+	}
+	return err_set(e, OFS_EMODULE,
+		"cannot use a PKCS#11 module: another one hangs while it is "
+		"loaded; end this program and leave that one out");
+}
+
+struct acquire {
+	const char *path;
+	struct module *m;
+};
+
+static int
+acquire(void *arg, struct ofs_error *e)
+{
+	struct acquire *a = arg;
 	char *real;
 	int rc;
 
-	*out = NULL;
-	(void)pthread_mutex_lock(&registry.lock);
-	rc = resolve(path, &real, e);
+	rc = registry_lock(e);
+	if (rc != 0)
+		return rc;
+	rc = resolve(a->path, &real, e);
 	if (rc == 0)
-		rc = acquire_locked(real, out, e);
+		rc = acquire_locked(real, &a->m, e);
 	(void)pthread_mutex_unlock(&registry.lock);
 	return rc;
 }
 
-void
-module_release(struct module *m)
+int
+module_acquire(const char *path, int64_t limit, struct module **out,
+	struct ofs_error *e)
 {
-	struct module **at;
-	CK_RV rv;
+	struct acquire a = { path, NULL };
+	bool hung;
+	int rc;
 
-	if (m == NULL)
-		return;
-	(void)pthread_mutex_lock(&registry.lock);
+	rc = watch_run(limit, acquire, &a, &hung, e);
+	*out = rc == 0 ? a.m : NULL;
+	if (rc == 0)
+		atomic_store(&a.m->limit, limit);
+	if (hung) {
+		atomic_store(&registry.stuck, true);
+		rc = err_set(e, OFS_EMODULE,
+			"the PKCS#11 module '%s' did not answer when it was "
+			"loaded; leave it out",
+			TEXT_Q(path));
+	}
+	return rc;
+}
+
+static int
+release(void *arg, struct ofs_error *e)
+{
+	struct module **at, *m = arg;
+	CK_RV rv;
+	int rc;
+
+	rc = registry_lock(e);
+	if (rc != 0)
+		return rc;
 	if (--m->refs == 0) {
 		for (at = &registry.modules; *at != m; at = &(*at)->next)
 			;
@@ -231,6 +291,71 @@ module_release(struct module *m)
 		module_free(m);
 	}
 	(void)pthread_mutex_unlock(&registry.lock);
+	return 0;
+}
+
+void
+module_release(struct module *m)
+{
+	struct ofs_error ignored;
+	bool hung;
+
+	/* one that hangs is left as it is until the process ends */
+	if (m == NULL || atomic_load(&m->hung))
+		return;
+	(void)watch_run(atomic_load(&m->limit), release, m, &hung, &ignored);
+	if (hung)
+		atomic_store(&registry.stuck, true);
+}
+
+int
+module_check_hung(struct module *m, struct ofs_error *e)
+{
+	if (!atomic_load(&m->hung))
+		return 0;
+	return err_set(e, OFS_ETOKEN,
+		"a call into the PKCS#11 module '%s' hangs; end this program "
+		"and look at the token",
+		TEXT_Q(m->path));
+}
+
+int
+module_run(struct module *m, watch_fn fn, void *arg, struct ofs_error *e)
+{
+	bool hung;
+	int rc;
+
+	rc = module_check_hung(m, e);
+	if (rc != 0)
+		return rc;
+	rc = watch_run(atomic_load(&m->limit), fn, arg, &hung, e);
+	if (hung)
+		atomic_store(&m->hung, true);
+	return rc;
+}
+
+int
+module_restart(struct module *m, struct ofs_error *e)
+{
+	CK_RV rv;
+	int rc;
+
+	rc = registry_lock(e);
+	if (rc != 0)
+		return rc;
+	if (gate_close(&m->gate, RESTART_WAIT_US)) {
+		CRYPTOKI(rv, p11_kit_module_finalize(m->f));
+		rc = initialize(m, e);
+		m->load = ++registry.loads;
+		gate_open(&m->gate);
+		(void)rv;
+	} else {
+		rc = err_set(e, OFS_ETOKEN,
+			"cannot restart the PKCS#11 module '%s': it is in use",
+			TEXT_Q(m->path));
+	}
+	(void)pthread_mutex_unlock(&registry.lock);
+	return rc;
 }
 
 int
@@ -330,7 +455,7 @@ ofs_ctx_add_module(ofs_ctx *ctx, const char *path)
 	if (path == NULL)
 		return err_set(&ctx->err, OFS_EINVAL,
 			"cannot load a PKCS#11 module: no path was given");
-	rc = module_acquire(path, &m, &e);
+	rc = module_acquire(path, ctx_call_limit(ctx), &m, &e);
 	for (size_t i = 0;
 		rc == 0 && ctx->modules != NULL && i < ctx->modules->n; i++)
 		if (ctx->modules->v[i] == m) {

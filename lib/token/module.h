@@ -3,6 +3,7 @@
 #ifndef TOKEN_MODULE_H
 #define TOKEN_MODULE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -10,13 +11,18 @@
 #include <offlinesig/types.h>
 
 #include "token/cryptoki.h"
+#include "token/gate.h"
 
 /* One for each real path in use. Constant while somebody holds it. */
 struct module {
-	struct module *next; /* in the registry */
-	char *path;          /* real path */
-	uint8_t sha256[32];  /* of the file, when it was loaded */
-	CK_FUNCTION_LIST *f; /* p11-kit's managed one */
+	struct module *next;   /* in the registry */
+	char *path;            /* real path */
+	uint8_t sha256[32];    /* of the file, when it was loaded */
+	CK_FUNCTION_LIST *f;   /* p11-kit's managed one */
+	CK_FUNCTION_LIST *raw; /* the module's own, for recovery only */
+	struct gate gate;      /* signers inside; closed to start it anew */
+	_Atomic int64_t limit; /* us that a call may take */
+	atomic_bool hung;      /* a call never came back: no more calls */
 	unsigned int refs;
 	pid_t pid;          /* of the process that initialised it last */
 	unsigned long load; /* differs each time that a module is loaded */
@@ -30,10 +36,27 @@ struct module_set {
 
 /*
  * Takes the module at `path` into use; the caller gives it back with
- * module_release. The same file twice is one module.
+ * module_release. The same file twice is one module. From now on no call into
+ * it takes longer than `limit` (us).
  */
-int module_acquire(const char *path, struct module **out, struct ofs_error *e);
+int module_acquire(const char *path, int64_t limit, struct module **out,
+	struct ofs_error *e);
 void module_release(struct module *m);
+
+/*
+ * watch_run of something that calls the module. Refuses a module that hung
+ * before, and marks one that hangs now.
+ */
+int module_run(struct module *m, watch_fn fn, void *arg, struct ofs_error *e);
+/* OFS_ETOKEN when it hung before */
+int module_check_hung(struct module *m, struct ofs_error *e);
+
+/*
+ * C_Finalize and C_Initialize, for a module that only this revives: everything
+ * in this process that uses it starts anew. Where somebody else uses the
+ * module too, p11-kit keeps it running and nothing happens.
+ */
+int module_restart(struct module *m, struct ofs_error *e);
 
 /* slot ids with a token in them; caller frees *ids with free() */
 int module_slots(

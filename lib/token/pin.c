@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "token/pin.h"
+#include "token/watch.h"
 
 #define ROOM (OFS_PIN_MAX + 1)
 
@@ -11,13 +12,27 @@
 static void
 fill_flags(struct ofs_pin_request *req, const struct ofs_token_info *token)
 {
-	if (req->kind == OFS_PIN_USER) {
+	if (req->kind == OFS_PIN_USER || req->kind == OFS_PIN_CONTEXT) {
 		req->count_low = token->pin_count_low;
 		req->final_try = token->pin_final_try;
 	} else if (req->kind == OFS_PIN_SO) {
 		req->count_low = (token->flags & CKF_SO_PIN_COUNT_LOW) != 0;
 		req->final_try = (token->flags & CKF_SO_PIN_FINAL_TRY) != 0;
 	}
+}
+
+struct ask {
+	const struct ofs_ctx_opts *opts;
+	const struct ofs_pin_request *req;
+	char *pin;
+};
+
+static int
+ask(void *arg)
+{
+	const struct ask *a = arg;
+
+	return a->opts->pin(a->opts->pin_arg, a->req, a->pin);
 }
 
 int
@@ -48,7 +63,7 @@ pin_ask(ofs_ctx *ctx, enum ofs_pin_kind kind,
 	if (out->p == NULL)
 		return err_nomem(e);
 	fill_flags(&req, token);
-	rc = ctx->opts.pin(ctx->opts.pin_arg, &req, out->p);
+	rc = watch_call_back(ask, &(struct ask){ &ctx->opts, &req, out->p });
 	if (rc == 0)
 		out->len = strnlen(out->p, ROOM);
 	if (rc != 0)
@@ -63,6 +78,20 @@ pin_ask(ofs_ctx *ctx, enum ofs_pin_kind kind,
 		return 0;
 	pin_free(out);
 	return e->code;
+}
+
+int
+pin_copy(const struct pin *p, struct pin *out, struct ofs_error *e)
+{
+	*out = (struct pin)PIN_NONE;
+	if (p->p == NULL)
+		return 0;
+	out->p = mem_secret_new(ROOM);
+	if (out->p == NULL)
+		return err_nomem(e);
+	memcpy(out->p, p->p, ROOM);
+	out->len = p->len;
+	return 0;
 }
 
 void

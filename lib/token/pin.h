@@ -3,7 +3,12 @@
 #ifndef TOKEN_PIN_H
 #define TOKEN_PIN_H
 
-#include "token/token.h"
+#include <offlinesig/token.h>
+
+#include <p11-kit/pkcs11.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
 
 /* PIN_NONE stands for the reader's own pad: NULL and 0 for every C_ call. */
 struct pin {
@@ -16,12 +21,14 @@ struct pin {
 	}
 
 /*
- * Asks the callback once, or nobody where the PIN is entered on the reader.
+ * Asks the callback once, or nobody where the PIN is entered on the reader. The
+ * callback runs in the thread that called the library.
  * Errors: OFS_ENOPIN. The caller frees with pin_free on every path.
  */
 int pin_ask(ofs_ctx *ctx, enum ofs_pin_kind kind,
 	const struct ofs_token_info *token, struct pin *out,
 	struct ofs_error *e);
+int pin_copy(const struct pin *p, struct pin *out, struct ofs_error *e);
 void pin_free(struct pin *p);
 /* a new PIN's length against what the token says of itself */
 int pin_check_new(const struct pin *p, const CK_TOKEN_INFO *t, const char *what,

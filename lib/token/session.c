@@ -35,6 +35,10 @@ session_close(struct session *s)
 
 	if (s->module == NULL)
 		return;
+	if (atomic_load(&s->module->hung)) { /* its sessions hang with it */
+		memset(s, 0, sizeof(*s));
+		return;
+	}
 	/* a session that is gone already cannot be closed: nothing to do */
 	CRYPTOKI(rv, s->module->f->C_CloseSession(s->h));
 	(void)rv;

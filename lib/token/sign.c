@@ -4,54 +4,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/time.h"
 #include "token/keydef.h"
+#include "token/login.h"
 
 #define SIG_MAX 2048 /* RSA of 16384 bits */
-
-struct key_session {
-	const ofs_key *key;
-	struct session s; /* not open after an error */
-};
-
-int
-key_session_open(ofs_key *k, struct key_session **out, struct ofs_error *e)
-{
-	struct key_session *s;
-	int rc;
-
-	*out = NULL;
-	if (!k->signs)
-		return err_set(e, OFS_EINVAL,
-			"cannot sign with key '%s': it was opened without a "
-			"login",
-			k->p.info.label);
-	rc = token_check_fork(k->token, e);
-	if (rc != 0)
-		return rc;
-	s = calloc(1, sizeof(*s));
-	if (s == NULL)
-		return err_nomem(e);
-	s->key = k;
-	rc = session_open(k->token->module, k->token->slot, false, &s->s, e);
-	if (rc != 0) {
-		free(s);
-		return rc;
-	}
-	*out = s;
-	return 0;
-}
-
-void
-key_session_close(struct key_session *s)
-{
-	struct ofs_error ignored;
-
-	if (s == NULL)
-		return;
-	if (token_check_fork(s->key->token, &ignored) == 0)
-		session_close(&s->s);
-	free(s);
-}
 
 static int
 sign_err(const struct key_session *s, CK_RV rv, struct ofs_error *e)
@@ -82,24 +39,69 @@ sign_err(const struct key_session *s, CK_RV rv, struct ofs_error *e)
 	}
 }
 
-/* one C_SignInit and one C_Sign; *n: room, then length of the answer */
+/* C_Sign; *n: room, then length of the answer */
 static CK_RV
-sign_once(const struct key_session *s, const uint8_t *in, size_t in_len,
-	uint8_t *out, CK_ULONG *n)
+sign_now(struct key_session *s, const uint8_t *in, size_t in_len, uint8_t *out,
+	CK_ULONG *n)
 {
-	CK_FUNCTION_LIST *f = s->s.module->f;
+	CK_RV rv;
+
+	s->asked++;
+	atomic_store(&s->in_sign, true);
+	rv = s->s.module->f->C_Sign(
+		s->s.h, (CK_BYTE *)(uintptr_t)in, in_len, out, n);
+	atomic_store(&s->in_sign, false);
+	return rv;
+}
+
+static CK_RV
+sign_init(struct key_session *s)
+{
 	CK_MECHANISM mech = { 0, NULL, 0 };
+
+	(void)pair_mechanism(s->key->p.info.type, &mech.mechanism);
+	return s->s.module->f->C_SignInit(s->s.h, &mech, s->h);
+}
+
+/* one C_SignInit and one C_Sign */
+static int
+sign_once(struct key_session *s, const uint8_t *in, size_t in_len, uint8_t *out,
+	CK_ULONG *n, struct ofs_error *e)
+{
 	struct cryptoki_guard g;
 	CK_RV rv;
 
-	(void)pair_mechanism(s->key->p.info.type, &mech.mechanism);
 	cryptoki_enter(&g);
-	rv = f->C_SignInit(s->s.h, &mech, s->key->p.priv.h);
+	rv = sign_init(s);
 	if (rv == CKR_OK)
-		rv = f->C_Sign(
-			s->s.h, (CK_BYTE *)(uintptr_t)in, in_len, out, n);
+		rv = sign_now(s, in, in_len, out, n);
 	cryptoki_leave(&g);
-	return rv;
+	return rv == CKR_OK ? 0 : sign_err(s, rv, e);
+}
+
+/* the same with the PIN in between, and nothing else */
+static int
+sign_with_pin(struct key_session *s, const uint8_t *in, size_t in_len,
+	uint8_t *out, CK_ULONG *n, struct ofs_error *e)
+{
+	struct pin pin;
+	CK_RV rv;
+	int rc;
+
+	rc = login_context_pin(s->key->token, &pin, e);
+	if (rc != 0)
+		return rc;
+	CRYPTOKI(rv, sign_init(s));
+	if (rv != CKR_OK)
+		rc = sign_err(s, rv, e);
+	if (rc == 0)
+		rc = login_context(s->key->token, &s->s, &pin, e);
+	if (rc == 0) {
+		CRYPTOKI(rv, sign_now(s, in, in_len, out, n));
+		rc = rv == CKR_OK ? 0 : sign_err(s, rv, e);
+	}
+	pin_free(&pin);
+	return rc;
 }
 
 /* the answer as it came, into the form that signatures have outside */
@@ -118,15 +120,50 @@ take_signature(const struct key_session *s, const uint8_t *p, CK_ULONG n,
 	return buf_ok(sig) ? 0 : err_nomem(e);
 }
 
-int
-key_session_sign(struct key_session *s, const struct alg *alg,
-	const uint8_t *in, size_t in_len, struct buf *sig, struct ofs_error *e)
+/* inside the gates */
+static int
+attempt(struct key_session *s, const uint8_t *in, size_t in_len,
+	struct buf *sig, struct ofs_error *e)
 {
-	const ofs_token *t = s->key->token;
 	uint8_t out[SIG_MAX];
 	CK_ULONG n = sizeof(out);
+	int rc;
+
+	rc = key_session_check_lost(s, e);
+	if (rc == 0)
+		rc = key_session_make_ready(s, e);
+	if (rc == 0)
+		rc = s->key->wants_pin
+			? sign_with_pin(s, in, in_len, out, &n, e)
+			: sign_once(s, in, in_len, out, &n, e);
+	if (rc == 0)
+		rc = take_signature(s, out, n, sig, e);
+	mem_wipe(out, sizeof(out));
+	if (rc != 0) /* whatever state it is in: the next call takes another */
+		key_session_drop(s);
+	return rc;
+}
+
+/*
+ * A key that does not say whether it wants the PIN for every signature, on a
+ * token that says that nobody is logged in: perhaps it does.
+ */
+static bool
+may_want_pin(const struct key_session *s, const struct ofs_error *e)
+{
+	const ofs_key *k = s->key;
+
+	return e->ckr == CKR_USER_NOT_LOGGED_IN && !k->wants_pin &&
+		k->p.info.always_authenticate == -1 &&
+		k->token->ctx->opts.always_auth != OFS_ALWAYS_AUTH_REFUSE;
+}
+
+int
+key_session_try(struct key_session *s, const struct alg *alg, const uint8_t *in,
+	size_t in_len, struct buf *sig, struct ofs_error *e)
+{
+	ofs_token *t = s->key->token;
 	size_t before = sig->len;
-	CK_RV rv;
 	int rc;
 
 	if ((alg->mech == ALG_RSA_PKCS1) !=
@@ -135,23 +172,37 @@ key_session_sign(struct key_session *s, const struct alg *alg,
 			"cannot sign with '%s': %s is not for a %s key",
 			s->key->p.info.label, alg->name,
 			s->key->p.info.type_name);
-	rc = token_check_fork(t, e);
-	if (rc == 0 && s->s.module == NULL) {
-		rc = token_check_present(t, e);
-		if (rc == 0)
-			rc = session_open(t->module, t->slot, false, &s->s, e);
-	}
+	s->ailing = false;
+	rc = key_session_enter(s, e);
 	if (rc != 0)
 		return rc;
-	rv = sign_once(s, in, in_len, out, &n);
-	rc = rv == CKR_OK ? take_signature(s, out, n, sig, e)
-			  : sign_err(s, rv, e);
-	mem_wipe(out, sizeof(out));
-	if (rc != 0) {
-		/* whatever state it is in: the next call takes a new one */
-		session_close(&s->s);
-		if (sig->len > before)
-			sig->len = before;
+	rc = attempt(s, in, in_len, sig, e);
+	if (rc != 0 && may_want_pin(s, e)) {
+		s->key->wants_pin = true;
+		err_clear(e);
+		rc = attempt(s, in, in_len, sig, e);
 	}
+	key_session_leave(s);
+	if (rc == 0) {
+		s->rung = 0;
+		if (!atomic_load(&t->fresh))
+			atomic_store(&t->fresh, true);
+		return 0;
+	}
+	if (sig->len > before)
+		sig->len = before;
+	s->ailing = recover_can(e);
+	return rc;
+}
+
+int
+key_session_sign(struct key_session *s, const struct alg *alg,
+	const uint8_t *in, size_t in_len, struct buf *sig, struct ofs_error *e)
+{
+	int rc;
+
+	do
+		rc = key_session_try(s, alg, in, in_len, sig, e);
+	while (rc != 0 && s->ailing && (rc = key_session_heal(s, e)) == 0);
 	return rc;
 }

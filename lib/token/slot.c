@@ -9,6 +9,8 @@
 #include "token/token.h"
 
 #define SHOWN_MAX 8 /* tokens that a message names */
+/* a token with no more sessions is shared by turns */
+#define SCARCE_SESSIONS 16
 
 int
 slot_read(struct module *m, CK_SLOT_ID id, CK_TOKEN_INFO *raw,
@@ -87,27 +89,66 @@ list_add(struct slot_list *l, const struct slot *s, struct ofs_error *e)
 	return 0;
 }
 
-static int
-scan_module(const ofs_ctx *ctx, struct module *m, struct slot_list *out,
-	struct ofs_error *e)
+/*
+ * Whether processes fight over this token's sessions. One that does not say
+ * how many it has is left alone, unless it is one that is plugged in.
+ */
+static bool
+is_scarce(const struct slot *s)
 {
+	CK_ULONG max = s->raw.ulMaxSessionCount;
+	CK_SLOT_INFO info;
+	CK_RV rv;
+
+	if (max != CK_EFFECTIVELY_INFINITE && max != CK_UNAVAILABLE_INFORMATION)
+		return max <= SCARCE_SESSIONS;
+	memset(&info, 0, sizeof(info));
+	CRYPTOKI(rv, s->module->f->C_GetSlotInfo(s->id, &info));
+	return rv == CKR_OK && (info.flags & CKF_REMOVABLE_DEVICE) != 0;
+}
+
+struct scan {
+	const ofs_ctx *ctx;
+	struct module *m;
+	struct slot_list *out;
+};
+
+static int
+scan(void *arg, struct ofs_error *e)
+{
+	const struct scan *sc = arg;
 	CK_SLOT_ID *ids = NULL;
-	struct slot s = { .module = m };
+	struct slot s = { .module = sc->m };
 	size_t n = 0;
 	int rc;
 
-	rc = module_slots(m, &ids, &n, e);
+	rc = module_slots(sc->m, &ids, &n, e);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		s.id = ids[i];
-		if (slot_read(m, ids[i], &s.raw, e) != 0) {
-			ctx_log(ctx, OFS_LOG_WARNING, "slot passed over: %s",
-				e->message);
+		if (slot_read(s.module, ids[i], &s.raw, e) != 0) {
+			ctx_log(sc->ctx, OFS_LOG_WARNING,
+				"slot passed over: %s", e->message);
 			err_clear(e);
 			continue;
 		}
-		rc = list_add(out, &s, e);
+		s.scarce = is_scarce(&s);
+		rc = list_add(sc->out, &s, e);
 	}
 	free(ids);
+	return rc;
+}
+
+int
+slot_scan_module(const ofs_ctx *ctx, struct module *m, struct slot_list *out,
+	struct ofs_error *e)
+{
+	struct scan sc = { ctx, m, out };
+	int rc;
+
+	rc = module_run(m, scan, &sc, e);
+	/* a module that hangs is as bad as one that fails */
+	if (rc == OFS_ETOKEN)
+		e->code = rc = OFS_EMODULE;
 	return rc;
 }
 
@@ -123,7 +164,7 @@ slot_scan(ofs_ctx *ctx, struct slot_list *out, struct ofs_error *e)
 			"cannot look for tokens: no PKCS#11 module was named; "
 			"name one");
 	for (size_t i = 0; rc == 0 && i < ctx->modules->n; i++) {
-		rc = scan_module(ctx, ctx->modules->v[i], out, e);
+		rc = slot_scan_module(ctx, ctx->modules->v[i], out, e);
 		if (rc != OFS_EMODULE)
 			continue;
 		/* one broken module does not hide the others' tokens */

@@ -2,10 +2,13 @@
 /* A token that is in use: opened by URI, described, kept logged in. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "token/key.h"
 #include "token/token.h"
+#include "token/wanted.h"
 
 int
 ofs_token_list(ofs_ctx *ctx, ofs_token_fn fn, void *arg)
@@ -28,26 +31,54 @@ ofs_token_list(ofs_ctx *ctx, ofs_token_fn fn, void *arg)
 	return rc;
 }
 
+/* what a token has beside its description */
 static int
-open_token(ofs_ctx *ctx, const char *text, ofs_token **out, struct ofs_error *e)
+equip(ofs_token *t, struct ofs_error *e)
 {
-	struct slot_list l = { NULL, 0 };
-	const struct slot *s;
-	struct uri u;
-	ofs_token *t;
+	pthread_condattr_t mono;
 	int rc;
 
-	rc = uri_parse(text, &u, e);
-	if (rc == 0)
-		rc = slot_scan(ctx, &l, e);
-	if (rc == 0)
-		rc = slot_pick(&l, &u, false, &s, e);
-	if (rc != 0)
-		goto out;
-	t = calloc(1, sizeof(*t));
-	if (t == NULL) {
-		rc = err_nomem(e);
-		goto out;
+	rc = pthread_condattr_init(&mono);
+	if (rc == 0) {
+		(void)pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+		pthread_mutex_init(&t->lock, NULL);
+		pthread_cond_init(&t->change, &mono);
+		pthread_condattr_destroy(&mono);
+		rc = gate_init(&t->gate);
+		if (rc == 0)
+			return 0;
+		pthread_cond_destroy(&t->change);
+		pthread_mutex_destroy(&t->lock);
+	}
+	return err_sys(e, OFS_ENOMEM, rc, "cannot prepare the token's locks");
+}
+
+static void
+take_turns(ofs_token *t, const struct slot *s)
+{
+	struct ofs_error e;
+
+	if (!s->scarce ||
+		turn_open(t->ctx->opts.lock_dir, &s->raw, &t->turn, &e) == 0)
+		return;
+	ctx_log(t->ctx, OFS_LOG_WARNING,
+		"token '%s' is not shared fairly with other programs: %s",
+		t->info.label, e.message);
+}
+
+static int
+new_token(ofs_ctx *ctx, const struct slot *s, ofs_token **out,
+	struct ofs_error *e)
+{
+	ofs_token *t = calloc(1, sizeof(*t));
+	int rc;
+
+	if (t == NULL)
+		return err_nomem(e);
+	rc = equip(t, e);
+	if (rc != 0) {
+		free(t);
+		return rc;
 	}
 	t->ctx = ctx;
 	err_clear(&t->err);
@@ -55,11 +86,54 @@ open_token(ofs_ctx *ctx, const char *text, ofs_token **out, struct ofs_error *e)
 	t->slot = s->id;
 	t->pid = getpid();
 	t->raw = s->raw;
+	atomic_store(&t->fresh, true);
 	slot_describe(s, &t->info);
+	wanted_init(&t->telling, ctx, t->info.label, t->info.serial);
+	take_turns(t, s);
 	*out = t;
-out:
+	return 0;
+}
+
+static int
+look_for(
+	ofs_ctx *ctx, const struct uri *u, ofs_token **out, struct ofs_error *e)
+{
+	struct slot_list l = { NULL, 0 };
+	const struct slot *s;
+	int rc;
+
+	rc = slot_scan(ctx, &l, e);
+	if (rc == 0)
+		rc = slot_pick(&l, u, false, &s, e);
+	if (rc == 0)
+		rc = new_token(ctx, s, out, e);
 	slot_list_free(&l);
-	uri_free(&u);
+	return rc;
+}
+
+/* looks again until the token is there, or the caller's time is over */
+static int
+wait_for(
+	ofs_ctx *ctx, const struct uri *u, ofs_token **out, struct ofs_error *e)
+{
+	static const struct timespec nap = { 0, 250000000 };
+	int64_t now = time_mono(), until;
+	struct wanted w;
+	char label[sizeof(w.label)], serial[sizeof(w.serial)];
+	int rc;
+
+	uri_names_token(u, label, sizeof(label), serial, sizeof(serial));
+	until = now + INT64_C(1000) * ctx->opts.open_timeout;
+	wanted_init(&w, ctx, label, serial);
+	wanted_begin(&w, now, until);
+	for (;;) {
+		rc = look_for(ctx, u, out, e);
+		if (rc != OFS_ETOKEN || time_mono() >= until ||
+			wanted_tick(&w) != 0)
+			break;
+		(void)nanosleep(&nap, NULL);
+	}
+	wanted_end(&w, rc == 0);
 	return rc;
 }
 
@@ -67,22 +141,46 @@ int
 ofs_token_open(ofs_ctx *ctx, const char *uri, ofs_token **out)
 {
 	struct ofs_error e;
+	struct uri u;
 	int rc;
 
 	*out = NULL;
 	err_clear(&ctx->err);
 	err_clear(&e);
-	rc = open_token(ctx, uri, out, &e);
+	rc = uri_parse(uri, &u, &e);
+	if (rc == 0)
+		rc = wait_for(ctx, &u, out, &e);
+	uri_free(&u);
 	return rc == 0 ? 0 : ctx_fail(ctx, &e);
+}
+
+static int
+close_pinned(void *arg, struct ofs_error *e)
+{
+	ofs_token *t = arg;
+
+	(void)e;
+	session_close(&t->pinned);
+	return 0;
 }
 
 void
 ofs_token_free(ofs_token *token)
 {
+	struct ofs_error ignored;
+
 	if (token == NULL)
 		return;
-	if (token->pid == getpid())
-		session_close(&token->pinned);
+	if (token->pid == getpid() && token->pinned.module != NULL)
+		(void)token_run(token, close_pinned, token, &ignored);
+	pin_free(&token->held);
+	turn_close(token->turn);
+	/* a call that hangs may still look at it */
+	if (atomic_load(&token->module->hung))
+		return;
+	gate_destroy(&token->gate);
+	pthread_cond_destroy(&token->change);
+	pthread_mutex_destroy(&token->lock);
 	free(token);
 }
 
@@ -113,14 +211,47 @@ token_fail(ofs_token *t, const struct ofs_error *e)
 }
 
 int
-token_check_fork(const ofs_token *t, struct ofs_error *e)
+token_check_usable(const ofs_token *t, struct ofs_error *e)
 {
 	if (t->pid == getpid())
-		return 0;
+		return module_check_hung(t->module, e);
 	return err_set(e, OFS_ETOKEN,
 		"cannot use token '%s' in a forked process; add the module "
 		"and open the token there",
 		t->info.label);
+}
+
+void
+token_tell_wanted(ofs_token *t)
+{
+	struct wanted *w = &t->telling;
+	int64_t since, until;
+	bool on, present;
+
+	pthread_mutex_lock(&t->lock);
+	on = t->wanted;
+	present = !t->lost;
+	since = t->wanted_since;
+	until = t->wanted_until;
+	pthread_mutex_unlock(&t->lock);
+	if (on && !w->on)
+		wanted_begin(w, since, until);
+	if (!on && w->on)
+		wanted_end(w, present);
+	if (!on || wanted_tick(w) == 0)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->give_up = true;
+	pthread_cond_broadcast(&t->change);
+	pthread_mutex_unlock(&t->lock);
+}
+
+int
+token_run(ofs_token *t, watch_fn fn, void *arg, struct ofs_error *e)
+{
+	int rc = token_check_usable(t, e);
+
+	return rc != 0 ? rc : module_run(t->module, fn, arg, e);
 }
 
 int
@@ -144,7 +275,7 @@ token_session(ofs_token *t, struct session **out, struct ofs_error *e)
 	int rc;
 
 	*out = NULL;
-	rc = token_check_fork(t, e);
+	rc = token_check_usable(t, e);
 	if (rc != 0)
 		return rc;
 	/* a session that died with its token is replaced */

@@ -262,6 +262,24 @@ put(P11KitUri *p, const struct object *o, bool with_label, char *to,
 	return ok;
 }
 
+/* a part that a URI does not name is all zeros */
+static void
+name_part(const uint8_t *p, size_t n, char *to, size_t size)
+{
+	(void)label_text(to, size, p, label_len(p, n));
+}
+
+void
+uri_names_token(const struct uri *u, char *label, size_t label_size,
+	char *serial, size_t serial_size)
+{
+	const CK_TOKEN_INFO *t = p11_kit_uri_get_token_info(u->p);
+
+	name_part(t->label, sizeof(t->label), label, label_size);
+	name_part(
+		t->serialNumber, sizeof(t->serialNumber), serial, serial_size);
+}
+
 void
 uri_format(const CK_TOKEN_INFO *token, const struct object *o, char *to,
 	size_t size)

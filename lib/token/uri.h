@@ -31,6 +31,10 @@ int uri_check_key(const struct uri *u, struct ofs_error *e);
 bool uri_matches_token(
 	const struct uri *u, const CK_TOKEN_INFO *token, CK_SLOT_ID slot);
 
+/* the label and serial that it names, or "" */
+void uri_names_token(const struct uri *u, char *label, size_t label_size,
+	char *serial, size_t serial_size);
+
 /*
  * A URI of a token, or of an object on it where o is not NULL; "" when it does
  * not fit. Blank parts are left out.

@@ -58,7 +58,7 @@ usage "'--format' is one of cms, cms-attached, raw" ofs-sign --format pdf
 usage "'--jobs' is a number from 1 to 256, not '0'" ofs-sign --jobs 0
 usage "not '-1'" ofs-sign --jobs=-1
 usage "not '99999999999999999999'" ofs-sign --jobs 99999999999999999999
-usage "'--key' was given twice" ofs-sign --key a --key b
+usage "'--cert' was given twice" ofs-sign --cert a --cert b
 usage "'--key' needs a value" ofs-sign --key
 usage 'looks like an option' ofs-sign --key --recursive file
 usage "'--key' is empty" ofs-sign --key= file

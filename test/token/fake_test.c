@@ -581,7 +581,7 @@ takes_signatures_strictly(void **state)
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 		buf_reset(&sig);
 		f.sig_len = lens[i].len;
-		assert_int_equal(key_session_sign(s, a, hash, 32, &sig, &e),
+		assert_int_equal(key_session_try(s, a, hash, 32, &sig, &e),
 			lens[i].code);
 		assert_int_equal(sig.len, lens[i].code == 0 ? 70 : 0);
 	}
@@ -594,7 +594,7 @@ takes_signatures_strictly(void **state)
 		buf_reset(&sig);
 		f.sig_len = lens[i].len;
 		assert_int_equal(
-			key_session_sign(s,
+			key_session_try(s,
 				alg_for(OFS_KEY_RSA, OFS_DIGEST_SHA256), hash,
 				32, &sig, &e),
 			good ? 0 : OFS_EBADSIG);
@@ -607,15 +607,15 @@ takes_signatures_strictly(void **state)
 		int opened = f.opened, signs = f.signs;
 
 		buf_reset(&sig);
-		assert_int_equal(key_session_sign(s, a, hash, 32, &sig, &e), 0);
+		assert_int_equal(key_session_try(s, a, hash, 32, &sig, &e), 0);
 		f.sign_rv = broken[i];
 		assert_int_equal(
-			key_session_sign(s, a, hash, 32, &sig, &e), OFS_ETOKEN);
+			key_session_try(s, a, hash, 32, &sig, &e), OFS_ETOKEN);
 		assert_int_equal(e.ckr, broken[i]);
 		f.sign_rv = CKR_OK;
 		f.init_rv = broken[i];
 		assert_int_equal(
-			key_session_sign(s, a, hash, 32, &sig, &e), OFS_ETOKEN);
+			key_session_try(s, a, hash, 32, &sig, &e), OFS_ETOKEN);
 		f.init_rv = CKR_OK;
 		/* nothing was tried again, and no session used again */
 		assert_int_equal(f.signs, signs + 2);
@@ -627,8 +627,7 @@ takes_signatures_strictly(void **state)
 	f.serial = '2';
 	f.signs = 0;
 	f.sign_rv = CKR_OK;
-	assert_int_equal(
-		key_session_sign(s, a, hash, 32, &sig, &e), OFS_ETOKEN);
+	assert_int_equal(key_session_try(s, a, hash, 32, &sig, &e), OFS_ETOKEN);
 	assert_int_equal(f.signs, 0);
 	key_session_close(s);
 	buf_free(&sig);

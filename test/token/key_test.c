@@ -801,10 +801,8 @@ replaces_a_session_after_an_error(void **state)
 		assert_ok(token_session(token, &p, &e));
 		rv = p->module->f->C_Logout(p->h);
 		assert_int_equal(rv, CKR_OK);
-		assert_int_equal(
-			sign_and_verify(s, k, OFS_DIGEST_SHA256, 1, &e),
-			OFS_ETOKEN);
-		assert_int_not_equal(e.ckr, 0);
+		/* the PIN that was accepted serves once more */
+		assert_ok(sign_and_verify(s, k, OFS_DIGEST_SHA256, 1, &e));
 		key_session_close(s);
 	}
 	ofs_key_free(k);

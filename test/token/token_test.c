@@ -208,7 +208,7 @@ shares_an_initialised_module(void **state)
 	assert_int_equal(raw->C_GetInfo(&info), CKR_OK);
 	assert_int_equal(raw->C_Finalize(NULL), CKR_OK);
 	/* and what we initialise we finalise */
-	assert_int_equal(module_acquire(softhsm_module(), &m, &e), 0);
+	assert_int_equal(module_acquire(softhsm_module(), 1000000, &m, &e), 0);
 	assert_int_equal(raw->C_GetInfo(&info), CKR_OK);
 	module_release(m);
 	assert_int_equal(raw->C_GetInfo(&info), CKR_CRYPTOKI_NOT_INITIALIZED);

@@ -87,6 +87,19 @@ out_note(struct out *o, const char *fmt, ...)
 	say(o, "", message);
 }
 
+void
+out_say(struct out *o, const char *fmt, ...)
+{
+	char message[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	fflush(stdout);
+	say(o, "", message);
+}
+
 FILE *
 out_human(struct out *o)
 {

@@ -39,6 +39,10 @@ void out_warn(struct out *o, const char *fmt, ...)
 void out_note(struct out *o, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* the same, with --quiet too: what somebody has to do now */
+void out_say(struct out *o, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* makes the stream for human results ready: wipes the bar */
 FILE *out_human(struct out *o);
 

@@ -128,10 +128,9 @@ from_fd(struct out *o, int fd, char *pin)
 	return pinsrc_read_line(o, fd, 0, where, pin);
 }
 
-int
-pinsrc_ask(void *arg, const struct ofs_pin_request *req, char *pin)
+static int
+ask(struct pins *pins, const struct ofs_pin_request *req, char *pin)
 {
-	struct pins *pins = arg;
 	bool so = req->kind == OFS_PIN_SO || req->kind == OFS_PIN_NEW_SO;
 	const struct pinsrc_source *s = so ? &pins->so : &pins->user;
 	struct out *o = pins->out;
@@ -153,4 +152,32 @@ pinsrc_ask(void *arg, const struct ofs_pin_request *req, char *pin)
 	default:
 		return pinsrc_from_terminal(o, req, pin);
 	}
+}
+
+int
+pinsrc_ask(void *arg, const struct ofs_pin_request *req, char *pin)
+{
+	struct pins *pins = arg;
+	int rc;
+
+	if (!pins->share || req->kind != OFS_PIN_USER)
+		return ask(pins, req, pin);
+	if (pins->shared == NULL) {
+		rc = ask(pins, req, pin);
+		if (rc != 0)
+			return rc;
+		pins->shared = pinsrc_buffer_new();
+		if (pins->shared != NULL)
+			memcpy(pins->shared, pin, strlen(pin) + 1);
+		return 0;
+	}
+	memcpy(pin, pins->shared, strlen(pins->shared) + 1);
+	return 0;
+}
+
+void
+pinsrc_forget(struct pins *pins)
+{
+	pinsrc_buffer_free(pins->shared);
+	pins->shared = NULL;
 }

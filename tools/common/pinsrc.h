@@ -27,6 +27,13 @@ struct pinsrc_source {
 struct pins {
 	struct out *out;
 	struct pinsrc_source user, so;
+	/*
+	 * Several tokens with one key have one PIN: asked for once. Each sees
+	 * it only after the one before has accepted it, as they are opened
+	 * one after the other.
+	 */
+	bool share;
+	char *shared; /* PIN_BUFFER, or NULL: not asked for yet */
 };
 
 /*
@@ -42,6 +49,7 @@ int pinsrc_parse(struct out *o, const char *option, const char *spec,
  * What went wrong is said, never what was read.
  */
 int pinsrc_ask(void *arg, const struct ofs_pin_request *req, char *pin);
+void pinsrc_forget(struct pins *pins); /* what was shared */
 
 /* for the parts of this module */
 

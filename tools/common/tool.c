@@ -31,6 +31,34 @@ log_line(void *arg, enum ofs_log_level level, const char *line)
 		out_warn(s->out, "%s", line);
 }
 
+/* an ofs_wanted_fn */
+static int
+tell_wanted(void *arg, const struct ofs_token_wanted *w)
+{
+	struct tool *s = arg;
+	const char *label = w->label[0] != '\0' ? w->label : "?";
+	struct jline j;
+
+	if (s->waiting && !w->present)
+		return 0; /* once is enough */
+	s->waiting = !w->present;
+	if (s->out->json) {
+		jline_begin(&j, w->present ? "token-back" : "token-wanted");
+		jline_text(&j, "label", w->label);
+		jline_text(&j, "serial", w->serial);
+		jline_number(&j, "seconds_left", w->left / 1000000);
+		return jline_end(&j, s->out);
+	}
+	if (w->present)
+		out_say(s->out, "token '%s' is there, going on", label);
+	else
+		out_say(s->out, "insert token '%s'%s%s%s; waiting %lld s",
+			label, w->serial[0] != '\0' ? " (serial " : "",
+			w->serial, w->serial[0] != '\0' ? ")" : "",
+			(long long)(w->left / 1000000));
+	return 0;
+}
+
 static int
 parse_pins(struct tool *s, const struct tool_opts *opts)
 {
@@ -75,6 +103,11 @@ tool_open(struct tool *s, struct out *o, const struct tool_opts *opts)
 	ctx_opts.pinpad =
 		s->pins.user.from == PIN_PAD || s->pins.so.from == PIN_PAD;
 	ctx_opts.last_try = opts->last_try;
+	ctx_opts.always_auth = (enum ofs_always_auth)opts->always_auth;
+	ctx_opts.wanted = tell_wanted;
+	ctx_opts.wanted_arg = s;
+	ctx_opts.token_timeout = opts->token_timeout;
+	ctx_opts.open_timeout = opts->open_timeout;
 	rc = ofs_ctx_new(&ctx_opts, &s->ctx);
 	if (rc != 0)
 		return out_fail(o, rc, "cannot start the library: %s",
@@ -246,6 +279,7 @@ tool_token(struct tool *s, const struct tool_opts *opts, const char *uri,
 void
 tool_close(struct tool *s)
 {
+	pinsrc_forget(&s->pins);
 	/* the context borrows the log */
 	if (s->ctx != NULL && s->audit != NULL)
 		(void)ofs_ctx_set_audit(s->ctx, NULL);

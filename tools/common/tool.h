@@ -15,6 +15,8 @@ struct tool_opts {
 	const char *audit;        /* --audit, or OFS_AUDIT */
 	const char *pin, *so_pin; /* or OFS_PIN_SOURCE, OFS_SO_PIN_SOURCE */
 	bool last_try;
+	int always_auth;                 /* enum ofs_always_auth */
+	int token_timeout, open_timeout; /* as in struct ofs_ctx_opts */
 };
 
 struct tool {
@@ -25,6 +27,7 @@ struct tool {
 	/* told of each registered module where none was named; or NULL */
 	ofs_module_fn on_module;
 	void *on_module_arg;
+	bool waiting; /* for a token: it was said */
 };
 
 /* a context with log and PIN callback, no module yet; errors are said */
