@@ -48,9 +48,10 @@ _ofs_value()
 		--csr | --cert-out)
 		_ofs_files "$2"
 		;;
+	--always-auth) _ofs_words 'hold ask refuse' "$2" ;;
 	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
 	--key | --label | --jobs | --token | --erase | --subject | --days | \
-		--origin | --from | --to | --batch) ;;
+		--origin | --from | --to | --batch | --token-timeout) ;;
 	*) return 1 ;;
 	esac
 }
