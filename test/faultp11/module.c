@@ -85,7 +85,13 @@ C_Initialize(void *args)
 		removal_finalized(true);
 		state_unlock();
 	}
-	return call_end(&c, real->C_Initialize(args));
+	rv = real->C_Initialize(args);
+	if (rv == CKR_OK) {
+		state_lock();
+		removal_initialized();
+		state_unlock();
+	}
+	return call_end(&c, rv);
 }
 
 CK_RV

@@ -14,6 +14,7 @@
 static struct {
 	bool dead;
 	bool piped; /* SIGPIPE comes once */
+	bool back;  /* at the end of this C_Initialize */
 	struct slot *slot;
 } net;
 
@@ -111,6 +112,14 @@ removal_finalized(bool fresh)
 	grow = false;
 }
 
+void
+removal_initialized(void)
+{
+	if (net.back)
+		come_back(net.slot);
+	net.back = false;
+}
+
 /* everything is 0x30 until the server is back and the module begins anew */
 static bool
 network_answer(enum fn fn, CK_RV *rv)
@@ -119,7 +128,7 @@ network_answer(enum fn fn, CK_RV *rv)
 		return false;
 	if (fn == FN_C_Initialize && is_due(net.slot)) {
 		net.dead = false;
-		come_back(net.slot);
+		net.back = true;
 		return false;
 	}
 	if (fn == FN_C_Sign && !net.piped) {

@@ -27,5 +27,7 @@ bool removal_answer(enum fn fn, struct slot *s, struct session *session,
  * next has numbers that were never used.
  */
 void removal_finalized(bool fresh);
+/* C_Initialize has succeeded */
+void removal_initialized(void);
 
 #endif

@@ -12,7 +12,7 @@
 
 /* What a context of softhsm_ctx saw, and what it is to do. */
 struct softhsm_seen {
-	int asked[4]; /* calls of the PIN callback, by enum ofs_pin_kind */
+	int asked[5]; /* calls of the PIN callback, by enum ofs_pin_kind */
 	int login_ok, login_failed; /* events */
 	int failed_code;            /* of the last failed one */
 	unsigned long failed_ckr;
