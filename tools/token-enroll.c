@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ofs-token enroll: makes a key on the token, checks it, records it. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/small.h"
@@ -17,6 +18,9 @@ static const char help[] =
 "  --subject NAME     '/O=Acme/CN=Payroll batch'\n"
 "  --self-signed      make a certificate of the key itself, or\n"
 "  --csr FILE         write a request for a CA (PKCS#10)\n"
+"  --san NAMES        other names in it: 'DNS:a.example,email:b@example'\n"
+"  --key-usage USES   default digitalSignature,nonRepudiation\n"
+"  --ext NAME=VALUE   any extension as openssl writes it; may repeat\n"
 "  --days N           validity of --self-signed; default 365\n"
 "  --cert-out FILE    write the certificate as PEM, too\n"
 "  --force            replace FILE if it exists\n"
@@ -30,6 +34,11 @@ TOKEN_HELP
 struct enroll {
 	const char *uri, *csr, *cert_out;
 	bool force;
+	const char *san, *usage;
+	struct strings ext;
+	/* --san and --key-usage as extensions, then those of --ext */
+	char *named[2];
+	const char *exts[STRINGS_MAX + 2];
 };
 
 static void
@@ -98,10 +107,49 @@ check_usage(const struct args *a, struct out *o, const struct enroll *n,
 		return args_usage(a, o,
 			"'--subject' goes with '--self-signed' or '--csr "
 			"FILE'");
+	if ((n->san != NULL || n->usage != NULL || n->ext.n > 0) &&
+		!eo->self_signed && n->csr == NULL)
+		return args_usage(a, o,
+			"'%s' goes with '--self-signed' or '--csr FILE'",
+			n->san != NULL             ? "--san"
+				: n->usage != NULL ? "--key-usage"
+						   : "--ext");
 	if ((n->cert_out != NULL || days != 0) && !eo->self_signed)
 		return args_usage(a, o, "'%s' goes with '--self-signed'",
 			days != 0 ? "--days" : "--cert-out");
 	return 0;
+}
+
+static int
+add_named(struct out *o, struct enroll *n, struct ofs_enroll_opts *eo,
+	const char *name, const char *value, char **text)
+{
+	if (value == NULL)
+		return 0;
+	if (asprintf(text, "%s%s", name, value) < 0) {
+		*text = NULL;
+		return out_fail(o, OFS_ENOMEM, "out of memory");
+	}
+	n->exts[eo->n_exts++] = *text;
+	return 0;
+}
+
+static int
+gather_exts(struct out *o, struct enroll *n, struct ofs_enroll_opts *eo)
+{
+	const char *usage = "keyUsage=critical,";
+	int rc;
+
+	/* RFC 5280 4.2.1.3: it should be critical */
+	if (n->usage != NULL && strncmp(n->usage, "critical,", 9) == 0)
+		usage = "keyUsage=";
+	rc = add_named(o, n, eo, "subjectAltName=", n->san, &n->named[0]);
+	if (rc == 0)
+		rc = add_named(o, n, eo, usage, n->usage, &n->named[1]);
+	for (size_t i = 0; i < n->ext.n; i++)
+		n->exts[eo->n_exts++] = n->ext.p[i];
+	eo->exts = n->exts;
+	return rc;
 }
 
 int
@@ -118,6 +166,9 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 		{ "subject", .text = &eo.subject },
 		{ "self-signed", .flag = &eo.self_signed },
 		{ "csr", .text = &n.csr },
+		{ "san", .text = &n.san },
+		{ "key-usage", .text = &n.usage },
+		{ "ext", .list = &n.ext },
 		{ "days", .number = &days, .min = 1, .max = 36500 },
 		{ "cert-out", .text = &n.cert_out },
 		{ "force", .flag = &n.force },
@@ -139,9 +190,13 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 	n.uri = ops.p[0];
 	eo.csr = n.csr != NULL;
 	eo.days = (int)days;
-	rc = tool_open(&s, o, &so);
+	rc = gather_exts(o, &n, &eo);
+	if (rc == 0)
+		rc = tool_open(&s, o, &so);
 	if (rc == 0)
 		rc = enroll(&s, &so, &n, &eo);
 	tool_close(&s);
+	free(n.named[0]);
+	free(n.named[1]);
 	return rc;
 }

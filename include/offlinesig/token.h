@@ -156,11 +156,20 @@ struct ofs_enroll_opts {
 	bool self_signed;    /* make and store a self-signed certificate */
 	bool csr;            /* make a PKCS#10 request (RFC 2986) */
 	int days;            /* validity of a self-signed one; 0: 365 */
+	/*
+	 * Extensions of the certificate or request, "NAME=VALUE" as in
+	 * x509v3_config(5): "subjectAltName=DNS:a", "keyUsage=critical,...".
+	 * They replace what a certificate has by default (keyUsage,
+	 * basicConstraints, subjectKeyIdentifier). No configuration file is
+	 * read.
+	 */
+	const char *const *exts;
+	size_t n_exts;
 };
 
-#define OFS_ENROLL_OPTS_INIT                                          \
-	{                                                             \
-		sizeof(struct ofs_enroll_opts), 0, 0, false, false, 0 \
+#define OFS_ENROLL_OPTS_INIT                                                \
+	{                                                                   \
+		sizeof(struct ofs_enroll_opts), 0, 0, false, false, 0, 0, 0 \
 	}
 
 struct ofs_enrolled {

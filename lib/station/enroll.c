@@ -9,6 +9,7 @@
 
 #include "base/ctx.h"
 #include "crypto/cert.h"
+#include "crypto/cert_ext.h"
 #include "crypto/pubkey.h"
 #include "token/token.h"
 
@@ -112,15 +113,17 @@ check_key(struct enrolment *n, struct ofs_error *e)
 }
 
 static int
-make_self_signed(struct enrolment *n, const X509_NAME *name, int days,
-	struct ofs_error *e)
+make_self_signed(struct enrolment *n, const X509_NAME *name,
+	const struct ofs_enroll_opts *o, struct ofs_error *e)
 {
 	struct buf tbs = BUF_INIT, sig = BUF_INIT;
 	int64_t from = ctx_now(n->rec.ctx) - BACKDATE_US;
-	int rc;
+	int rc, days = o->days > 0 ? o->days : DAYS_DEFAULT;
 
 	rc = cert_build_self_signed(
 		name, key_pub(n->key), n->alg, from, days, &n->cert, e);
+	if (rc == 0)
+		rc = cert_ext_set(n->cert, o->exts, o->n_exts, e);
 	if (rc == 0)
 		rc = cert_tbs(n->cert, &tbs, e);
 	if (rc == 0)
@@ -139,13 +142,16 @@ make_self_signed(struct enrolment *n, const X509_NAME *name, int days,
 }
 
 static int
-make_csr(struct enrolment *n, const X509_NAME *name, struct ofs_error *e)
+make_csr(struct enrolment *n, const X509_NAME *name,
+	const struct ofs_enroll_opts *o, struct ofs_error *e)
 {
 	struct buf tbs = BUF_INIT, sig = BUF_INIT;
 	X509_REQ *req = NULL;
 	int rc;
 
 	rc = cert_build_csr(name, key_pub(n->key), n->alg, &req, e);
+	if (rc == 0)
+		rc = cert_ext_request(req, o->exts, o->n_exts, e);
 	if (rc == 0)
 		rc = cert_csr_tbs(req, &tbs, e);
 	if (rc == 0)
@@ -166,6 +172,8 @@ static int
 check_opts(
 	const struct ofs_enroll_opts *o, X509_NAME **name, struct ofs_error *e)
 {
+	int rc;
+
 	*name = NULL;
 	if (o == NULL || o->size != sizeof(*o) || o->key_type == NULL)
 		return err_set(e, OFS_EINVAL,
@@ -178,11 +186,18 @@ check_opts(
 		return err_set(e, OFS_EINVAL,
 			"a subject goes with a self-signed certificate or a "
 			"request, and they with a subject");
+	if (o->n_exts > 0 && o->subject == NULL)
+		return err_set(e, OFS_EINVAL,
+			"extensions go with a self-signed certificate or a "
+			"request; ask for one");
 	if (o->days < 0 || o->days > DAYS_MAX)
 		return err_set(e, OFS_EINVAL,
 			"%d days are out of range; take 1 to %d", o->days,
 			DAYS_MAX);
-	return o->subject == NULL ? 0 : cert_name_parse(o->subject, name, e);
+	if (o->subject == NULL)
+		return 0;
+	rc = cert_ext_check(o->csr, o->exts, o->n_exts, e);
+	return rc != 0 ? rc : cert_name_parse(o->subject, name, e);
 }
 
 /* *out from what stands on the token now */
@@ -225,10 +240,9 @@ enroll(struct enrolment *n, struct ofs_error *e)
 	if (rc == 0)
 		rc = check_key(n, e);
 	if (rc == 0 && o->self_signed)
-		rc = make_self_signed(
-			n, name, o->days > 0 ? o->days : DAYS_DEFAULT, e);
+		rc = make_self_signed(n, name, o, e);
 	if (rc == 0 && o->csr)
-		rc = make_csr(n, name, e);
+		rc = make_csr(n, name, o, e);
 	if (rc == 0)
 		rc = hand_out(n, e);
 	if (rc == 0)

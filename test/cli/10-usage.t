@@ -79,6 +79,10 @@ usage "'--subject NAME' is missing" \
 usage 'exclude each other' ofs-token enroll "$uri" --key-type ec:P-256 \
 	--self-signed --csr "$T/x" --subject /CN=x
 usage 'goes with' ofs-token enroll "$uri" --key-type ec:P-256 --days 3
+for option in san key-usage ext; do
+	usage "'--$option' goes with" ofs-token enroll "$uri" \
+		--key-type ec:P-256 "--$option" x=y
+done
 usage "'b' is one word too many" ofs-token adopt a b
 usage 'is missing' ofs-token import-cert "$uri"
 usage "'x' is one word too many" ofs-token list x

@@ -36,6 +36,10 @@ _ofs_value()
 		compopt -o nospace
 		_ofs_words 'prompt pinpad env: file: fd: cmd:' "$2"
 		;;
+	--key-usage)
+		_ofs_words 'digitalSignature nonRepudiation
+			digitalSignature,nonRepudiation' "$2"
+		;;
 	--type)
 		_ofs_words 'genesis batch-opened batch-closed intent outcome
 			recovery login key-lent key-event token-event release' "$2"
@@ -51,7 +55,8 @@ _ofs_value()
 	--always-auth) _ofs_words 'hold ask refuse' "$2" ;;
 	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
 	--key | --label | --jobs | --token | --erase | --subject | --days | \
-		--origin | --from | --to | --batch | --token-timeout) ;;
+		--origin | --from | --to | --batch | --token-timeout | \
+		--san | --ext) ;;
 	*) return 1 ;;
 	esac
 }
