@@ -124,6 +124,28 @@ cmd_token_key_print(FILE *f, const struct ofs_key_info *k)
 	cmd_token_row(f, "URI", k->uri);
 }
 
+static void
+attestation_json(struct jline *out, const struct ofs_attestation *a)
+{
+	struct jline j = { NULL, false };
+
+	if (!a->found) {
+		jline_null(out, "attestation");
+		return;
+	}
+	j.o = json_object();
+	j.bad = j.o == NULL;
+	jline_text(&j, "subject", a->subject);
+	jline_text(&j, "issuer", a->issuer);
+	jline_hex(&j, "sha256", a->sha256, 32);
+	if (nonzero(a->issuer_sha256, 32))
+		jline_hex(&j, "issuer_sha256", a->issuer_sha256, 32);
+	else
+		jline_null(&j, "issuer_sha256");
+	out->bad |= j.bad;
+	jline_json(out, "attestation", j.o);
+}
+
 int
 cmd_token_key_recorded(struct out *o, const char *type,
 	const struct ofs_enrolled *e, const char *pem_path)
@@ -134,6 +156,7 @@ cmd_token_key_recorded(struct out *o, const char *type,
 	if (o->json) {
 		jline_begin(&j, type);
 		cmd_token_key_json(&j, &e->key);
+		attestation_json(&j, &e->attestation);
 		jline_number(&j, "seq", (int64_t)e->seq);
 		if (pem_path != NULL)
 			jline_name(&j, "pem", pem_path, strlen(pem_path));
@@ -141,6 +164,10 @@ cmd_token_key_recorded(struct out *o, const char *type,
 	}
 	f = out_human(o);
 	cmd_token_key_print(f, &e->key);
+	if (e->attestation.found) {
+		cmd_token_row(f, "attestation", e->attestation.subject);
+		cmd_token_row(f, "  issued by", e->attestation.issuer);
+	}
 	fprintf(f, "  %-12saudit record %" PRIu64 "\n", "recorded", e->seq);
 	return 0;
 }

@@ -172,11 +172,23 @@ struct ofs_enroll_opts {
 		sizeof(struct ofs_enroll_opts), 0, 0, false, false, 0, 0, 0 \
 	}
 
+/*
+ * A certificate on the token in which its vendor says where a key was made. It
+ * is kept in the audit log; its chain is not checked.
+ */
+struct ofs_attestation {
+	bool found;
+	char subject[256], issuer[256]; /* RFC 2253 */
+	uint8_t sha256[32];
+	uint8_t issuer_sha256[32]; /* zeros: the token does not show it */
+};
+
 struct ofs_enrolled {
 	size_t size;
 	struct ofs_key_info key; /* as read back from the token */
 	uint64_t seq;            /* of the key record in the audit log */
 	char *pem;               /* certificate or request, or NULL; free() */
+	struct ofs_attestation attestation;
 };
 
 /*

@@ -175,6 +175,8 @@ struct rec_key_event {
 	int64_t sensitive, extractable, always_sensitive, never_extractable,
 		local, always_authenticate, sign; /* 1, 0, -1 */
 	struct rec_span certificate;              /* DER; absent */
+	/* SHA-256 of a vendor's certificate and of its issuer's; absent */
+	struct rec_span attestation_sha256, attestation_issuer_sha256;
 };
 struct rec_token_event {
 	const char *event; /* "init" */

@@ -226,7 +226,10 @@ static const ASN1_TEMPLATE key_event_rows[] = {
 	INT(der_key_event, local, "local"),
 	INT(der_key_event, always_authenticate, "always_authenticate"),
 	INT(der_key_event, sign, "sign"),
-	BYTES(der_key_event, certificate, "certificate", 10)
+	BYTES(der_key_event, certificate, "certificate", 10),
+	BYTES(der_key_event, attestation_sha256, "attestation_sha256", 11),
+	BYTES(der_key_event, attestation_issuer_sha256,
+		"attestation_issuer_sha256", 12)
 };
 SEQUENCE(REC_KEY_EVENT, der_key_event, key_event_rows)
 

@@ -116,7 +116,8 @@ struct der_key_event {
 	ASN1_STRING *spki;
 	int64_t sensitive, extractable, always_sensitive, never_extractable,
 		local, always_authenticate, sign;
-	ASN1_STRING *certificate;
+	ASN1_STRING *certificate, *attestation_sha256,
+		*attestation_issuer_sha256;
 };
 
 struct der_token_event {

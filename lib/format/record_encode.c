@@ -485,6 +485,9 @@ record_key_event_encode(
 	d.always_authenticate = r->always_authenticate;
 	d.sign = r->sign;
 	d.certificate = enc_bytes(&c, r->certificate);
+	d.attestation_sha256 = enc_bytes(&c, r->attestation_sha256);
+	d.attestation_issuer_sha256 =
+		enc_bytes(&c, r->attestation_issuer_sha256);
 	return enc_emit(&c, &d, ASN1_ITEM_rptr(REC_KEY_EVENT), to, e);
 }
 

@@ -32,6 +32,7 @@ struct enrolment {
 	const struct alg *alg;
 	struct recorded rec;
 	X509 *cert;
+	struct attestation attested;
 	struct buf pem;
 };
 
@@ -40,6 +41,7 @@ enrolment_clear(struct enrolment *n)
 {
 	recorded_clear(&n->rec);
 	X509_free(n->cert);
+	attestation_free(&n->attested);
 	buf_free(&n->pem);
 	ofs_key_free(n->key);
 }
@@ -200,6 +202,27 @@ check_opts(
 	return rc != 0 ? rc : cert_name_parse(o->subject, name, e);
 }
 
+/* what the token's vendor says of the key, where the token shows it */
+static int
+attest(struct enrolment *n, struct ofs_attestation *out, struct ofs_error *e)
+{
+	X509 *cert, *issuer;
+	int rc;
+
+	rc = attest_find(n->key, &n->attested, e);
+	cert = n->attested.cert;
+	issuer = n->attested.issuer;
+	if (rc != 0 || cert == NULL)
+		return rc;
+	out->found = true;
+	cert_subject(cert, out->subject, sizeof(out->subject));
+	cert_issuer(cert, out->issuer, sizeof(out->issuer));
+	rc = cert_sha256(cert, out->sha256, e);
+	if (rc == 0 && issuer != NULL)
+		rc = cert_sha256(issuer, out->issuer_sha256, e);
+	return rc;
+}
+
 /* *out from what stands on the token now */
 static int
 hand_out(struct enrolment *n, struct ofs_error *e)
@@ -211,6 +234,9 @@ hand_out(struct enrolment *n, struct ofs_error *e)
 	if (rc != 0)
 		return rc;
 	out->key = *ofs_key_get_info(n->key);
+	rc = attest(n, &out->attestation, e);
+	if (rc != 0)
+		return rc;
 	if (n->pem.len > 0) {
 		out->pem = strdup(buf_cstr(&n->pem));
 		if (out->pem == NULL)
@@ -246,8 +272,8 @@ enroll(struct enrolment *n, struct ofs_error *e)
 	if (rc == 0)
 		rc = hand_out(n, e);
 	if (rc == 0)
-		rc = recorded_key_event(
-			&n->rec, "enroll", n->cert, &n->out->seq, e);
+		rc = recorded_key_event(&n->rec, "enroll", n->cert,
+			&n->attested, &n->out->seq, e);
 	X509_NAME_free(name);
 	return rc;
 }
@@ -301,8 +327,8 @@ run_adopt(void *arg, struct ofs_error *e)
 	if (rc == 0)
 		rc = hand_out(n, e);
 	if (rc == 0)
-		rc = recorded_key_event(
-			&n->rec, "adopt", key_cert(n->key), &n->out->seq, e);
+		rc = recorded_key_event(&n->rec, "adopt", key_cert(n->key),
+			&n->attested, &n->out->seq, e);
 	return rc;
 }
 
@@ -376,7 +402,7 @@ run_import(void *arg, struct ofs_error *e)
 		rc = key_store_cert(n->key, n->cert, e);
 	if (rc == 0)
 		rc = recorded_key_event(
-			&n->rec, "import-cert", n->cert, &seq, e);
+			&n->rec, "import-cert", n->cert, NULL, &seq, e);
 	return rc;
 }
 

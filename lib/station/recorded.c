@@ -179,10 +179,31 @@ take_attributes(const struct ofs_key_info *info, struct rec_key_event *ev)
 	ev->sign = info->sign;
 }
 
-/* the record, and the certificate itself in the table of certificates */
+/* a certificate for the table of certificates, and its hash */
+struct kept {
+	struct buf der;
+	uint8_t sha256[32];
+};
+
+static int
+keep(struct kept *to, X509 *cert, struct rec_span *sha256, struct ofs_error *e)
+{
+	int rc;
+
+	if (cert == NULL)
+		return 0;
+	rc = cert_to_der(cert, &to->der, e);
+	if (rc == 0)
+		rc = cert_sha256(cert, to->sha256, e);
+	if (rc == 0 && sha256 != NULL)
+		*sha256 = (struct rec_span){ to->sha256, 32 };
+	return rc;
+}
+
+/* the record, and the certificates themselves in their table */
 static int
 append_key_event(struct recorded *r, const struct buf *body,
-	const struct buf *der, uint64_t *seq, struct ofs_error *e)
+	const struct kept *certs, size_t n, uint64_t *seq, struct ofs_error *e)
 {
 	struct log_entry en = { .type = OFS_REC_KEY_EVENT,
 		.body = body->p,
@@ -193,8 +214,10 @@ append_key_event(struct recorded *r, const struct buf *body,
 	if (rc != 0)
 		return rc;
 	rc = log_append(r->audit, &en, seq, e);
-	if (rc == 0 && der->len > 0)
-		rc = log_cert_add(r->audit, der->p, der->len, e);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (certs[i].der.len > 0)
+			rc = log_cert_add(
+				r->audit, certs[i].der.p, certs[i].der.len, e);
 	if (rc == 0)
 		return log_commit(r->audit, e);
 	log_rollback(r->audit);
@@ -203,28 +226,35 @@ append_key_event(struct recorded *r, const struct buf *body,
 
 int
 recorded_key_event(struct recorded *r, const char *event, X509 *cert,
-	uint64_t *seq, struct ofs_error *e)
+	const struct attestation *attested, uint64_t *seq, struct ofs_error *e)
 {
-	struct buf spki = BUF_INIT, der = BUF_INIT, body = BUF_INIT;
-	struct rec_key_event ev;
+	static const struct attestation none;
+	struct buf spki = BUF_INIT, body = BUF_INIT;
+	struct kept certs[3] = { 0 };
+	struct rec_key_event ev = { .event = event, .party = span(&r->party) };
 	int rc;
 
-	memset(&ev, 0, sizeof(ev));
+	if (attested == NULL)
+		attested = &none;
 	rc = pubkey_to_spki(key_pub(r->key), &spki, e);
-	if (rc == 0 && cert != NULL)
-		rc = cert_to_der(cert, &der, e);
-	ev.event = event;
-	ev.party = span(&r->party);
+	if (rc == 0)
+		rc = keep(&certs[0], cert, NULL, e);
+	if (rc == 0)
+		rc = keep(&certs[1], attested->cert, &ev.attestation_sha256, e);
+	if (rc == 0)
+		rc = keep(&certs[2], attested->issuer,
+			&ev.attestation_issuer_sha256, e);
 	ev.spki = span(&spki);
-	if (der.len > 0)
-		ev.certificate = span(&der);
+	if (certs[0].der.len > 0)
+		ev.certificate = span(&certs[0].der);
 	take_attributes(ofs_key_get_info(r->key), &ev);
 	if (rc == 0)
 		rc = record_key_event_encode(&ev, &body, e);
 	if (rc == 0)
-		rc = append_key_event(r, &body, &der, seq, e);
+		rc = append_key_event(r, &body, certs, 3, seq, e);
+	for (size_t i = 0; i < 3; i++)
+		buf_free(&certs[i].der);
 	buf_free(&spki);
-	buf_free(&der);
 	buf_free(&body);
 	return rc;
 }

@@ -5,6 +5,7 @@
 
 #include "audit/log.h"
 #include "crypto/alg.h"
+#include "token/attest.h"
 #include "token/key.h"
 
 struct recorded {
@@ -31,9 +32,12 @@ int recorded_sign(struct recorded *r, enum rec_purpose purpose,
 int recorded_append(ofs_audit *audit, enum ofs_record_type type,
 	const struct buf *body, uint64_t *seq, struct ofs_error *e);
 
-/* a record of the key: public key, attributes as read back, certificate */
+/*
+ * A record of the key: public key, attributes as read back, certificate, and
+ * what the vendor attests (may be NULL)
+ */
 int recorded_key_event(struct recorded *r, const char *event, X509 *cert,
-	uint64_t *seq, struct ofs_error *e);
+	const struct attestation *attested, uint64_t *seq, struct ofs_error *e);
 int recorded_lent(struct recorded *r, const char *purpose, struct ofs_error *e);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "crypto/cert.h"
+#include "token/attest.h"
 #include "token/keydef.h"
 
 #define TEMPLATE_MAX 12
@@ -136,7 +137,7 @@ replace(const ofs_key *k, const struct session *s, const struct parts *p,
 	if (rc == 0 && !kept)
 		rc = create(k, s, p, &made, e);
 	for (size_t i = 0; rc == 0 && i < before.n; i++) {
-		if (before.v[i].h == made)
+		if (before.v[i].h == made || attest_is_labelled(&before.v[i]))
 			continue;
 		rc = is_value(s, before.v[i].h, &p->value, &same, e);
 		if (rc == 0 && !same)

@@ -9,6 +9,7 @@
 
 #include "crypto/cert.h"
 #include "crypto/pubkey.h"
+#include "token/attest.h"
 #include "token/label.h"
 #include "token/pair.h"
 
@@ -204,8 +205,8 @@ take_public(ofs_token *t, const struct session *s, struct pair *p,
 	return rc;
 }
 
-static X509 *
-read_cert(const struct session *s, const struct object *o)
+X509 *
+pair_read_cert(const struct session *s, const struct object *o)
 {
 	static const CK_ATTRIBUTE_TYPE types[] = { CKA_CERTIFICATE_TYPE,
 		CKA_VALUE };
@@ -247,9 +248,10 @@ take_cert(ofs_token *t, const struct session *s, struct pair *p,
 		EVP_PKEY *k;
 		X509 *c;
 
-		if (o->h == p->cert.h || !same_id(pair_anchor(p), o))
+		if (o->h == p->cert.h || !same_id(pair_anchor(p), o) ||
+			attest_is_labelled(o))
 			continue;
-		c = read_cert(s, o);
+		c = pair_read_cert(s, o);
 		k = c != NULL ? X509_get0_pubkey(c) : NULL;
 		if (k == NULL) {
 			ctx_log(t->ctx, OFS_LOG_WARNING,
@@ -373,7 +375,7 @@ pair_complete(ofs_token *t, const struct session *s, struct pair *p,
 		object_free(&p->cert);
 		p->key = read_public(s, &p->pub, &p->odd);
 	} else {
-		p->x509 = read_cert(s, &p->cert);
+		p->x509 = pair_read_cert(s, &p->cert);
 		if (p->x509 != NULL)
 			p->key = X509_get_pubkey(p->x509);
 		ERR_clear_error();

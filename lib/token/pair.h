@@ -36,6 +36,8 @@ int pair_complete(ofs_token *t, const struct session *s, struct pair *p,
 int pair_load(ofs_token *t, const struct session *s, struct pair *p,
 	struct ofs_error *e);
 void pair_free(struct pair *p);
+/* the certificate in an object, or NULL; caller frees with X509_free */
+X509 *pair_read_cert(const struct session *s, const struct object *o);
 
 /* the mechanism for a key type; false: a type that we cannot sign with */
 bool pair_mechanism(enum ofs_key_type type, CK_MECHANISM_TYPE *mech);

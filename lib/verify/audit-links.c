@@ -99,32 +99,43 @@ need_batch(struct av *v, const struct av_record *r, struct av_batch **out,
 	return 0;
 }
 
+/* a certificate that the record names, if it does, is in the log's table */
+static int
+need_cert(struct av *v, const struct av_record *r, const char *name,
+	struct ofs_error *e)
+{
+	struct rec_span cert;
+	bool has;
+	int rc;
+
+	if (!av_bytes(r->body, name, &cert))
+		return 0;
+	if (cert.n != 32)
+		return av_damage(e, r->seq, "hash of a wrong length");
+	rc = av_enter(v, e);
+	if (rc != 0)
+		return rc;
+	rc = store_cert_has(&v->a->store, cert.p, &has, e);
+	av_leave(v);
+	if (rc == 0 && !has)
+		rc = av_damage(
+			e, r->seq, "the certificate that it names is not kept");
+	return rc;
+}
+
 static int
 batch_opened(struct av *v, const struct av_record *r, struct ofs_error *e)
 {
 	struct av_links *l = &v->links;
 	struct av_batch *b;
-	struct rec_span cert;
-	bool has = true;
 	int rc;
 
 	v->rep->batches++;
 	if (!has_batch(r) || find_batch(l, r->h->batch_id) != NULL)
 		return av_damage(e, r->seq, "its batch id is not a new one");
-	if (av_bytes(r->body, "party.key.cert_sha256", &cert)) {
-		if (cert.n != 32)
-			return av_damage(e, r->seq, "hash of a wrong length");
-		rc = av_enter(v, e);
-		if (rc != 0)
-			return rc;
-		rc = store_cert_has(&v->a->store, cert.p, &has, e);
-		av_leave(v);
-		if (rc != 0)
-			return rc;
-	}
-	if (!has)
-		return av_damage(
-			e, r->seq, "the certificate that it names is not kept");
+	rc = need_cert(v, r, "party.key.cert_sha256", e);
+	if (rc != 0)
+		return rc;
 	if (l->n_batches == l->cap_batches) {
 		size_t cap = l->cap_batches * 2 + 8;
 
@@ -140,6 +151,14 @@ batch_opened(struct av *v, const struct av_record *r, struct ofs_error *e)
 	b->opened_seq = r->seq;
 	b->items = (uint64_t)av_int(r->body, "items");
 	return 0;
+}
+
+static int
+key_event(struct av *v, const struct av_record *r, struct ofs_error *e)
+{
+	int rc = need_cert(v, r, "attestation_sha256", e);
+
+	return rc != 0 ? rc : need_cert(v, r, "attestation_issuer_sha256", e);
 }
 
 static int
@@ -535,6 +554,8 @@ av_link(struct av *v, const struct av_record *r, struct ofs_error *e)
 		return recovery(v, r, e);
 	case OFS_REC_RELEASE:
 		return release(v, r, e);
+	case OFS_REC_KEY_EVENT:
+		return key_event(v, r, e);
 	default:
 		return 0;
 	}

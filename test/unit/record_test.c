@@ -210,7 +210,8 @@ sample_body(int type, struct buf *to)
 	}
 	case OFS_REC_KEY_EVENT: {
 		struct rec_key_event r = { "enroll", { party.p, party.len },
-			{ b32, 32 }, 1, 0, 1, 1, 1, 0, -1, { NULL, 0 } };
+			{ b32, 32 }, 1, 0, 1, 1, 1, 0, -1, { NULL, 0 },
+			{ b32, 32 }, { b32, 32 } };
 		rc = record_key_event_encode(&r, to, &e);
 		break;
 	}
