@@ -75,7 +75,7 @@ text(const STACK_OF(X509_EXTENSION) *all)
 		BIO_printf(b, "\n");
 	}
 	n = BIO_get_mem_data(b, &p);
-	copy = strndup(p, (size_t)n);
+	copy = n > 0 ? strndup(p, (size_t)n) : strdup("");
 	assert_non_null(copy);
 	BIO_free(b);
 	return copy;
