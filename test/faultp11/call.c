@@ -47,13 +47,16 @@ call_fork_parent(void)
 void
 call_fork_child(void)
 {
-	static const pthread_rwlock_t fresh =
-		PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+	pthread_rwlockattr_t kind;
 
 	forked = true;
 	state_unlock();
-	/* another thread owned it, as far as it knows */
-	memcpy(&gate, &fresh, sizeof(gate));
+	/* not opened but made anew: its owner is the parent's thread */
+	pthread_rwlockattr_init(&kind);
+	pthread_rwlockattr_setkind_np(
+		&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&gate, &kind);
+	pthread_rwlockattr_destroy(&kind);
 }
 
 static void
