@@ -7,7 +7,7 @@ FAULT=$OFS_BUILD/test/faultp11.so
 . "$OFS_TOP/test/lib/faultp11.sh"
 
 # whole suites that know nothing of it
-for suite in token_test batch_test key_test; do
+for suite in token_test batch_test key_test evp_test station_test; do
 	OFS_TEST_MODULE=$FAULT FAULTP11_COUNTS=$T/$suite \
 		run "$OFS_BUILD/test/token/$suite"
 	status 0 "$suite runs with it as with SoftHSM2"
