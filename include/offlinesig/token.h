@@ -231,6 +231,28 @@ void ofs_enrolled_clear(struct ofs_enrolled *e);
 int ofs_key_evp_pkey(ofs_key *key, ofs_audit *audit, unsigned int flags,
 	struct evp_pkey_st **out);
 
+/*
+ * ofs_token_change_pin: asks the PIN callback for OFS_PIN_USER and
+ * OFS_PIN_NEW_USER and changes one to the other, also where the token demands
+ * that. The token's state is read right before: a locked PIN, or one on its
+ * final try without ctx opts' last_try, is not sent; a rejected one is never
+ * sent again. The audit log has a record before the token is asked, and one of
+ * success or failure. Errors: OFS_EPIN, OFS_EPINLOCKED, OFS_ENOPIN, OFS_EINVAL
+ * (new PIN too short or long, or refused, or the old one), OFS_EUNSUPPORTED,
+ * OFS_ETOKEN, OFS_EAUDIT.
+ */
+int ofs_token_change_pin(ofs_token *token, ofs_audit *audit);
+
+/*
+ * ofs_token_unblock_pin: the SO logs in (OFS_PIN_SO) and sets the user PIN
+ * (OFS_PIN_NEW_USER). ofs_token_change_so_pin: OFS_PIN_SO becomes
+ * OFS_PIN_NEW_SO. Both as ofs_token_change_pin. An SO logs in only where no
+ * user is: the token's own session is closed; keys that were opened on it must
+ * have been freed.
+ */
+int ofs_token_unblock_pin(ofs_token *token, ofs_audit *audit);
+int ofs_token_change_so_pin(ofs_token *token, ofs_audit *audit);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -169,7 +169,7 @@ struct rec_key_lent {
 	const char *purpose;
 };
 struct rec_key_event {
-	const char *event; /* "enroll", "adopt", "import-cert" */
+	const char *event; /* "enroll", "delete-begun"; ofs-audit-format(5) */
 	struct rec_span party;
 	struct rec_span spki; /* DER SubjectPublicKeyInfo */
 	int64_t sensitive, extractable, always_sensitive, never_extractable,
@@ -179,7 +179,7 @@ struct rec_key_event {
 	struct rec_span attestation_sha256, attestation_issuer_sha256;
 };
 struct rec_token_event {
-	const char *event; /* "init" */
+	const char *event; /* "init", "pin-change-begun"; likewise */
 	struct rec_token token;
 	struct rec_operator operator_;
 };

@@ -44,27 +44,6 @@ ofs_ctx_set_audit(ofs_ctx *ctx, ofs_audit *audit)
 	return 0;
 }
 
-static int
-record_init(ofs_audit *audit, const struct ofs_token_info *info,
-	struct ofs_error *e)
-{
-	struct rec_token_event r;
-	struct buf body = BUF_INIT;
-	uint64_t seq;
-	int rc;
-
-	memset(&r, 0, sizeof(r));
-	r.event = "init";
-	party_token(info, &r.token);
-	log_operator(audit, &r.operator_);
-	rc = record_token_event_encode(&r, &body, e);
-	if (rc == 0)
-		rc = recorded_append(
-			audit, OFS_REC_TOKEN_EVENT, &body, &seq, e);
-	buf_free(&body);
-	return rc;
-}
-
 int
 ofs_token_init(ofs_ctx *ctx, const struct ofs_token_init_opts *opts,
 	struct ofs_token_info *out)
@@ -77,6 +56,6 @@ ofs_token_init(ofs_ctx *ctx, const struct ofs_token_init_opts *opts,
 	err_clear(&e);
 	rc = token_init(ctx, opts, info, &e);
 	if (rc == 0 && ctx->event == record_login)
-		rc = record_init(ctx->event_arg, info, &e);
+		rc = recorded_token_event(ctx->event_arg, "init", info, &e);
 	return rc == 0 ? 0 : ctx_fail(ctx, &e);
 }

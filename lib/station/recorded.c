@@ -275,3 +275,24 @@ recorded_lent(struct recorded *r, const char *purpose, struct ofs_error *e)
 	buf_free(&body);
 	return rc;
 }
+
+int
+recorded_token_event(ofs_audit *audit, const char *event,
+	const struct ofs_token_info *info, struct ofs_error *e)
+{
+	struct rec_token_event r;
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+	int rc;
+
+	memset(&r, 0, sizeof(r));
+	r.event = event;
+	party_token(info, &r.token);
+	log_operator(audit, &r.operator_);
+	rc = record_token_event_encode(&r, &body, e);
+	if (rc == 0)
+		rc = recorded_append(
+			audit, OFS_REC_TOKEN_EVENT, &body, &seq, e);
+	buf_free(&body);
+	return rc;
+}

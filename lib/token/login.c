@@ -25,12 +25,14 @@ login_guard(const ofs_ctx *ctx, enum ofs_pin_kind kind,
 	if (locked)
 		return err_set(e, OFS_EPINLOCKED,
 			"cannot log in to '%s': PIN is locked; unblock it with "
-			"the SO PIN",
+			"ofs-token pin unblock",
 			info->label);
 	if (change)
 		return err_set(e, OFS_EPINLOCKED,
-			"cannot log in to '%s': PIN must be changed first",
-			info->label);
+			"cannot log in to '%s': %s must be changed first; use "
+			"ofs-token %s change",
+			info->label, so ? "the SO PIN" : "PIN",
+			so ? "so-pin" : "pin");
 	if (final && !ctx->opts.last_try)
 		return err_set(e, OFS_EPINLOCKED,
 			"cannot log in to '%s': one more wrong PIN would lock "
@@ -56,16 +58,21 @@ login_err(const struct ofs_token_info *info, enum ofs_pin_kind kind, CK_RV rv,
 			info->label, pin);
 	case CKR_PIN_LOCKED:
 		return cryptoki_err(e, OFS_EPINLOCKED, rv,
-			"cannot log in to '%s': %s is locked; unblock it",
-			info->label, pin);
+			"cannot log in to '%s': %s is locked%s", info->label,
+			pin,
+			kind == OFS_PIN_SO
+				? "; the token can only be reset"
+				: "; unblock it with ofs-token pin unblock");
 	case CKR_PIN_EXPIRED:
 		return cryptoki_err(e, OFS_EPINLOCKED, rv,
-			"cannot log in to '%s': %s has expired; change it",
-			info->label, pin);
+			"cannot log in to '%s': %s has expired; use ofs-token "
+			"%s change",
+			info->label, pin,
+			kind == OFS_PIN_SO ? "so-pin" : "pin");
 	case CKR_USER_PIN_NOT_INITIALIZED:
 		return cryptoki_err(e, OFS_ENOPIN, rv,
-			"cannot log in to '%s': no user PIN is set on it; "
-			"initialise the token",
+			"cannot log in to '%s': no user PIN is set on it; set "
+			"one with ofs-token pin unblock",
 			info->label);
 	case CKR_USER_ANOTHER_ALREADY_LOGGED_IN:
 	case CKR_SESSION_READ_ONLY_EXISTS:

@@ -25,6 +25,7 @@ struct ofs_token {
 	struct ofs_token_info info;
 	struct session pinned; /* closing the last session logs out */
 	bool rejected;         /* a PIN was rejected: none is sent again */
+	bool so_rejected;      /* the same of the SO PIN */
 	struct pin held;       /* the PIN that it accepted, or PIN_NONE */
 	bool held_pad;         /* it accepted one from its PIN pad */
 	struct turn *turn;     /* with other processes; NULL: not needed */
