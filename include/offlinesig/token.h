@@ -231,6 +231,135 @@ void ofs_enrolled_clear(struct ofs_enrolled *e);
 int ofs_key_evp_pkey(ofs_key *key, ofs_audit *audit, unsigned int flags,
 	struct evp_pkey_st **out);
 
+/* Everything that a token and its module say of themselves. */
+struct ofs_token_details {
+	size_t size;
+	struct ofs_token_info token; /* read anew */
+	unsigned int hardware_major, hardware_minor;
+	bool so_pin_count_low, so_pin_final_try, so_pin_locked,
+		so_pin_to_be_changed;
+	bool write_protected, has_rng, has_clock;
+	bool removable, hardware_slot;  /* CKF_..., of the slot */
+	unsigned long pin_min, pin_max; /* bytes; a maximum of 0: not said */
+	int64_t sessions, sessions_max; /* -1: not said; max 0: no limit */
+	int64_t rw_sessions, rw_sessions_max;
+	int64_t public_memory, public_memory_free; /* bytes; -1: not said */
+	int64_t private_memory, private_memory_free;
+	char slot_description[65 * 4];
+	char slot_manufacturer[33 * 4];
+	char library_description[33 * 4]; /* C_GetInfo */
+	char library_manufacturer[33 * 4];
+	unsigned int library_major, library_minor;
+	unsigned int cryptoki_major, cryptoki_minor;
+};
+
+/*
+ * ofs_token_get_details: asks token, slot and module about themselves. Does
+ * not log in. Errors: OFS_ETOKEN (gone, or another is in its place).
+ */
+int ofs_token_get_details(ofs_token *token, struct ofs_token_details *out);
+
+/* A mechanism of a token (PKCS#11 2.40, CK_MECHANISM_INFO). */
+struct ofs_mechanism {
+	size_t size;
+	unsigned long type;             /* CKM_... */
+	const char *name;               /* "CKM_ECDSA", or NULL */
+	unsigned long min_key, max_key; /* in the mechanism's own unit, or 0 */
+	unsigned long flags;            /* CKF_... */
+	char uses[160];                 /* "sign verify"; of the flags */
+};
+
+typedef int (*ofs_mechanism_fn)(void *arg, const struct ofs_mechanism *m);
+
+/*
+ * ofs_token_mechanisms: each mechanism that the token offers, by number; a
+ * non-zero return of fn ends it and is returned.
+ */
+int ofs_token_mechanisms(ofs_token *token, ofs_mechanism_fn fn, void *arg);
+
+/*
+ * ofs_key_pub_pem: the public key as PEM (SubjectPublicKeyInfo, RFC 7468);
+ * ofs_key_pub_der, ofs_key_cert_der: as DER. Errors: OFS_EKEY (no certificate
+ * on the token). Caller frees *pem and *der with free().
+ */
+int ofs_key_pub_pem(ofs_key *key, char **pem);
+int ofs_key_pub_der(ofs_key *key, uint8_t **der, size_t *len);
+int ofs_key_cert_der(ofs_key *key, uint8_t **der, size_t *len);
+
+struct ofs_key_rename_opts {
+	size_t size;
+	const char *label; /* UTF-8, at most 128 bytes; NULL: stays */
+	const uint8_t *id; /* at most 64 bytes; NULL: stays */
+	size_t id_len;
+};
+
+#define OFS_KEY_RENAME_OPTS_INIT                            \
+	{                                                   \
+		sizeof(struct ofs_key_rename_opts), 0, 0, 0 \
+	}
+
+/*
+ * ofs_key_rename: gives the key that the URI names another label or id, on its
+ * private, public and certificate objects, and reads them back. Logs in. The
+ * audit log has a record before anything is changed and one of the end.
+ * *out (may be NULL) is the key as it is now; its pem is NULL. When an object
+ * refuses, the ones before it are set back; the message says what is changed
+ * where even that fails. Errors: OFS_EEXIST (another object has that label or
+ * id), OFS_EUNSUPPORTED (names on this token are fixed), OFS_EKEY,
+ * OFS_EAMBIGUOUS, OFS_EAUDIT (nothing was changed, unless the message says so).
+ */
+int ofs_key_rename(ofs_token *token, ofs_audit *audit, const char *uri,
+	const struct ofs_key_rename_opts *opts, struct ofs_enrolled *out);
+
+enum ofs_object_kind {
+	OFS_OBJECT_PRIVATE_KEY,
+	OFS_OBJECT_PUBLIC_KEY,
+	OFS_OBJECT_CERTIFICATE
+};
+
+/* One object of a key. */
+struct ofs_object_info {
+	size_t size;
+	enum ofs_object_kind kind;
+	uint8_t id[64];
+	size_t id_len;
+	char label[256];
+	char type_name[32]; /* of the key; "" where it cannot be read */
+	char subject[256];  /* of a certificate, or "" */
+	char serial[64];    /* of a certificate, hex, or "" */
+};
+
+/*
+ * Is shown everything that is about to be deleted; 0 goes on, a negative code
+ * leaves everything as it is and is returned.
+ */
+typedef int (*ofs_delete_fn)(void *arg, const struct ofs_key_info *key,
+	const struct ofs_object_info *objects, size_t n);
+
+struct ofs_key_delete_opts {
+	size_t size;
+	bool cert_only;        /* its certificates, not the key */
+	ofs_delete_fn confirm; /* required */
+	void *confirm_arg;
+};
+
+#define OFS_KEY_DELETE_OPTS_INIT                                \
+	{                                                       \
+		sizeof(struct ofs_key_delete_opts), false, 0, 0 \
+	}
+
+/*
+ * ofs_key_delete: deletes the key that the URI names for good: its private
+ * key, and the public keys and certificates with its id that hold its public
+ * key. A public key or certificate that was left without a private key is
+ * deleted, too. Logs in. Nothing is deleted before the record of it is
+ * durable; another is written at the end (*seq, may be NULL). Errors: OFS_EKEY,
+ * OFS_EAMBIGUOUS, what confirm returned, OFS_ETOKEN (the message says what is
+ * deleted and what is left), OFS_EAUDIT.
+ */
+int ofs_key_delete(ofs_token *token, ofs_audit *audit, const char *uri,
+	const struct ofs_key_delete_opts *opts, uint64_t *seq);
+
 /*
  * ofs_token_change_pin: asks the PIN callback for OFS_PIN_USER and
  * OFS_PIN_NEW_USER and changes one to the other, also where the token demands

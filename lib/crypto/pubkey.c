@@ -328,6 +328,31 @@ pubkey_to_spki(const EVP_PKEY *k, struct buf *to, struct ofs_error *e)
 	return 0;
 }
 
+int
+pubkey_to_pem(const EVP_PKEY *k, struct buf *to, struct ofs_error *e)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	struct buf der = BUF_INIT;
+	char *text = NULL;
+	long n = 0;
+	int rc;
+
+	rc = pubkey_to_spki(k, &der, e);
+	if (rc == 0 && bio != NULL &&
+		PEM_write_bio(
+			bio, PEM_STRING_PUBLIC, "", der.p, (long)der.len) > 0)
+		n = BIO_get_mem_data(bio, &text);
+	if (rc == 0 && n <= 0)
+		rc = err_ssl(e, OFS_ENOMEM, "cannot write the public key");
+	if (rc == 0)
+		buf_put(to, text, (size_t)n);
+	if (rc == 0 && !buf_ok(to))
+		rc = err_nomem(e);
+	BIO_free(bio);
+	buf_free(&der);
+	return rc;
+}
+
 /* the one PUBLIC KEY block of a PEM text; free *der with OPENSSL_free */
 static int
 pem_block(const uint8_t *p, size_t n, uint8_t **der, long *der_len,

@@ -27,6 +27,7 @@ int pubkey_from_ec(const uint8_t *params, size_t params_len,
 int pubkey_from_spki(
 	const uint8_t *der, size_t n, EVP_PKEY **out, struct ofs_error *e);
 int pubkey_to_spki(const EVP_PKEY *k, struct buf *to, struct ofs_error *e);
+int pubkey_to_pem(const EVP_PKEY *k, struct buf *to, struct ofs_error *e);
 /* PEM or DER SubjectPublicKeyInfo */
 int pubkey_parse(
 	const uint8_t *p, size_t n, EVP_PKEY **out, struct ofs_error *e);

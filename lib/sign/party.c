@@ -58,7 +58,8 @@ party_encode(ofs_ctx *ctx, ofs_audit *audit, ofs_key *key, X509 *cert,
 	p.key.id = (struct rec_span){ info->id, info->id_len };
 	p.key.label = info->label;
 	p.key.type = info->type_name;
-	p.key.spki_sha256 = (struct rec_span){ info->spki_sha256, 32 };
+	if (key_pub(key) != NULL)
+		p.key.spki_sha256 = (struct rec_span){ info->spki_sha256, 32 };
 	if (cert != NULL) {
 		rc = party_cert(cert, &names, &p.key, e);
 		if (rc != 0)

@@ -236,7 +236,10 @@ recorded_key_event(struct recorded *r, const char *event, X509 *cert,
 
 	if (attested == NULL)
 		attested = &none;
-	rc = pubkey_to_spki(key_pub(r->key), &spki, e);
+	/* a key of a kind that cannot be read is recorded without it */
+	rc = key_pub(r->key) == NULL
+		? 0
+		: pubkey_to_spki(key_pub(r->key), &spki, e);
 	if (rc == 0)
 		rc = keep(&certs[0], cert, NULL, e);
 	if (rc == 0)
@@ -244,7 +247,8 @@ recorded_key_event(struct recorded *r, const char *event, X509 *cert,
 	if (rc == 0)
 		rc = keep(&certs[2], attested->issuer,
 			&ev.attestation_issuer_sha256, e);
-	ev.spki = span(&spki);
+	if (spki.len > 0)
+		ev.spki = span(&spki);
 	if (certs[0].der.len > 0)
 		ev.certificate = span(&certs[0].der);
 	take_attributes(ofs_key_get_info(r->key), &ev);

@@ -102,7 +102,7 @@ prepare(struct change *c, struct ofs_error *e)
 	ofs_ctx *ctx = c->t->ctx;
 	int rc;
 
-	rc = token_check_fork(c->t, e);
+	rc = token_check_usable(c->t, e);
 	if (rc == 0)
 		rc = guard(c, e);
 	if (rc == 0)
