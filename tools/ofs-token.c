@@ -12,12 +12,19 @@ static const char help[] =
 "usage: ofs-token VERB [options] [operands]\n"
 "\n"
 "  list                      the tokens that the modules show\n"
+"  info [URI]                everything about one token\n"
 "  init --label NAME         make a blank token ready, set its PINs\n"
 "  enroll URI --key-type T   make a key on the token, with a certificate\n"
 "                            or a request for one\n"
 "  adopt URI                 check and record a key that is there already\n"
 "  import-cert URI FILE      store the certificate of a key on the token\n"
+"  export-cert URI           write a key's certificate, or its public key\n"
 "  keys [URI]                the keys of a token\n"
+"  rename URI --label NEW    give a key another label or id\n"
+"  delete URI                delete a key or its certificates for good\n"
+"  pin change [URI]          change the user PIN\n"
+"  pin unblock [URI]         set the user PIN with the SO PIN\n"
+"  so-pin change [URI]       change the SO PIN\n"
 "\n"
 "A URI names a token or a key (RFC 7512): 'pkcs11:token=payroll;object=batch'.\n"
 "'ofs-token VERB --help' has the options of a verb. PINs are never arguments:\n"
@@ -36,11 +43,18 @@ static const char help[] =
 
 static const struct verb verbs[] = {
 	{ "list", cmd_token_list },
+	{ "info", cmd_token_info },
 	{ "init", cmd_token_init },
 	{ "enroll", cmd_token_enroll },
 	{ "adopt", cmd_token_adopt },
 	{ "import-cert", cmd_token_import_cert },
+	{ "export-cert", cmd_token_export_cert },
 	{ "keys", cmd_token_keys },
+	{ "rename", cmd_token_rename },
+	{ "delete", cmd_token_delete },
+	{ "pin change", cmd_token_pin_change },
+	{ "pin unblock", cmd_token_pin_unblock },
+	{ "so-pin change", cmd_token_so_pin_change },
 	{ .name = NULL },
 };
 

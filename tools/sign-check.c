@@ -48,13 +48,13 @@ print_trust(FILE *f, const struct sign_report *r)
 	const char *cert = o->cert != NULL ? o->cert : "cert.pem";
 
 	if (o->cert == NULL && !r->has_cert) {
-		fputs("  (pubkey.pem: the public key of the one that signed)\n"
-		      "  ofs-verify --signer pubkey.pem",
-			f);
+		fputs("  ofs-token export-cert --public --out pubkey.pem", f);
+		word(f, o->keys.p[0]);
+		fputs("\n  ofs-verify --signer pubkey.pem", f);
 		return;
 	}
 	if (o->cert == NULL) {
-		fputs("  ofs-token keys --cert-out cert.pem", f);
+		fputs("  ofs-token export-cert --out cert.pem", f);
 		word(f, o->keys.p[0]);
 		fputc('\n', f);
 	}

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ofs-token keys: the keys of a token, and the certificate of one. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "common/small.h"
-#include "common/plain.h"
+/* ofs-token keys: the keys of a token. */
 #include "token.h"
 
 /* clang-format off */
@@ -16,17 +11,14 @@ static const char help[] =
 "PIN source is named (--pin-source or OFS_PIN_SOURCE).\n"
 "\n"
 "  --no-login         do not log in\n"
-"  --cert-out FILE    write the certificate of the key that the URI names as\n"
-"                     PEM instead; '-' is standard output\n"
-"  --force            replace FILE if it exists\n"
 TOKEN_HELP
 "\n"
 "Example: ofs-token keys 'pkcs11:token=payroll' --pin-source prompt\n";
 /* clang-format on */
 
 struct keys {
-	const char *uri, *cert_out;
-	bool no_login, force;
+	const char *uri;
+	bool no_login;
 };
 
 struct listing {
@@ -77,32 +69,9 @@ list_keys(struct tool *s, ofs_token *token)
 }
 
 static int
-write_cert(struct tool *s, ofs_token *token, const struct keys *k)
-{
-	struct out *o = s->out;
-	ofs_key *key = NULL;
-	char *pem = NULL;
-	int rc;
-
-	rc = small_check_new(o, k->cert_out, k->force);
-	if (rc != 0)
-		return rc;
-	if (ofs_key_open(token, k->uri, OFS_KEY_PUBLIC_ONLY, &key) != 0)
-		return out_fail_with(o, ofs_token_error(token));
-	if (ofs_key_cert_pem(key, &pem) != 0)
-		rc = out_fail_with(o, ofs_key_error(key));
-	if (rc == 0)
-		rc = small_write(o, k->cert_out, pem, strlen(pem), k->force);
-	free(pem);
-	ofs_key_free(key);
-	return rc;
-}
-
-static int
 keys(struct tool *s, const struct tool_opts *so, const struct keys *k)
 {
-	bool login = s->pins.user.from != PIN_DEFAULT && !k->no_login &&
-		k->cert_out == NULL;
+	bool login = s->pins.user.from != PIN_DEFAULT && !k->no_login;
 	ofs_token *token = NULL;
 	int rc;
 
@@ -115,8 +84,7 @@ keys(struct tool *s, const struct tool_opts *so, const struct keys *k)
 	if (rc == 0 && login && ofs_token_login(token) != 0)
 		rc = out_fail_with(s->out, ofs_token_error(token));
 	if (rc == 0)
-		rc = k->cert_out != NULL ? write_cert(s, token, k)
-					 : list_keys(s, token);
+		rc = list_keys(s, token);
 	ofs_token_free(token);
 	return rc;
 }
@@ -126,12 +94,10 @@ cmd_token_keys(struct out *o, int argc, char **argv)
 {
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
-	struct keys k = { "pkcs11:", NULL, false, false };
+	struct keys k = { "pkcs11:", false };
 	bool json = false;
 	const struct opt table[] = {
 		{ "no-login", .flag = &k.no_login },
-		{ "cert-out", .text = &k.cert_out },
-		{ "force", .flag = &k.force },
 		TOKEN_OPTS(so),
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -143,8 +109,6 @@ cmd_token_keys(struct out *o, int argc, char **argv)
 	rc = args_parse(&a, o, argc, argv, &ops);
 	if (rc == 0)
 		rc = args_operands(&a, o, &ops, 0, 1, "the URI");
-	if (rc == 0 && k.cert_out != NULL && ops.n == 0)
-		rc = args_usage(&a, o, "'--cert-out' needs the URI of the key");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
 	if (ops.n == 1)

@@ -52,8 +52,8 @@ print_json(struct out *o, const struct ofs_token_info *t)
 	return jline_end(&j, o);
 }
 
-static const char *
-pin_state(const struct ofs_token_info *t)
+const char *
+cmd_token_pin_state(const struct ofs_token_info *t)
 {
 	if (t->pin_locked)
 		return "LOCKED";
@@ -87,7 +87,7 @@ print_human(FILE *f, const struct ofs_token_info *t)
 	if (t->serial[0] != '\0')
 		cmd_token_row(f, "serial", t->serial);
 	if (t->initialised)
-		cmd_token_row(f, "PIN", pin_state(t));
+		cmd_token_row(f, "PIN", cmd_token_pin_state(t));
 	if (t->pinpad)
 		cmd_token_row(f, "PIN pad", "yes");
 	cmd_token_row(f, "module", t->module);

@@ -16,6 +16,13 @@ int cmd_token_enroll(struct out *o, int argc, char **argv);
 int cmd_token_adopt(struct out *o, int argc, char **argv);
 int cmd_token_import_cert(struct out *o, int argc, char **argv);
 int cmd_token_keys(struct out *o, int argc, char **argv);
+int cmd_token_info(struct out *o, int argc, char **argv);
+int cmd_token_export_cert(struct out *o, int argc, char **argv);
+int cmd_token_rename(struct out *o, int argc, char **argv);
+int cmd_token_delete(struct out *o, int argc, char **argv);
+int cmd_token_pin_change(struct out *o, int argc, char **argv);
+int cmd_token_pin_unblock(struct out *o, int argc, char **argv);
+int cmd_token_so_pin_change(struct out *o, int argc, char **argv);
 
 /* rows of a table of options that verbs share */
 #define TOKEN_OPTS(so)                                                         \
@@ -41,6 +48,9 @@ void cmd_token_key_print(FILE *f, const struct ofs_key_info *k);
 /* what enroll and adopt say of the key that they recorded */
 int cmd_token_key_recorded(struct out *o, const char *type,
 	const struct ofs_enrolled *e, const char *pem_path);
+
+/* the state of the user PIN in words */
+const char *cmd_token_pin_state(const struct ofs_token_info *t);
 
 /* "LABEL: value" lines; the value is escaped */
 void cmd_token_row(FILE *f, const char *name, const char *value);

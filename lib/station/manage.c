@@ -29,7 +29,7 @@ record(ofs_audit *audit, const struct managed *m, const char *event,
 	rc = recorded_init(&r, audit, m->key, cert, e);
 	if (rc == 0)
 		rc = recorded_key_event(
-			&r, event, cert, seq != NULL ? seq : &ignored, e);
+			&r, event, cert, NULL, seq != NULL ? seq : &ignored, e);
 	recorded_clear(&r);
 	return rc;
 }

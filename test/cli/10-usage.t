@@ -28,8 +28,10 @@ for tool in ofs-token ofs-sign ofs-verify ofs-audit; do
 	like "$err" "see '$tool --help'" "$tool: and a hint"
 done
 
-for verb in list init enroll adopt import-cert keys; do
-	run ofs-token "$verb" --help
+for verb in list info init enroll adopt import-cert export-cert keys rename \
+	delete 'pin change' 'pin unblock' 'so-pin change'; do
+	read -ra words <<<"$verb"
+	run ofs-token "${words[@]}" --help
 	status 0 "ofs-token $verb --help"
 	like "$out" "^usage: ofs-token $verb" "ofs-token $verb --help names the verb"
 done
@@ -86,6 +88,30 @@ done
 usage "'b' is one word too many" ofs-token adopt a b
 usage 'is missing' ofs-token import-cert "$uri"
 usage "'x' is one word too many" ofs-token list x
+usage "unknown option '--cert-out'" ofs-token keys --cert-out x
+usage 'which verb. .pin change. or .pin unblock.; see' ofs-token pin
+usage 'which verb. .pin change. or .pin unblock.; see' ofs-token pin chnage
+usage 'which verb. .so-pin change.; see' ofs-token so-pin unblock
+usage "see 'ofs-token pin change --help'" ofs-token pin change --no-such
+usage "'b' is one word too many" ofs-token pin change a b
+usage "unknown option '--so-pin-source'" ofs-token pin change --so-pin-source x
+usage "unknown option '--pin-source'" ofs-token pin unblock --pin-source x
+usage 'is not a PIN source' ofs-token pin change --new-pin-source geheim99
+usage 'is not a PIN source' ofs-token so-pin change --new-so-pin-source env:
+usage 'the URI of the key is missing' ofs-token export-cert
+usage "'--json' needs '--out FILE'" ofs-token export-cert "$uri" --json
+usage 'the URI of the key is missing' ofs-token rename --label x
+usage "'--label NEW' or '--id HEX' is missing" ofs-token rename "$uri"
+for id in '0' 'xy' '01 ' "$(printf '0%.0s' $(seq 130))"; do
+	usage "'--id' is 1 to 64 bytes as hex" ofs-token rename "$uri" --id "$id"
+done
+usage 'the URI of the key is missing' ofs-token delete --yes x
+usage "'--yes' needs a value" ofs-token delete "$uri" --yes
+usage 'no terminal to ask on; pass --yes LABEL' \
+	setsid -w ofs-token delete "$uri"
+run ofs-token pin --help
+status 0 'ofs-token pin --help'
+like "$out" '^usage: ofs-token VERB' 'has the help of ofs-token'
 usage "'abc' is not the number of a record" ofs-audit show abc
 usage "not the number" ofs-audit show -- -1
 usage "'--type' is one of" ofs-audit list --type nonsense

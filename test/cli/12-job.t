@@ -43,8 +43,8 @@ status 0 'keys --json'
 is "$(jq -r 'select(.label == "batch") |
 	[.key_type, .sensitive, .extractable, .certificate.subject] | join(" ")' \
 	<<<"$out")" 'P-256 true false CN=Batch,O=Acme' 'has type, flags, certificate'
-run ofs-token keys --cert-out again.pem "$key"
-status 0 'keys --cert-out'
+run ofs-token export-cert --out again.pem "$key"
+status 0 'export-cert'
 cmp -s cert.pem again.pem
 ok $? 'gives the same certificate'
 run ofs-token adopt "$key"

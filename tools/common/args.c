@@ -224,6 +224,34 @@ args_operands(const struct args *a, struct out *o, const struct operands *ops,
 	return 0;
 }
 
+/* "pin change" stands for two words; how many of argv's name it, or 0 */
+static int
+names_verb(const char *name, int argc, char **argv)
+{
+	const char *blank = strchr(name, ' ');
+	size_t n = blank != NULL ? (size_t)(blank - name) : strlen(name);
+
+	if (argc < 2 || strlen(argv[1]) != n || memcmp(argv[1], name, n) != 0)
+		return 0;
+	if (blank == NULL)
+		return 1;
+	return argc > 2 && strcmp(argv[2], blank + 1) == 0 ? 2 : 0;
+}
+
+/* the verbs that begin with this word, as "'pin change' or 'pin unblock'" */
+static bool
+completions(const struct verb *v, const char *word, char *to, size_t size)
+{
+	size_t n = strlen(word), at = 0;
+
+	for (; v->name != NULL; v++)
+		if (strncmp(v->name, word, n) == 0 && v->name[n] == ' ' &&
+			at < size)
+			at += (size_t)snprintf(to + at, size - at, "%s'%s'",
+				at > 0 ? " or " : "", v->name);
+	return at > 0;
+}
+
 int
 args_verb(const char *tool, const char *help, const struct verb *verbs,
 	struct out *o, int argc, char **argv)
@@ -231,11 +259,21 @@ args_verb(const char *tool, const char *help, const struct verb *verbs,
 	static const struct opt none[] = { { .name = NULL } };
 	const struct args a = { tool, help, none, NULL };
 	struct operands ops;
-	int rc;
+	char which[256];
+	int rc, n;
 
-	for (; argc > 1 && verbs->name != NULL; verbs++)
-		if (strcmp(argv[1], verbs->name) == 0)
-			return verbs->run(o, argc - 1, argv + 1);
+	for (const struct verb *v = verbs; v->name != NULL; v++) {
+		n = names_verb(v->name, argc, argv);
+		if (n > 0)
+			return v->run(o, argc - n, argv + n);
+	}
+	if (argc > 1 && argv[1][0] != '-' &&
+		completions(verbs, argv[1], which, sizeof(which))) {
+		if (!asked_for(argc, argv, "--help", "-h"))
+			return args_usage(&a, o, "which verb? %s", which);
+		fputs(help, stdout);
+		return 0;
+	}
 	if (argc > 1 && argv[1][0] != '-')
 		return args_usage(&a, o, "unknown verb '%s'", NAME(argv[1]));
 	rc = args_parse(&a, o, argc < 2 ? argc : 2, argv, &ops);

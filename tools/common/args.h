@@ -56,11 +56,14 @@ int args_usage(const struct args *a, struct out *o, const char *fmt, ...)
 
 /* A verb of a tool, with argv from its own name on. */
 struct verb {
-	const char *name; /* NULL ends the table */
+	const char *name; /* one word, or two; NULL ends the table */
 	int (*run)(struct out *o, int argc, char **argv);
 };
 
-/* args_verb: runs the verb that argv[1] names; OFS_EINVAL (said) without one */
+/*
+ * args_verb: runs the verb that argv[1], with argv[2] for one of two words,
+ * names; OFS_EINVAL (said) without one
+ */
 int args_verb(const char *tool, const char *help, const struct verb *verbs,
 	struct out *o, int argc, char **argv);
 

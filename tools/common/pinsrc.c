@@ -128,11 +128,25 @@ from_fd(struct out *o, int fd, char *pin)
 	return pinsrc_read_line(o, fd, 0, where, pin);
 }
 
+const struct pinsrc_source *
+pinsrc_for(const struct pins *pins, enum ofs_pin_kind kind, const char **option)
+{
+	bool so = kind == OFS_PIN_SO || kind == OFS_PIN_NEW_SO;
+	bool fresh = kind == OFS_PIN_NEW_USER || kind == OFS_PIN_NEW_SO;
+
+	if (fresh && pins->change) {
+		*option = so ? "--new-so-pin-source" : "--new-pin-source";
+		return so ? &pins->new_so : &pins->new_user;
+	}
+	*option = so ? "--so-pin-source" : "--pin-source";
+	return so ? &pins->so : &pins->user;
+}
+
 static int
 ask(struct pins *pins, const struct ofs_pin_request *req, char *pin)
 {
-	bool so = req->kind == OFS_PIN_SO || req->kind == OFS_PIN_NEW_SO;
-	const struct pinsrc_source *s = so ? &pins->so : &pins->user;
+	const char *option;
+	const struct pinsrc_source *s = pinsrc_for(pins, req->kind, &option);
 	struct out *o = pins->out;
 
 	switch (s->from) {
@@ -147,10 +161,9 @@ ask(struct pins *pins, const struct ofs_pin_request *req, char *pin)
 	case PIN_PAD:
 		return out_fail(o, OFS_ENOPIN,
 			"token '%s' has no PIN pad; use another %s",
-			req->token_label,
-			so ? "--so-pin-source" : "--pin-source");
+			req->token_label, option);
 	default:
-		return pinsrc_from_terminal(o, req, pin);
+		return pinsrc_from_terminal(o, req, option, pin);
 	}
 }
 

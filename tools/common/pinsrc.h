@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where PINs come from: --pin-source and --so-pin-source. */
+/* Where PINs come from: --pin-source, --so-pin-source and those of new PINs. */
 #ifndef TOOLS_PINSRC_H
 #define TOOLS_PINSRC_H
 
@@ -34,6 +34,9 @@ struct pins {
 	 */
 	bool share;
 	char *shared; /* PIN_BUFFER, or NULL: not asked for yet */
+	struct pinsrc_source new_user, new_so;
+	/* new PINs come from sources of their own, not from user and so */
+	bool change;
 };
 
 /*
@@ -42,6 +45,10 @@ struct pins {
  */
 int pinsrc_parse(struct out *o, const char *option, const char *spec,
 	struct pinsrc_source *to);
+
+/* the source of PINs of this kind, and the option that names it */
+const struct pinsrc_source *pinsrc_for(
+	const struct pins *pins, enum ofs_pin_kind kind, const char **option);
 
 /*
  * pinsrc_ask: an ofs_pin_fn. The first line that the source gives, without its
@@ -66,7 +73,8 @@ int pinsrc_read_line(
 	struct out *o, int fd, int64_t deadline, const char *where, char *pin);
 int64_t pinsrc_now(void);
 int pinsrc_from_program(struct out *o, const char *program, char *pin);
-int pinsrc_from_terminal(
-	struct out *o, const struct ofs_pin_request *req, char *pin);
+/* `option` is what names another source */
+int pinsrc_from_terminal(struct out *o, const struct ofs_pin_request *req,
+	const char *option, char *pin);
 
 #endif

@@ -182,8 +182,8 @@ ask_all(struct out *o, int fd, const struct ofs_pin_request *req, char *one,
 }
 
 int
-pinsrc_from_terminal(
-	struct out *o, const struct ofs_pin_request *req, char *pin)
+pinsrc_from_terminal(struct out *o, const struct ofs_pin_request *req,
+	const char *option, char *pin)
 {
 	char *one = NULL, *two = NULL;
 	int fd, rc;
@@ -193,9 +193,7 @@ pinsrc_from_terminal(
 		return out_fail(o, OFS_ENOPIN,
 			"no terminal to ask for the PIN on; pass %s file:PATH, "
 			"fd:N, env:NAME or cmd:PROGRAM",
-			req->kind == OFS_PIN_SO || req->kind == OFS_PIN_NEW_SO
-				? "--so-pin-source"
-				: "--pin-source");
+			option);
 	one = pinsrc_buffer_new();
 	two = pinsrc_buffer_new();
 	if (one == NULL || two == NULL)

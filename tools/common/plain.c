@@ -249,3 +249,24 @@ plain_name(struct plain_name *to, const char *name)
 	to->s[at] = '\0';
 	return to->s;
 }
+
+bool
+plain_parse_hex(const char *s, uint8_t *to, size_t max, size_t *n)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	size_t len = strlen(s), i;
+	const char *d;
+
+	*n = 0;
+	if (len == 0 || len % 2 != 0 || len / 2 > max)
+		return false;
+	memset(to, 0, len / 2);
+	for (i = 0; i < len; i++) {
+		d = strchr(digits, s[i]);
+		if (d == NULL)
+			return false;
+		to[i / 2] = (uint8_t)(to[i / 2] << 4 | ((d - digits) & 15));
+	}
+	*n = len / 2;
+	return true;
+}

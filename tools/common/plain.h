@@ -32,6 +32,9 @@ void plain_wrap(FILE *f, int column, int indent, const char *s);
 /* n bytes as hex, and a NUL; `to` has room for 2 * n + 1 */
 void plain_hex(char *to, const uint8_t *p, size_t n);
 
+/* an even number of hex digits, 1 to `max` bytes; nothing before or after */
+bool plain_parse_hex(const char *s, uint8_t *to, size_t max, size_t *n);
+
 /* us since the epoch as "2026-11-21T08:38:17Z"; "-" for 0 */
 #define PLAIN_TIME_SIZE 24
 const char *plain_time(char to[PLAIN_TIME_SIZE], int64_t us);

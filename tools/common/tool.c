@@ -60,25 +60,37 @@ tell_wanted(void *arg, const struct ofs_token_wanted *w)
 }
 
 static int
+parse_pin(struct tool *s, const char *option, const char *spec,
+	const char *variable, struct pinsrc_source *to)
+{
+	const char *env = variable != NULL ? getenv(variable) : NULL;
+	char name[64];
+
+	snprintf(name, sizeof(name), "the value of '%s'", option);
+	if (spec != NULL || env == NULL || env[0] == '\0')
+		return pinsrc_parse(s->out, name, spec, to);
+	snprintf(name, sizeof(name), "the value of %s", variable);
+	return pinsrc_parse(s->out, name, env, to);
+}
+
+static int
 parse_pins(struct tool *s, const struct tool_opts *opts)
 {
-	const char *env;
+	struct pins *p = &s->pins;
 	int rc;
 
-	env = getenv("OFS_PIN_SOURCE");
-	rc = opts->pin != NULL || env == NULL || env[0] == '\0'
-		? pinsrc_parse(s->out, "the value of '--pin-source'", opts->pin,
-			  &s->pins.user)
-		: pinsrc_parse(s->out, "the value of OFS_PIN_SOURCE", env,
-			  &s->pins.user);
-	if (rc != 0)
-		return rc;
-	env = getenv("OFS_SO_PIN_SOURCE");
-	return opts->so_pin != NULL || env == NULL || env[0] == '\0'
-		? pinsrc_parse(s->out, "the value of '--so-pin-source'",
-			  opts->so_pin, &s->pins.so)
-		: pinsrc_parse(s->out, "the value of OFS_SO_PIN_SOURCE", env,
-			  &s->pins.so);
+	p->change = opts->change;
+	rc = parse_pin(
+		s, "--pin-source", opts->pin, "OFS_PIN_SOURCE", &p->user);
+	if (rc == 0)
+		rc = parse_pin(s, "--so-pin-source", opts->so_pin,
+			"OFS_SO_PIN_SOURCE", &p->so);
+	if (rc == 0)
+		rc = parse_pin(s, "--new-pin-source", opts->new_pin, NULL,
+			&p->new_user);
+	return rc != 0 ? rc
+		       : parse_pin(s, "--new-so-pin-source", opts->new_so_pin,
+				 NULL, &p->new_so);
 }
 
 int

@@ -14,6 +14,8 @@ struct tool_opts {
 	struct strings modules;   /* --module, or OFS_MODULE */
 	const char *audit;        /* --audit, or OFS_AUDIT */
 	const char *pin, *so_pin; /* or OFS_PIN_SOURCE, OFS_SO_PIN_SOURCE */
+	const char *new_pin, *new_so_pin;
+	bool change; /* new PINs come from those two, else from the others */
 	bool last_try;
 	int always_auth;                 /* enum ofs_always_auth */
 	int token_timeout, open_timeout; /* as in struct ofs_ctx_opts */

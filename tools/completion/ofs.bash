@@ -31,7 +31,7 @@ _ofs_value()
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 		_ofs_words 'rsa:2048 rsa:3072 rsa:4096 ec:P-256 ec:P-384 ec:P-521' "$2"
 		;;
-	--pin-source | --so-pin-source)
+	--pin-source | --so-pin-source | --new-pin-source | --new-so-pin-source)
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 		compopt -o nospace
 		_ofs_words 'prompt pinpad env: file: fd: cmd:' "$2"
@@ -56,7 +56,7 @@ _ofs_value()
 	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
 	--key | --label | --jobs | --token | --erase | --subject | --days | \
 		--origin | --from | --to | --batch | --token-timeout | \
-		--san | --ext) ;;
+		--san | --ext | --id | --yes) ;;
 	*) return 1 ;;
 	esac
 }
@@ -64,18 +64,30 @@ _ofs_value()
 _ofs()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local tool=${COMP_WORDS[0]} verbs=''
+	local tool=${COMP_WORDS[0]} verbs='' words second
 
 	COMPREPLY=()
 	case ${tool##*/} in
-	ofs-token) verbs='list init enroll adopt import-cert keys' ;;
+	ofs-token)
+		verbs='list info init enroll adopt import-cert export-cert keys
+			rename delete pin so-pin'
+		;;
 	ofs-audit) verbs='init verify list show' ;;
 	esac
 	_ofs_value "$prev" "$cur" && return
-	if [ -n "$verbs" ] && [ "$COMP_CWORD" -eq 1 ]; then
+	# verbs of two words
+	case ${COMP_WORDS[1]} in
+	pin) words=(pin) second='change unblock' ;;
+	so-pin) words=(so-pin) second='change' ;;
+	*) words=("${COMP_WORDS[1]}") second='' ;;
+	esac
+	[ -z "$second" ] || words+=("${COMP_WORDS[2]-}")
+	if [ -n "$verbs" ] && [ "$COMP_CWORD" -eq 2 ] && [ -n "$second" ]; then
+		_ofs_words "$second" "$cur"
+	elif [ -n "$verbs" ] && [ "$COMP_CWORD" -eq 1 ]; then
 		_ofs_words "$verbs --help --version" "$cur"
 	elif [[ $cur == -* && -n $verbs ]]; then
-		_ofs_words "$(_ofs_options "$tool" "${COMP_WORDS[1]}")" "$cur"
+		_ofs_words "$(_ofs_options "$tool" "${words[@]}")" "$cur"
 	elif [[ $cur == -* ]]; then
 		_ofs_words "$(_ofs_options "$tool")" "$cur"
 	else
