@@ -283,6 +283,7 @@ install: all #: to PREFIX=/usr/local, below DESTDIR=
 	>'$(I)/lib/pkgconfig/offlinesig.pc'
 	install -m 755 softhsm-conf/sandbox '$(I)/share/offlinesig'
 	install -m 644 softhsm-conf/softhsm2.conf.in '$(I)/share/offlinesig'
+	install -m 644 tools/advisories '$(I)/share/offlinesig'
 	for t in $(TOOLS); do install -m 644 tools/completion/ofs.bash \
 	"$(I)/share/bash-completion/completions/$$t" || exit 1; done
 	for m in $(MANS); do d='$(I)/share/man/man'"$${m##*.}"; \
@@ -296,7 +297,8 @@ uninstall: #: removes what install put there
 	$(patsubst include/%,'$(I)/include/%',$(wildcard \
 	include/offlinesig.h include/offlinesig/*.h)) \
 	$(TOOLS:%='$(I)/share/bash-completion/completions/%') \
-	'$(I)/share/offlinesig/sandbox' '$(I)/share/offlinesig/softhsm2.conf.in'
+	'$(I)/share/offlinesig/sandbox' '$(I)/share/offlinesig/softhsm2.conf.in' \
+	'$(I)/share/offlinesig/advisories'
 	-rmdir '$(I)/include/offlinesig' '$(I)/share/offlinesig'
 	for m in $(MANS); do \
 	rm -f '$(I)/share/man/man'"$${m##*.}/$${m##*/}"; done

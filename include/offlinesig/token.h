@@ -382,6 +382,13 @@ int ofs_token_change_pin(ofs_token *token, ofs_audit *audit);
 int ofs_token_unblock_pin(ofs_token *token, ofs_audit *audit);
 int ofs_token_change_so_pin(ofs_token *token, ofs_audit *audit);
 
+/* How bad a finding about a token is. */
+enum ofs_severity {
+	OFS_SEVERITY_INFO = 1, /* to know */
+	OFS_SEVERITY_WARNING,  /* mend it when it suits */
+	OFS_SEVERITY_SERIOUS   /* do not sign before it is mended */
+};
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }
