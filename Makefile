@@ -143,6 +143,13 @@ $(O)/obj/lib/token/registered.o: ALL_CPPFLAGS += \
 	-DP11_SYSTEM_CONFIG='"$(call p11_var,sysconfdir)/pkcs11"' \
 	-DP11_PACKAGE_MODULES='"$(call p11_var,p11_module_configs)"' \
 	-DP11_MODULE_PATH='"$(call p11_var,p11_module_path)"'
+# the one that knows where `make install` puts files
+$(O)/obj/tools/token-check.o: $(O)/prefix
+$(O)/obj/tools/token-check.o: INC_tools += \
+	-DADVISORIES='"$(PREFIX)/share/offlinesig/advisories"'
+$(O)/prefix: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(PREFIX)' | cmp -s - $@ || printf '%s\n' '$(PREFIX)' >$@
 
 # for our own tests: internal names are visible
 $(O)/obj/internal.a: $(LIB_OBJ)

@@ -25,6 +25,7 @@ static const char help[] =
 "  pin change [URI]          change the user PIN\n"
 "  pin unblock [URI]         set the user PIN with the SO PIN\n"
 "  so-pin change [URI]       change the SO PIN\n"
+"  check [URI]               a safety assessment of a token and its keys\n"
 "\n"
 "A URI names a token or a key (RFC 7512): 'pkcs11:token=payroll;object=batch'.\n"
 "'ofs-token VERB --help' has the options of a verb. PINs are never arguments:\n"
@@ -32,8 +33,8 @@ static const char help[] =
 "\n"
 "  --help, --version\n"
 "\n"
-"Exit status: 0 done; 2 usage; 3 token, module or key; 4 PIN; 5 certificate or\n"
-"output place; 6 audit log.\n"
+"Exit status: 0 done; 1 check found something serious; 2 usage; 3 token, module\n"
+"or key; 4 PIN; 5 certificate or output place; 6 audit log.\n"
 "\n"
 "Example:\n"
 "  ofs-token init --label payroll\n"
@@ -55,6 +56,7 @@ static const struct verb verbs[] = {
 	{ "pin change", cmd_token_pin_change },
 	{ "pin unblock", cmd_token_pin_unblock },
 	{ "so-pin change", cmd_token_so_pin_change },
+	{ "check", cmd_token_check },
 	{ .name = NULL },
 };
 

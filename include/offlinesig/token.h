@@ -389,6 +389,69 @@ enum ofs_severity {
 	OFS_SEVERITY_SERIOUS   /* do not sign before it is mended */
 };
 
+/* The bytes of a file of advisories (ofs-token(1)); borrowed. */
+struct ofs_advisories {
+	const char *name; /* for messages */
+	const void *p;
+	size_t n;
+};
+
+struct ofs_check_opts {
+	size_t size;
+	ofs_audit *audit; /* where the check is recorded; NULL: nowhere */
+	const struct ofs_advisories *advisories;
+	size_t n_advisories;
+	int days;        /* "cert-expiring" within; 0: 30 */
+	bool no_login;   /* look at what everybody can see */
+	bool write_test; /* store, read and delete a private data object */
+};
+
+#define OFS_CHECK_OPTS_INIT                                             \
+	{                                                               \
+		sizeof(struct ofs_check_opts), 0, 0, 0, 0, false, false \
+	}
+
+/* One thing that was found. The ids are listed in ofs-token(1). */
+struct ofs_finding {
+	size_t size;
+	const char *id; /* "key-extractable"; static */
+	enum ofs_severity severity;
+	bool of_key;       /* of a key, not of the token as a whole */
+	char subject[400]; /* "key 'batch' (id 0a)" */
+	char uri[1024];
+	char text[512];   /* what it means, one line */
+	char action[512]; /* what to do, one line; "" for nothing */
+};
+
+/* Receives each finding; a non-zero return ends the check and is returned. */
+typedef int (*ofs_finding_fn)(void *arg, const struct ofs_finding *f);
+
+struct ofs_check_report {
+	size_t size;
+	struct ofs_token_info token; /* as it is now */
+	char library[128];           /* CK_INFO: maker and description */
+	unsigned int library_major, library_minor;
+	unsigned int cryptoki_major, cryptoki_minor;
+	unsigned int hardware_major, hardware_minor;
+	size_t mechanisms;
+	char signing[256]; /* those we know that sign: "RSA_PKCS ECDSA" */
+	bool logged_in;    /* private keys were looked at */
+	size_t keys;
+	size_t advisories; /* that were compared */
+	size_t serious, warnings, infos;
+};
+
+/*
+ * ofs_token_check: a safety assessment of a token and its keys. Logs in unless
+ * opts->no_login, or the state of the PIN forbids it, which is a finding. No
+ * PIN is guessed. *out is complete before fn is called for the first time; the
+ * worst findings come first. At the end the check is recorded with the counts
+ * in opts->audit. Findings are no error: look at out->serious. Errors:
+ * OFS_EFORMAT (advisories), those of ofs_token_login.
+ */
+int ofs_token_check(ofs_token *token, const struct ofs_check_opts *opts,
+	ofs_finding_fn fn, void *arg, struct ofs_check_report *out);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -89,6 +89,16 @@ int log_each_pending(ofs_audit *a,
 	int (*fn)(void *arg, const struct log_pending *p), void *arg,
 	struct ofs_error *e);
 
+/*
+ * The records of one type, the oldest first. fn returns 0, or an error that
+ * ends the walk; it must not call into the log. OFS_EDAMAGED for a record that
+ * cannot be read.
+ */
+typedef int (*log_record_fn)(void *arg, uint64_t seq,
+	const struct record_body *body, struct ofs_error *e);
+int log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
+	void *arg, struct ofs_error *e);
+
 /* The operator as this process sees itself; strings are owned by `a`. */
 void log_operator(ofs_audit *a, struct rec_operator *out);
 bool log_read_only(const ofs_audit *a);

@@ -100,7 +100,7 @@ ofs_token_get_details(ofs_token *token, struct ofs_token_details *out)
 	memset(out, 0, sizeof(*out));
 	err_clear(&token->err);
 	err_clear(&e);
-	rc = token_check_fork(token, &e);
+	rc = token_check_usable(token, &e);
 	if (rc == 0)
 		rc = token_check_present(token, &e);
 	if (rc == 0)
@@ -203,7 +203,7 @@ ofs_token_mechanisms(ofs_token *token, ofs_mechanism_fn fn, void *arg)
 
 	err_clear(&token->err);
 	err_clear(&e);
-	rc = token_check_fork(token, &e);
+	rc = token_check_usable(token, &e);
 	if (rc == 0)
 		rc = list(token, &types, &n, &e);
 	for (CK_ULONG i = 0; rc == 0 && stopped == 0 && i < n; i++) {

@@ -29,7 +29,7 @@ for tool in ofs-token ofs-sign ofs-verify ofs-audit; do
 done
 
 for verb in list info init enroll adopt import-cert export-cert keys rename \
-	delete 'pin change' 'pin unblock' 'so-pin change'; do
+	delete 'pin change' 'pin unblock' 'so-pin change' check; do
 	read -ra words <<<"$verb"
 	run ofs-token "${words[@]}" --help
 	status 0 "ofs-token $verb --help"
@@ -112,6 +112,11 @@ usage 'no terminal to ask on; pass --yes LABEL' \
 run ofs-token pin --help
 status 0 'ofs-token pin --help'
 like "$out" '^usage: ofs-token VERB' 'has the help of ofs-token'
+usage "'--severity' is one of info, warning, serious" \
+	ofs-token check --severity bad
+usage "'--days' is a number" ofs-token check --days 0
+usage 'exclude each other' ofs-token check --write-test --no-login
+usage "'b' is one word too many" ofs-token check a b
 usage "'abc' is not the number of a record" ofs-audit show abc
 usage "not the number" ofs-audit show -- -1
 usage "'--type' is one of" ofs-audit list --type nonsense

@@ -26,6 +26,7 @@ _ofs_value()
 	case $1 in
 	--format) _ofs_words 'cms cms-attached raw' "$2" ;;
 	--digest) _ofs_words 'sha256 sha384 sha512' "$2" ;;
+	--severity) _ofs_words 'info warning serious' "$2" ;;
 	--time) _ofs_words 'now claimed' "$2" ;;
 	--key-type)
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
@@ -49,7 +50,7 @@ _ofs_value()
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		;;
 	--cert | --module | --sums | --trust | --signer | --crl | --sig | \
-		--csr | --cert-out)
+		--csr | --cert-out | --advisories)
 		_ofs_files "$2"
 		;;
 	--always-auth) _ofs_words 'hold ask refuse' "$2" ;;
@@ -69,8 +70,8 @@ _ofs()
 	COMPREPLY=()
 	case ${tool##*/} in
 	ofs-token)
-		verbs='list info init enroll adopt import-cert export-cert keys
-			rename delete pin so-pin'
+		verbs='list info init enroll adopt import-cert export-cert
+			keys rename delete pin so-pin check'
 		;;
 	ofs-audit) verbs='init verify list show' ;;
 	esac

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Walks over the records of one type, without decoding the others. */
+#include "audit/handle.h"
+
+#define AT_ONCE 4096 /* records between which others may write */
+
+struct walk {
+	enum ofs_record_type type;
+	log_record_fn fn;
+	void *arg;
+	uint64_t seen;
+};
+
+static int
+visit(void *arg, const struct store_record *r, struct ofs_error *e)
+{
+	struct walk *w = arg;
+	struct record_body *body;
+	struct record_header h;
+	struct ofs_error why;
+	int rc;
+
+	w->seen++;
+	rc = record_header_decode(r->header, r->header_len, &h, &why);
+	if (rc == 0 && h.type != w->type)
+		return 0;
+	if (rc == 0)
+		rc = record_body_decode(
+			h.type, r->body, r->body_len, &body, &why);
+	if (rc != 0)
+		return err_set(e, rc == OFS_EFORMAT ? OFS_EDAMAGED : rc,
+			"record %llu of the audit log cannot be read: %s",
+			(unsigned long long)r->seq, why.message);
+	rc = w->fn(w->arg, r->seq, body, e);
+	record_body_free(body);
+	return rc;
+}
+
+int
+log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
+	void *arg, struct ofs_error *e)
+{
+	struct walk w = { .type = type, .fn = fn, .arg = arg };
+	uint64_t first = 0;
+	bool nested;
+	int rc;
+
+	do {
+		w.seen = 0;
+		rc = handle_enter(a, &nested, e);
+		if (rc != 0)
+			return rc;
+		rc = store_record_each(
+			&a->store, first, first + AT_ONCE - 1, visit, &w, e);
+		handle_leave(a, nested);
+		first += AT_ONCE;
+	} while (rc == 0 && w.seen == AT_ONCE);
+	return rc;
+}
