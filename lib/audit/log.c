@@ -362,6 +362,11 @@ handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	}
 	if (rc != 0)
 		return rc;
+	if (en->format > 0) {
+		rc = store_raise(&a->store, en->format, e);
+		if (rc != 0)
+			return rc;
+	}
 	record_header_encode(&h, header);
 	r.seq = h.seq;
 	if (h.seq == 0) {

@@ -27,6 +27,7 @@ struct log_entry {
 	size_t body_len;
 	const uint8_t *doc_digest; /* makes the document tag; NULL: none */
 	size_t doc_digest_len;
+	int format; /* that added what is in the body; 0: the first */
 };
 /*
  * Inside a transaction. BATCH_OPENED and INTENT also enter the table of what

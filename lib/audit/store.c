@@ -11,7 +11,8 @@
 #include "base/time.h"
 
 #define APPLICATION_ID 0x4f46534c /* "OFSL" */
-#define FORMAT 1                  /* user_version */
+#define FORMAT 1                  /* user_version of a new log */
+#define FORMAT_NEWEST 2           /* that this version knows */
 
 #define BUSY_US 60000000 /* how long another process may hold the file */
 #define BUSY_STEP_NS 500000
@@ -299,12 +300,30 @@ store_check(struct store *s, struct ofs_error *e)
 		return err_set(e, OFS_EAUDIT,
 			"cannot open audit log: log.db is some other program's "
 			"database");
-	if (version != FORMAT)
+	if (version < FORMAT || version > FORMAT_NEWEST)
 		return err_set(e, OFS_EAUDIT,
 			"cannot open audit log: its format is %lld, and this "
-			"version knows %d",
-			(long long)version, FORMAT);
+			"version knows %d to %d",
+			(long long)version, FORMAT, FORMAT_NEWEST);
 	return check_schema(s, e);
+}
+
+int
+store_raise(struct store *s, int format, struct ofs_error *e)
+{
+	struct buf sql = BUF_INIT;
+	int64_t version;
+	int rc;
+
+	rc = get_int(s, "PRAGMA user_version", &version, e);
+	if (rc != 0 || version >= format)
+		return rc;
+	buf_printf(&sql, "PRAGMA user_version = %d", format);
+	rc = SQLITE_NOMEM;
+	if (buf_cstr(&sql) != NULL)
+		rc = sqlite3_exec(s->db, (const char *)sql.p, NULL, NULL, NULL);
+	buf_free(&sql);
+	return rc == SQLITE_OK ? 0 : store_fail(s, rc, "write", e);
 }
 
 int

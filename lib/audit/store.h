@@ -55,6 +55,11 @@ int store_is_empty(struct store *s, bool *empty, struct ofs_error *e);
 int store_create(struct store *s, struct ofs_error *e);
 /* the marks and tables are those of this version, and nothing else is there */
 int store_check(struct store *s, struct ofs_error *e);
+/*
+ * Inside a transaction: from now on the log may hold what that format added,
+ * and programs that do not know it leave it alone. Never lowers it.
+ */
+int store_raise(struct store *s, int format, struct ofs_error *e);
 
 int store_begin(struct store *s, bool write, struct ofs_error *e);
 int store_commit(struct store *s, struct ofs_error *e);

@@ -268,7 +268,7 @@ add_intent(struct av_links *l, struct av_intent *i, struct ofs_error *e)
 static bool
 is_purpose(int64_t v)
 {
-	return v >= REC_PURPOSE_DOCUMENT && v <= REC_PURPOSE_CSR;
+	return v >= REC_PURPOSE_DOCUMENT && v <= REC_PURPOSE_BENCH;
 }
 
 static int
