@@ -26,6 +26,7 @@ static const char help[] =
 "  pin unblock [URI]         set the user PIN with the SO PIN\n"
 "  so-pin change [URI]       change the SO PIN\n"
 "  check [URI]               a safety assessment of a token and its keys\n"
+"  bench URI...              how fast keys sign, and the best --jobs\n"
 "\n"
 "A URI names a token or a key (RFC 7512): 'pkcs11:token=payroll;object=batch'.\n"
 "'ofs-token VERB --help' has the options of a verb. PINs are never arguments:\n"
@@ -57,6 +58,7 @@ static const struct verb verbs[] = {
 	{ "pin unblock", cmd_token_pin_unblock },
 	{ "so-pin change", cmd_token_so_pin_change },
 	{ "check", cmd_token_check },
+	{ "bench", cmd_token_bench },
 	{ .name = NULL },
 };
 

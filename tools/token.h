@@ -23,6 +23,7 @@ int cmd_token_delete(struct out *o, int argc, char **argv);
 int cmd_token_pin_change(struct out *o, int argc, char **argv);
 int cmd_token_pin_unblock(struct out *o, int argc, char **argv);
 int cmd_token_so_pin_change(struct out *o, int argc, char **argv);
+int cmd_token_bench(struct out *o, int argc, char **argv);
 int cmd_token_check(struct out *o, int argc, char **argv);
 
 /* rows of a table of options that verbs share */

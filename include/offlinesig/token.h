@@ -218,6 +218,55 @@ int ofs_cert_import(ofs_token *token, ofs_audit *audit, const char *uri,
 	const void *cert, size_t cert_len);
 void ofs_enrolled_clear(struct ofs_enrolled *e);
 
+struct ofs_bench_opts {
+	size_t size;
+	int seconds; /* for each number of sessions; 0: 2 */
+	/* numbers of sessions, 1 to 256; NULL: 1, 2, 4 ... while it helps */
+	const unsigned int *jobs;
+	size_t n_jobs;
+	bool use_enrolled; /* sign with a key that documents are signed with */
+};
+
+#define OFS_BENCH_OPTS_INIT                                   \
+	{                                                     \
+		sizeof(struct ofs_bench_opts), 0, 0, 0, false \
+	}
+
+/* What was measured with one number of sessions. */
+struct ofs_bench_level {
+	size_t size;
+	unsigned int jobs;
+	uint64_t signatures;
+	int64_t us;
+	double per_second;
+};
+
+/* Receives each; a non-zero return ends the measurement and is returned. */
+typedef int (*ofs_bench_fn)(void *arg, const struct ofs_bench_level *l);
+
+struct ofs_bench_report {
+	size_t size;
+	struct ofs_key_info key;
+	unsigned int best_jobs; /* the fewest that are within 3 % of the best */
+	double best_per_second; /* with those */
+	unsigned int sessions;  /* the token opens no more; 0: not reached */
+	uint64_t signatures;    /* all that the token was asked for */
+	uint64_t verified;      /* a sample of them */
+	uint64_t intent_seq;    /* the record that announces them */
+};
+
+/*
+ * ofs_key_bench: measures how many signatures a second the key makes, by the
+ * number of sessions. It signs tagged test messages, verifies a sample, and
+ * records one intent before and one outcome with the count after; a crash
+ * leaves the intent open. A key that was enrolled or adopted in `audit` is
+ * refused with OFS_EPOLICY unless opts->use_enrolled. Errors: OFS_EBADSIG,
+ * those of ofs_key_open.
+ */
+int ofs_key_bench(ofs_token *token, ofs_audit *audit, const char *uri,
+	const struct ofs_bench_opts *opts, ofs_bench_fn fn, void *arg,
+	struct ofs_bench_report *out);
+
 #define OFS_KEY_UNRECORDED 0x10u
 
 /*

@@ -47,8 +47,8 @@ span(const struct buf *b)
 	return (struct rec_span){ b->p, b->len };
 }
 
-static int
-write_intent(struct recorded *r, enum rec_purpose purpose,
+int
+recorded_intent(struct recorded *r, enum rec_purpose purpose,
 	const struct rec_document *doc, uint64_t *seq, struct ofs_error *e)
 {
 	struct rec_intent_item item = { .index = 0, .doc = *doc };
@@ -56,18 +56,22 @@ write_intent(struct recorded *r, enum rec_purpose purpose,
 		.party = span(&r->party),
 		.items = &item,
 		.n = 1 };
+	struct log_entry en = { .type = OFS_REC_INTENT,
+		.format = purpose == REC_PURPOSE_BENCH ? 2 : 0 };
 	struct buf body = BUF_INIT;
 	int rc;
 
 	rc = record_intent_encode(&in, &body, e);
+	en.body = body.p;
+	en.body_len = body.len;
 	if (rc == 0)
-		rc = recorded_append(r->audit, OFS_REC_INTENT, &body, seq, e);
+		rc = log_append_one(r->audit, &en, seq, e);
 	buf_free(&body);
 	return rc;
 }
 
-static int
-write_outcome(
+int
+recorded_outcome(
 	struct recorded *r, const struct rec_outcome *o, struct ofs_error *e)
 {
 	struct log_entry en = { .type = OFS_REC_OUTCOME };
@@ -148,7 +152,7 @@ recorded_sign(struct recorded *r, enum rec_purpose purpose, const char *name,
 	err_clear(&token_error);
 	rc = digest_of(alg->digest, tbs, n, hash, e);
 	if (rc == 0)
-		rc = write_intent(r, purpose, &doc, &o.intent_seq, e);
+		rc = recorded_intent(r, purpose, &doc, &o.intent_seq, e);
 	if (rc != 0)
 		return rc;
 	o.purpose = purpose;
@@ -157,7 +161,7 @@ recorded_sign(struct recorded *r, enum rec_purpose purpose, const char *name,
 	o.party = span(&r->party);
 	o.mechanism = alg->name;
 	asked = ask_token(r, alg, hash, sig, &o, &token_error);
-	rc = write_outcome(r, &o, e);
+	rc = recorded_outcome(r, &o, e);
 	if (rc == 0 && asked != 0) {
 		*e = token_error;
 		rc = asked;

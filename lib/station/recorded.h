@@ -28,6 +28,16 @@ int recorded_sign(struct recorded *r, enum rec_purpose purpose,
 	const char *name, const struct alg *alg, const uint8_t *tbs, size_t n,
 	struct buf *sig, struct ofs_error *e);
 
+/*
+ * The two halves of it, for what is signed in another way: the intent is
+ * durable on return, and what the token was asked for between them is in the
+ * outcome, whose intent_seq is *seq. The caller fills in the rest.
+ */
+int recorded_intent(struct recorded *r, enum rec_purpose purpose,
+	const struct rec_document *doc, uint64_t *seq, struct ofs_error *e);
+int recorded_outcome(
+	struct recorded *r, const struct rec_outcome *o, struct ofs_error *e);
+
 /* one record outside batches, in a transaction of its own */
 int recorded_append(ofs_audit *audit, enum ofs_record_type type,
 	const struct buf *body, uint64_t *seq, struct ofs_error *e);

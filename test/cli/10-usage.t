@@ -29,7 +29,7 @@ for tool in ofs-token ofs-sign ofs-verify ofs-audit; do
 done
 
 for verb in list info init enroll adopt import-cert export-cert keys rename \
-	delete 'pin change' 'pin unblock' 'so-pin change' check; do
+	delete 'pin change' 'pin unblock' 'so-pin change' check bench; do
 	read -ra words <<<"$verb"
 	run ofs-token "${words[@]}" --help
 	status 0 "ofs-token $verb --help"
@@ -117,6 +117,12 @@ usage "'--severity' is one of info, warning, serious" \
 usage "'--days' is a number" ofs-token check --days 0
 usage 'exclude each other' ofs-token check --write-test --no-login
 usage "'b' is one word too many" ofs-token check a b
+usage 'the URI of a key is missing' ofs-token bench
+usage "'--seconds' is a number" ofs-token bench "$uri" --seconds 0
+for list in 0 257 '1,' ',1' '1,,2' x 1-4 '1 2'; do
+	usage "'--jobs' is a list of numbers from 1 to 256" \
+		ofs-token bench "$uri" --jobs "$list"
+done
 usage "'abc' is not the number of a record" ofs-audit show abc
 usage "not the number" ofs-audit show -- -1
 usage "'--type' is one of" ofs-audit list --type nonsense

@@ -57,7 +57,7 @@ _ofs_value()
 	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
 	--key | --label | --jobs | --token | --erase | --subject | --days | \
 		--origin | --from | --to | --batch | --token-timeout | \
-		--san | --ext | --id | --yes) ;;
+		--san | --ext | --id | --yes | --seconds) ;;
 	*) return 1 ;;
 	esac
 }
@@ -71,7 +71,7 @@ _ofs()
 	case ${tool##*/} in
 	ofs-token)
 		verbs='list info init enroll adopt import-cert export-cert
-			keys rename delete pin so-pin check'
+			keys rename delete pin so-pin check bench'
 		;;
 	ofs-audit) verbs='init verify list show' ;;
 	esac
