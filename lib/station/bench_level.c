@@ -19,7 +19,7 @@
 #define SAMPLE_EVERY 16
 
 /* Threads wait here until all of them are there. */
-struct gate {
+struct barrier {
 	pthread_mutex_t lock;
 	pthread_cond_t opened;
 	bool open;
@@ -30,7 +30,7 @@ struct gate {
 struct worker {
 	struct bench *b;
 	struct key_session *s;
-	struct gate *gate;
+	struct barrier *barrier;
 	pthread_t thread;
 	int64_t ended;
 	uint64_t signatures;
@@ -98,10 +98,14 @@ bench_sessions(struct bench *b, unsigned int n, struct ofs_error *e)
 		key_session_close(b->sessions[--b->open]);
 	while (b->open < n) {
 		rc = key_session_open(b->key, &b->sessions[b->open], e);
+		if (rc == 0)
+			rc = key_session_ready(b->sessions[b->open], e);
 		if (rc == 0) {
 			b->open++;
 			continue;
 		}
+		key_session_close(b->sessions[b->open]);
+		b->sessions[b->open] = NULL;
 		if (e->ckr != CKR_SESSION_COUNT || b->open == 0)
 			return rc;
 		n = b->limit = b->open;
@@ -153,7 +157,7 @@ sign_one(struct worker *w, struct buf *in, struct buf *sig)
 }
 
 static int64_t
-wait_at(struct gate *g)
+wait_at(struct barrier *g)
 {
 	int64_t until;
 
@@ -166,7 +170,7 @@ wait_at(struct gate *g)
 }
 
 static void
-open_gate(struct gate *g, int64_t until)
+open_gate(struct barrier *g, int64_t until)
 {
 	pthread_mutex_lock(&g->lock);
 	g->until = until;
@@ -180,7 +184,7 @@ worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct buf in = BUF_INIT, sig = BUF_INIT;
-	int64_t until = wait_at(w->gate);
+	int64_t until = wait_at(w->barrier);
 
 	/* at least one signature, however long it takes */
 	while (w->rc == 0 && !atomic_load(&w->b->stop) &&
@@ -219,7 +223,7 @@ static int
 run(struct bench *b, struct worker *w, int64_t us, int64_t *began,
 	struct ofs_error *e)
 {
-	struct gate gate = { PTHREAD_MUTEX_INITIALIZER,
+	struct barrier barrier = { PTHREAD_MUTEX_INITIALIZER,
 		PTHREAD_COND_INITIALIZER, false, 0 };
 	unsigned int started;
 	int rc;
@@ -227,17 +231,17 @@ run(struct bench *b, struct worker *w, int64_t us, int64_t *began,
 	for (unsigned int i = 0; i < b->open; i++) {
 		w[i].b = b;
 		w[i].s = b->sessions[i];
-		w[i].gate = &gate;
+		w[i].barrier = &barrier;
 	}
 	rc = start(w, b->open, &started, e);
 	if (rc != 0)
 		atomic_store(&b->stop, true);
 	*began = time_mono();
-	open_gate(&gate, *began + us);
+	open_gate(&barrier, *began + us);
 	for (unsigned int i = 0; i < started; i++)
 		(void)pthread_join(w[i].thread, NULL);
-	pthread_cond_destroy(&gate.opened);
-	pthread_mutex_destroy(&gate.lock);
+	pthread_cond_destroy(&barrier.opened);
+	pthread_mutex_destroy(&barrier.lock);
 	for (unsigned int i = 0; rc == 0 && i < started; i++)
 		if (w[i].rc != 0) {
 			*e = w[i].e;
@@ -305,7 +309,7 @@ int
 bench_first(struct bench *b, struct buf *sig, struct ofs_error *e)
 {
 	struct pubkey_verifier v = { NULL, NULL };
-	struct checked c = { false, 0 };
+	struct checked c = { 0, 0 };
 	struct buf in = BUF_INIT;
 	uint8_t hash[DIGEST_MAX];
 	size_t size;
@@ -317,9 +321,10 @@ bench_first(struct bench *b, struct buf *sig, struct ofs_error *e)
 	if (rc == 0)
 		rc = bench_sessions(b, 1, e);
 	if (rc == 0)
-		rc = checked_sign(b->sessions[0], &v, hash, &in, sig, &c, e);
+		rc = checked_sign(
+			b->sessions[0], &v, hash, false, &in, sig, &c, e);
 	atomic_store(&b->next, 1);
-	atomic_fetch_add(&b->asked, c.asked ? 1 : 0);
+	atomic_fetch_add(&b->asked, c.asked);
 	atomic_fetch_add(&b->token_us, c.token_us);
 	b->verified += rc == 0;
 	pubkey_verifier_free(&v);

@@ -12,6 +12,7 @@
 
 #include <offlinesig.h>
 
+#include "audit/log.h"
 #include "crypto/pubkey.h"
 #include "softhsm.h"
 #include "token/key.h"
@@ -395,6 +396,49 @@ options_are_checked(void **state)
 	assert_int_equal(log_size(f), before + 2);
 }
 
+/* the walk over one type sees all of it, in order, and nothing else */
+struct walk {
+	uint64_t n, last;
+	int64_t stop_at;
+};
+
+static int
+step(void *arg, uint64_t seq, const struct record_body *b, struct ofs_error *e)
+{
+	struct walk *w = arg;
+	struct ofs_field x;
+
+	assert_true(record_body_find(b, "intent_seq", &x));
+	assert_true(w->n == 0 || seq > w->last);
+	w->last = seq;
+	w->n++;
+	return w->n == (uint64_t)w->stop_at
+		? err_set(e, OFS_EINTR, "seen enough")
+		: 0;
+}
+
+static void
+one_type_is_walked_over(void **state)
+{
+	struct fixture *f = *state;
+	struct ofs_audit_report r;
+	struct walk w = { .n = 0 };
+	struct ofs_error e;
+
+	assert_int_equal(ofs_audit_verify(f->audit, NULL, NULL, &r), 0);
+	assert_int_equal(
+		log_each_of_type(f->audit, OFS_REC_OUTCOME, step, &w, &e), 0);
+	assert_true(r.outcomes > 5);
+	assert_int_equal(w.n, r.outcomes);
+	w = (struct walk){ .stop_at = 2 };
+	assert_int_equal(
+		log_each_of_type(f->audit, OFS_REC_OUTCOME, step, &w, &e),
+		OFS_EINTR);
+	assert_int_equal(w.n, 2);
+	/* and the handle is of use after that */
+	assert_true(log_size(f) > w.last);
+}
+
 static void
 the_log_verifies(void **state)
 {
@@ -419,6 +463,7 @@ main(void)
 		cmocka_unit_test(ends_at_the_last_session),
 		cmocka_unit_test(failures_are_recorded),
 		cmocka_unit_test(options_are_checked),
+		cmocka_unit_test(one_type_is_walked_over),
 		cmocka_unit_test(the_log_verifies),
 	};
 

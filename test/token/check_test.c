@@ -15,7 +15,7 @@
 #include <offlinesig.h>
 
 #include "softhsm.h"
-#include "token/token.h"
+#include "token/probe.h"
 
 #define GOOD "good"
 #define BAD "bad"
@@ -257,6 +257,32 @@ finds_what_is_wrong(void **state)
 	assert_int_equal(all.r.keys, 5);
 }
 
+/* what is read, before anybody judges it */
+static void
+reads_what_keys_are_for(void **state)
+{
+	struct fixture *f = *state;
+	struct ofs_error e;
+	struct probe p;
+	size_t seen = 0;
+
+	assert_int_equal(probe_token(f->bad, false, &p, &e), 0);
+	for (size_t i = 0; i < p.n_keys; i++)
+		if (strcmp(p.keys[i].info.label, "old") == 0) {
+			assert_int_equal(p.keys[i].decrypt, 1);
+			seen++;
+		}
+	assert_int_equal(seen, 1);
+	probe_free(&p);
+	assert_int_equal(probe_token(f->good, false, &p, &e), 0);
+	assert_int_equal(p.n_keys, 1);
+	assert_int_equal(p.keys[0].decrypt, 0);
+	assert_int_equal(p.keys[0].unwrap, 0);
+	assert_false(p.keys[0].retired);
+	assert_true(p.mechs.rsa && p.mechs.rsa_weak && p.mechs.ec);
+	probe_free(&p);
+}
+
 static void
 follows_the_clock(void **state)
 {
@@ -416,6 +442,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_nothing_wrong),
 		cmocka_unit_test(finds_what_is_wrong),
+		cmocka_unit_test(reads_what_keys_are_for),
 		cmocka_unit_test(follows_the_clock),
 		cmocka_unit_test(is_recorded),
 		cmocka_unit_test(notices_another_module),
