@@ -376,6 +376,160 @@ notices_another_module(void **state)
 	f->good->module->sha256[0] ^= 1;
 }
 
+/* a module in front of SoftHSM's, with what that does not have */
+static struct {
+	CK_FUNCTION_LIST *real, list;
+	CK_FLAGS flags; /* of the token, beside its own */
+	CK_ULONG left;  /* features that the search has to give */
+	bool searching; /* for them */
+	int logins;
+} front;
+
+#define COUNTER 0x7fffff01UL
+#define CLOCK 0x7fffff02UL
+
+static CK_RV
+get_token_info(CK_SLOT_ID id, CK_TOKEN_INFO *t)
+{
+	CK_RV rv = front.real->C_GetTokenInfo(id, t);
+
+	t->flags |= front.flags;
+	return rv;
+}
+
+static CK_RV
+login(CK_SESSION_HANDLE h, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG n)
+{
+	front.logins++;
+	return front.real->C_Login(h, user, pin, n);
+}
+
+static CK_RV
+find_init(CK_SESSION_HANDLE h, CK_ATTRIBUTE *a, CK_ULONG n)
+{
+	CK_OBJECT_CLASS class_;
+
+	assert_int_equal(a[0].type, CKA_CLASS);
+	memcpy(&class_, a[0].pValue, sizeof(class_));
+	front.searching = class_ == CKO_HW_FEATURE;
+	front.left = 2;
+	/* they are no token objects: a template that says so misses them */
+	if (front.searching && n == 1)
+		return CKR_OK;
+	front.searching = false;
+	return front.real->C_FindObjectsInit(h, a, n);
+}
+
+static CK_RV
+find(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE *v, CK_ULONG max, CK_ULONG *n)
+{
+	if (!front.searching)
+		return front.real->C_FindObjects(h, v, max, n);
+	for (*n = 0; *n < max && front.left > 0; front.left--)
+		v[(*n)++] = front.left == 2 ? COUNTER : CLOCK;
+	return CKR_OK;
+}
+
+static CK_RV
+find_final(CK_SESSION_HANDLE h)
+{
+	return front.searching ? CKR_OK : front.real->C_FindObjectsFinal(h);
+}
+
+static CK_RV
+get_attributes(
+	CK_SESSION_HANDLE h, CK_OBJECT_HANDLE o, CK_ATTRIBUTE *a, CK_ULONG n)
+{
+	CK_ULONG kind = o == COUNTER ? CKH_MONOTONIC_COUNTER : CKH_CLOCK;
+
+	if (o != COUNTER && o != CLOCK)
+		return front.real->C_GetAttributeValue(h, o, a, n);
+	assert_int_equal(a[0].type, CKA_HW_FEATURE_TYPE);
+	a[0].ulValueLen = sizeof(kind);
+	if (a[0].pValue != NULL)
+		memcpy(a[0].pValue, &kind, sizeof(kind));
+	return CKR_OK;
+}
+
+static void
+stand_in_front(ofs_token *t)
+{
+	memset(&front, 0, sizeof(front));
+	front.real = t->module->f;
+	front.list = *t->module->f;
+	front.list.C_GetTokenInfo = get_token_info;
+	front.list.C_Login = login;
+	front.list.C_FindObjectsInit = find_init;
+	front.list.C_FindObjects = find;
+	front.list.C_FindObjectsFinal = find_final;
+	front.list.C_GetAttributeValue = get_attributes;
+	t->module->f = &front.list;
+}
+
+static int
+take_feature(void *arg, const struct ofs_finding *f)
+{
+	int *n = arg;
+
+	if (strcmp(f->id, "monotonic-counter") == 0 ||
+		strcmp(f->id, "clock") == 0)
+		*n += strncmp(f->text, "the token has a ", 16) == 0;
+	return 0;
+}
+
+static void
+sees_hardware_features(void **state)
+{
+	struct fixture *f = *state;
+	struct ofs_check_report r;
+	int n = 0;
+
+	assert_int_equal(
+		ofs_token_check(f->good, NULL, take_feature, &n, &r), 0);
+	assert_int_equal(n, 0);
+	stand_in_front(f->good);
+	assert_int_equal(
+		ofs_token_check(f->good, NULL, take_feature, &n, &r), 0);
+	assert_int_equal(n, 2);
+	f->good->module->f = front.real;
+}
+
+/* what the token says of its PIN is told, and nothing is sent to it */
+static void
+sends_nothing_to_a_locked_token(void **state)
+{
+	static const struct {
+		CK_FLAGS flag;
+		const char *id;
+	} each[] = { { CKF_USER_PIN_LOCKED, "pin-locked token 'locked'\n" },
+		{ CKF_USER_PIN_FINAL_TRY, "pin-final-try token 'locked'\n" },
+		{ CKF_USER_PIN_TO_BE_CHANGED,
+			"pin-to-be-changed token 'locked'\n" } };
+	struct softhsm_seen seen;
+	struct found all = { .n = 0 };
+	ofs_token *t;
+	ofs_ctx *ctx;
+
+	(void)state;
+	ctx = softhsm_ctx(&seen);
+	softhsm_init_token("locked");
+	for (size_t i = 0; i < 3; i++) {
+		t = softhsm_open(ctx, "pkcs11:token=locked");
+		stand_in_front(t);
+		ofs_token_free(t);
+		front.flags = each[i].flag;
+		t = softhsm_open(ctx, "pkcs11:token=locked");
+		must_check(t, NULL, &all);
+		MUST_HAVE(&all, each[i].id);
+		MUST_HAVE(&all, "not-logged-in token 'locked'\n");
+		assert_int_equal(front.logins, 0);
+		assert_int_equal(seen.asked[OFS_PIN_USER], 0);
+		t->module->f = front.real;
+		ofs_token_free(t);
+	}
+	ofs_ctx_free(ctx);
+}
+
 static void
 options_are_checked(void **state)
 {
@@ -447,6 +601,8 @@ main(void)
 		cmocka_unit_test(is_recorded),
 		cmocka_unit_test(notices_another_module),
 		cmocka_unit_test(options_are_checked),
+		cmocka_unit_test(sees_hardware_features),
+		cmocka_unit_test(sends_nothing_to_a_locked_token),
 		cmocka_unit_test(looks_without_a_login),
 	};
 
