@@ -170,7 +170,7 @@ wait_at(struct barrier *g)
 }
 
 static void
-open_gate(struct barrier *g, int64_t until)
+open_barrier(struct barrier *g, int64_t until)
 {
 	pthread_mutex_lock(&g->lock);
 	g->until = until;
@@ -237,7 +237,7 @@ run(struct bench *b, struct worker *w, int64_t us, int64_t *began,
 	if (rc != 0)
 		atomic_store(&b->stop, true);
 	*began = time_mono();
-	open_gate(&barrier, *began + us);
+	open_barrier(&barrier, *began + us);
 	for (unsigned int i = 0; i < started; i++)
 		(void)pthread_join(w[i].thread, NULL);
 	pthread_cond_destroy(&barrier.opened);
