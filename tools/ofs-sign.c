@@ -41,6 +41,8 @@ static const char help[] =
 "  --format F          cms (FILE.p7s, default), cms-attached (FILE.p7m), raw\n"
 "                      (FILE.sig)\n"
 "  --digest D          sha256, sha384 or sha512\n"
+"  --padding P         pkcs1 (default) or pss, of an RSA key\n"
+"  --low-s             secp256k1: s never above half the order\n"
 "  --out DIR           write below DIR and not beside the documents\n"
 "  --force             replace signatures that exist, or\n"
 "  --skip-existing     pass over documents that have one\n"
@@ -187,6 +189,8 @@ fill_opts(const struct sign_options *o, const struct bytes *certs,
 {
 	to->format = (enum ofs_format)o->format;
 	to->digest = (enum ofs_digest)o->digest;
+	to->padding = (enum ofs_padding)o->padding;
+	to->low_s = o->low_s;
 	to->certs = certs->p;
 	to->certs_len = certs->n;
 	to->allow_expired = o->allow_expired;
@@ -352,6 +356,8 @@ run(struct out *o, int argc, char **argv)
 {
 	static const char *const formats[] = { "cms", "cms-attached", "raw",
 		NULL };
+	static const char *const paddings[] = { "default", "pkcs1", "pss",
+		NULL };
 	static const char *const digests[] = { "default", "sha256", "sha384",
 		"sha512", NULL };
 	static const char *const policies[] = { "refuse", "hold", "ask", NULL };
@@ -371,6 +377,8 @@ run(struct out *o, int argc, char **argv)
 			.max = 86400 },
 		{ "format", .choice = &op.format, .names = formats },
 		{ "digest", .choice = &op.digest, .names = digests },
+		{ "padding", .choice = &op.padding, .names = paddings },
+		{ "low-s", .flag = &op.low_s },
 		{ "out", .text = &op.out_dir },
 		{ "force", .flag = &op.force },
 		{ "skip-existing", .flag = &op.skip_existing },

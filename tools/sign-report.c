@@ -33,7 +33,7 @@ static const char *
 digest_name(enum ofs_digest d)
 {
 	static const char *const names[] = { "default", "sha256", "sha384",
-		"sha512" };
+		"sha512", "shake256" };
 
 	return names[d];
 }

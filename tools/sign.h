@@ -17,8 +17,9 @@ struct sign_options {
 	struct strings sums;
 	int format, digest; /* enum ofs_format, enum ofs_digest */
 	unsigned long jobs, token_timeout;
+	int padding; /* enum ofs_padding */
 	bool force, skip_existing, recursive, dry_run, stop_on_error,
-		allow_expired;
+		allow_expired, low_s;
 };
 
 /* What was said so far; the argument of cmd_sign_report_item(). */

@@ -14,7 +14,8 @@ static const char help[] =
 "Makes a key that cannot leave the token, at the place that object= or id= of\n"
 "the URI names; reads it back, proves it with one signature, and records it.\n"
 "\n"
-"  --key-type TYPE    rsa:2048 to rsa:4096, ec:P-256, ec:P-384 or ec:P-521\n"
+"  --key-type TYPE    rsa:2048 to rsa:4096, ec:P-256, ec:P-384, ec:P-521,\n"
+"                     ec:secp256k1, ed25519 or ed448\n"
 "  --subject NAME     '/O=Acme/CN=Payroll batch'\n"
 "  --self-signed      make a certificate of the key itself, or\n"
 "  --csr FILE         write a request for a CA (PKCS#10)\n"
@@ -22,6 +23,7 @@ static const char help[] =
 "  --key-usage USES   default digitalSignature,nonRepudiation\n"
 "  --ext NAME=VALUE   any extension as openssl writes it; may repeat\n"
 "  --days N           validity of --self-signed; default 365\n"
+"  --padding P        pkcs1 (default) or pss, of what an RSA key signs here\n"
 "  --cert-out FILE    write the certificate as PEM, too\n"
 "  --force            replace FILE if it exists\n"
 TOKEN_HELP
@@ -159,8 +161,11 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
 	struct enroll n = { 0 };
+	static const char *const paddings[] = { "default", "pkcs1", "pss",
+		NULL };
 	unsigned long days = 0;
 	bool json = false;
+	int padding = 0;
 	const struct opt table[] = {
 		{ "key-type", .text = &eo.key_type },
 		{ "subject", .text = &eo.subject },
@@ -170,6 +175,7 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 		{ "key-usage", .text = &n.usage },
 		{ "ext", .list = &n.ext },
 		{ "days", .number = &days, .min = 1, .max = 36500 },
+		{ "padding", .choice = &padding, .names = paddings },
 		{ "cert-out", .text = &n.cert_out },
 		{ "force", .flag = &n.force },
 		TOKEN_OPTS(so),
@@ -190,6 +196,7 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 	n.uri = ops.p[0];
 	eo.csr = n.csr != NULL;
 	eo.days = (int)days;
+	eo.padding = (enum ofs_padding)padding;
 	rc = gather_exts(o, &n, &eo);
 	if (rc == 0)
 		rc = tool_open(&s, o, &so);

@@ -33,13 +33,15 @@ struct ofs_sign_opts {
 	enum ofs_existing existing;
 	unsigned int jobs;  /* token sessions; 0: one for each processor */
 	bool stop_on_error; /* no further item once one has failed */
+	enum ofs_padding padding; /* of an RSA key */
+	bool low_s;               /* secp256k1: s never above half the order */
 };
 
 #define OFS_SIGN_OPTS_INIT                                                     \
 	{                                                                      \
 		sizeof(struct ofs_sign_opts), OFS_FORMAT_CMS,                  \
 			OFS_DIGEST_DEFAULT, 0, 0, false, 0, OFS_EXISTING_FAIL, \
-			0, false                                               \
+			0, false, OFS_PADDING_DEFAULT, false                   \
 	}
 
 enum ofs_item_status {

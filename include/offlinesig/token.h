@@ -150,8 +150,11 @@ int ofs_key_cert_pem(ofs_key *key, char **pem);
 
 struct ofs_enroll_opts {
 	size_t size;
-	const char
-		*key_type; /* "rsa:2048".."rsa:4096", "ec:P-256|P-384|P-521" */
+	/*
+	 * "rsa:2048".."rsa:4096", "ec:P-256|P-384|P-521|secp256k1", "ed25519",
+	 * "ed448"
+	 */
+	const char *key_type;
 	const char *subject; /* "/O=Acme/CN=Payroll batch"; NULL: none made */
 	bool self_signed;    /* make and store a self-signed certificate */
 	bool csr;            /* make a PKCS#10 request (RFC 2986) */
@@ -165,11 +168,13 @@ struct ofs_enroll_opts {
 	 */
 	const char *const *exts;
 	size_t n_exts;
+	enum ofs_padding padding; /* of what an RSA key signs here */
 };
 
-#define OFS_ENROLL_OPTS_INIT                                                \
-	{                                                                   \
-		sizeof(struct ofs_enroll_opts), 0, 0, false, false, 0, 0, 0 \
+#define OFS_ENROLL_OPTS_INIT                                                 \
+	{                                                                    \
+		sizeof(struct ofs_enroll_opts), 0, 0, false, false, 0, 0, 0, \
+			OFS_PADDING_DEFAULT                                  \
 	}
 
 /*

@@ -40,10 +40,21 @@ typedef struct ofs_batch ofs_batch;
 typedef struct ofs_verifier ofs_verifier;
 
 enum ofs_digest {
-	OFS_DIGEST_DEFAULT, /* SHA-256; with P-384 SHA-384, P-521 SHA-512 */
+	/*
+	 * SHA-256; with P-384 SHA-384, P-521 and Ed25519 SHA-512, Ed448
+	 * SHAKE256
+	 */
+	OFS_DIGEST_DEFAULT,
 	OFS_DIGEST_SHA256,
 	OFS_DIGEST_SHA384,
-	OFS_DIGEST_SHA512
+	OFS_DIGEST_SHA512,
+	OFS_DIGEST_SHAKE256 /* 64 bytes of it; with Ed448 only */
+};
+
+enum ofs_padding {
+	OFS_PADDING_DEFAULT, /* PKCS1, or PSS where the token has that alone */
+	OFS_PADDING_PKCS1,   /* RSASSA-PKCS1-v1_5: RFC 8017 8.2 */
+	OFS_PADDING_PSS      /* RSASSA-PSS, salt as long as the hash: 8.1 */
 };
 
 enum ofs_format {
@@ -57,7 +68,10 @@ enum ofs_key_type {
 	OFS_KEY_RSA,
 	OFS_KEY_EC_P256,
 	OFS_KEY_EC_P384,
-	OFS_KEY_EC_P521
+	OFS_KEY_EC_P521,
+	OFS_KEY_EC_SECP256K1,
+	OFS_KEY_ED25519, /* RFC 8032 */
+	OFS_KEY_ED448
 };
 
 enum ofs_pin_kind {

@@ -118,23 +118,35 @@ out:
 	return err;
 }
 
-/* RFC 4055 5: NULL parameters for RSA; RFC 5758 3.2: none for ECDSA */
 static bool
 set_algorithm(X509_ALGOR *to, const struct alg *alg)
 {
-	int type = alg->mech == ALG_RSA_PKCS1 ? V_ASN1_NULL : V_ASN1_UNDEF;
+	const uint8_t *p = alg->id;
+	X509_ALGOR *a = d2i_X509_ALGOR(NULL, &p, (long)alg->id_len);
+	bool ok = a != NULL && to != NULL && X509_ALGOR_copy(to, a) == 1;
 
-	return to != NULL &&
-		X509_ALGOR_set0(to, OBJ_nid2obj(alg->sig_nid), type, NULL) == 1;
+	X509_ALGOR_free(a);
+	return ok;
+}
+
+/* whether it says just what alg says */
+static bool
+is_algorithm(const X509_ALGOR *a, const struct alg *alg)
+{
+	uint8_t *der = NULL;
+	int n = i2d_X509_ALGOR(a, &der);
+	bool same = n > 0 && (size_t)n == alg->id_len &&
+		memcmp(der, alg->id, alg->id_len) == 0;
+
+	OPENSSL_free(der);
+	return same;
 }
 
 static int
 check_fit(const X509_NAME *subject, const EVP_PKEY *pub, const struct alg *alg,
 	struct ofs_error *e)
 {
-	const struct alg *fit = alg_for(pubkey_type(pub), alg->digest->id);
-
-	if (fit != alg)
+	if (!alg_offered(alg, pubkey_type(pub)))
 		return err_set(e, OFS_EINVAL, "cannot use %s with this key",
 			alg->name);
 	if (X509_NAME_entry_count(subject) == 0)
@@ -312,7 +324,7 @@ cert_finish(X509 *c, const struct alg *alg, const uint8_t *sig, size_t n,
 	ASN1_BIT_STRING *bits;
 	X509_ALGOR *outer;
 
-	if (OBJ_obj2nid(inner_algorithm(c)->algorithm) != alg->sig_nid)
+	if (!is_algorithm(inner_algorithm(c), alg))
 		return err_set(e, OFS_EINTERNAL,
 			"cannot sign the certificate with %s: it names "
 			"another algorithm",
@@ -371,9 +383,11 @@ int
 cert_csr_finish(X509_REQ *r, const struct alg *alg, const uint8_t *sig,
 	size_t n, struct ofs_error *e)
 {
+	const X509_ALGOR *named = NULL;
 	ASN1_BIT_STRING *bits;
 
-	if (X509_REQ_get_signature_nid(r) != alg->sig_nid)
+	X509_REQ_get0_signature(r, NULL, &named);
+	if (!is_algorithm(named, alg))
 		return err_set(e, OFS_EINTERNAL,
 			"cannot sign the request with %s: it names another "
 			"algorithm",

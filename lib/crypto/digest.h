@@ -17,12 +17,15 @@ struct digest_alg {
 	size_t size;      /* bytes */
 	int nid;          /* NID_sha256 */
 	const EVP_MD *(*md)(void);
-	const uint8_t *di; /* DER DigestInfo up to the hash, RFC 8017 9.2 */
-	size_t di_len;
+	const uint8_t *di;  /* DER DigestInfo up to the hash, RFC 8017 9.2 */
+	size_t di_len;      /* 0: RSA does not go with it */
+	const uint8_t *der; /* DER AlgorithmIdentifier as CMS has it */
+	size_t der_len;
 };
 
 /* the whole list, for static tables of other files */
-extern const struct digest_alg digest_sha256, digest_sha384, digest_sha512;
+extern const struct digest_alg digest_sha256, digest_sha384, digest_sha512,
+	digest_shake256;
 
 const struct digest_alg *digest_by_id(enum ofs_digest id); /* NULL: none */
 const struct digest_alg *digest_by_name(const char *name); /* NULL: none */

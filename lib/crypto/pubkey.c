@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Public keys: made from parts, compared, named by hash, used to verify. */
+/* Public keys: made from parts, compared, named by hash. */
 #include <stdio.h>
 #include <string.h>
 
@@ -34,9 +34,34 @@ static const struct curve {
 		48 },
 	{ OFS_KEY_EC_P521, NID_secp521r1, "secp521r1", "P-521", "secp521r1",
 		66 },
+	{ OFS_KEY_EC_SECP256K1, NID_secp256k1, "secp256k1", "secp256k1",
+		"secp256k1", 32 },
 };
 
 #define N_CURVES (sizeof(curves) / sizeof(curves[0]))
+
+static const struct edwards {
+	enum ofs_key_type type;
+	int pkey; /* EVP_PKEY_ED25519 */
+	const char *name;
+	const char *params;  /* PrintableString in ECParameters: PKCS#11 2.3 */
+	const char *oids[2]; /* RFC 8410 3; the one that GnuPG had before it */
+	size_t size;         /* bytes of a point */
+} edwards[] = {
+	{ OFS_KEY_ED25519, EVP_PKEY_ED25519, "Ed25519", "edwards25519",
+		{ "1.3.101.112", "1.3.6.1.4.1.11591.15.1" }, 32 },
+	{ OFS_KEY_ED448, EVP_PKEY_ED448, "Ed448", "edwards448",
+		{ "1.3.101.113", NULL }, 57 },
+};
+
+static const struct edwards *
+edwards_of(const EVP_PKEY *k)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (EVP_PKEY_get_base_id(k) == edwards[i].pkey)
+			return &edwards[i];
+	return NULL;
+}
 
 static const struct curve *
 curve_by_name(const char *name)
@@ -71,10 +96,13 @@ curve_of(const EVP_PKEY *k)
 enum ofs_key_type
 pubkey_type(const EVP_PKEY *k)
 {
+	const struct edwards *ed = edwards_of(k);
 	const struct curve *c;
 
 	if (EVP_PKEY_get_base_id(k) == EVP_PKEY_RSA)
 		return OFS_KEY_RSA;
+	if (ed != NULL)
+		return ed->type;
 	c = curve_of(k);
 	ERR_clear_error();
 	return c != NULL ? c->type : OFS_KEY_OTHER;
@@ -89,12 +117,15 @@ pubkey_bits(const EVP_PKEY *k)
 void
 pubkey_describe(const EVP_PKEY *k, char *to, size_t size)
 {
+	const struct edwards *ed = edwards_of(k);
 	const struct curve *c = curve_of(k);
 	const char *name = EVP_PKEY_get0_type_name(k);
 
 	ERR_clear_error();
 	if (c != NULL)
 		snprintf(to, size, "%s", c->nist);
+	else if (ed != NULL)
+		snprintf(to, size, "%s", ed->name);
 	else
 		snprintf(to, size, "%s-%d", name != NULL ? name : "unknown",
 			EVP_PKEY_get_bits(k));
@@ -166,43 +197,75 @@ out:
 	return err;
 }
 
-/* the curve that ECParameters name: an OID or a PrintableString */
+/* What ECParameters name: an OID, in dots, or a PrintableString. */
+struct ec_name {
+	char oid[80]; /* "" for a name */
+	char text[32];
+};
+
+static bool
+read_params(const uint8_t *p, size_t n, struct ec_name *to)
+{
+	const uint8_t *at = p;
+	ASN1_OBJECT *o;
+
+	to->oid[0] = to->text[0] = '\0';
+	if (n < 3 || n > sizeof(to->text) || !der_is_strict(p, n))
+		return false;
+	if (p[0] == V_ASN1_PRINTABLESTRING) {
+		memcpy(to->text, p + 2, n - 2);
+		to->text[n - 2] = '\0';
+		return strlen(to->text) == n - 2;
+	}
+	o = d2i_ASN1_OBJECT(NULL, &at, (long)n);
+	if (o != NULL)
+		(void)OBJ_obj2txt(to->oid, sizeof(to->oid), o, 1);
+	ASN1_OBJECT_free(o);
+	ERR_clear_error();
+	return to->oid[0] != '\0';
+}
+
 static const struct curve *
 curve_of_params(const uint8_t *p, size_t n)
 {
-	const uint8_t *at = p;
-	char name[32];
-	ASN1_OBJECT *o;
-	int nid;
+	struct ec_name name;
 
-	if (n < 2 || n > sizeof(name) || !der_is_strict(p, n))
+	if (!read_params(p, n, &name))
 		return NULL;
-	if (p[0] == V_ASN1_PRINTABLESTRING) {
-		if (memchr(p + 2, '\0', n - 2) != NULL)
-			return NULL;
-		memcpy(name, p + 2, n - 2);
-		name[n - 2] = '\0';
-		return curve_by_name(name);
-	}
-	o = d2i_ASN1_OBJECT(NULL, &at, (long)n);
-	nid = o != NULL ? OBJ_obj2nid(o) : NID_undef;
-	ASN1_OBJECT_free(o);
-	ERR_clear_error();
+	if (name.text[0] != '\0')
+		return curve_by_name(name.text);
 	for (size_t i = 0; i < N_CURVES; i++)
-		if (curves[i].nid == nid)
+		if (OBJ_txt2nid(name.oid) == curves[i].nid)
 			return &curves[i];
 	return NULL;
 }
 
+static const struct edwards *
+edwards_of_params(const uint8_t *p, size_t n)
+{
+	struct ec_name name;
+
+	if (!read_params(p, n, &name))
+		return NULL;
+	for (size_t i = 0; i < 2; i++) {
+		const struct edwards *ed = &edwards[i];
+
+		if (strcmp(name.text, ed->params) == 0 ||
+			strcmp(name.oid, ed->oids[0]) == 0 ||
+			(ed->oids[1] != NULL &&
+				strcmp(name.oid, ed->oids[1]) == 0))
+			return ed;
+	}
+	return NULL;
+}
+
 /*
- * Finds the bare point. 04 starts both an uncompressed point and an OCTET
- * STRING, so the exact length decides.
+ * Finds the bare point, of a length that is known. 04 starts both an
+ * uncompressed point and an OCTET STRING, so the exact length decides.
  */
 static bool
-bare_point(const struct curve *c, const uint8_t **p, size_t *n)
+bare_point(size_t bare, const uint8_t **p, size_t *n)
 {
-	size_t bare = 2 * c->size + 1;
-
 	if (*n > bare) {
 		size_t head = *n - bare;
 
@@ -212,7 +275,7 @@ bare_point(const struct curve *c, const uint8_t **p, size_t *n)
 		*p += head;
 		*n -= head;
 	}
-	return *n == bare && (*p)[0] == POINT_CONVERSION_UNCOMPRESSED;
+	return *n == bare;
 }
 
 int
@@ -226,9 +289,10 @@ pubkey_from_ec(const uint8_t *params, size_t params_len, const uint8_t *point,
 	*out = NULL;
 	if (c == NULL)
 		return err_set(e, OFS_EUNSUPPORTED,
-			"cannot use the EC key: its curve is not P-256, P-384 "
-			"or P-521");
-	if (!bare_point(c, &point, &point_len))
+			"cannot use the EC key: its curve is not P-256, P-384, "
+			"P-521 or secp256k1");
+	if (!bare_point(2 * c->size + 1, &point, &point_len) ||
+		point[0] != POINT_CONVERSION_UNCOMPRESSED)
 		return err_set(e, OFS_EFORMAT,
 			"cannot use the EC key: its point is not an "
 			"uncompressed one of %s",
@@ -249,6 +313,29 @@ pubkey_from_ec(const uint8_t *params, size_t params_len, const uint8_t *point,
 out:
 	OSSL_PARAM_BLD_free(bld);
 	return err;
+}
+
+int
+pubkey_from_edwards(const uint8_t *params, size_t params_len,
+	const uint8_t *point, size_t point_len, EVP_PKEY **out,
+	struct ofs_error *e)
+{
+	const struct edwards *ed = edwards_of_params(params, params_len);
+
+	*out = NULL;
+	if (ed == NULL)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"cannot use the Edwards key: its curve is neither that "
+			"of Ed25519 nor that of Ed448");
+	if (!bare_point(ed->size, &point, &point_len))
+		return err_set(e, OFS_EFORMAT,
+			"cannot use the %s key: its point has not %zu bytes",
+			ed->name, ed->size);
+	*out = EVP_PKEY_new_raw_public_key(ed->pkey, NULL, point, point_len);
+	if (*out == NULL)
+		return err_ssl(
+			e, OFS_EFORMAT, "cannot use the %s key", ed->name);
+	return 0;
 }
 
 int
@@ -434,70 +521,4 @@ pubkey_equal(const EVP_PKEY *a, const EVP_PKEY *b)
 
 	ERR_clear_error();
 	return r == 1;
-}
-
-int
-pubkey_verifier_init(struct pubkey_verifier *v, EVP_PKEY *k,
-	const struct alg *alg, struct ofs_error *e)
-{
-	enum ofs_key_type type = pubkey_type(k);
-
-	v->ctx = NULL;
-	v->alg = alg;
-	if (type == OFS_KEY_OTHER ||
-		(type == OFS_KEY_RSA) != (alg->mech == ALG_RSA_PKCS1))
-		return err_set(e, OFS_EINTERNAL,
-			"cannot verify %s with a key that is not for it",
-			alg->name);
-	v->ctx = EVP_PKEY_CTX_new(k, NULL);
-	if (v->ctx == NULL || EVP_PKEY_verify_init(v->ctx) != 1 ||
-		(type == OFS_KEY_RSA &&
-			EVP_PKEY_CTX_set_rsa_padding(
-				v->ctx, RSA_PKCS1_PADDING) != 1) ||
-		EVP_PKEY_CTX_set_signature_md(v->ctx, alg->digest->md()) != 1) {
-		pubkey_verifier_free(v);
-		return err_ssl(e, OFS_EINTERNAL, "cannot verify %s", alg->name);
-	}
-	return 0;
-}
-
-int
-pubkey_verifier_check(struct pubkey_verifier *v, const uint8_t *hash,
-	const uint8_t *sig, size_t sig_len, struct ofs_error *e)
-{
-	int r = 0;
-
-	if (v->alg->mech != ALG_ECDSA || der_is_ecdsa_sig(sig, sig_len))
-		r = EVP_PKEY_verify(
-			v->ctx, sig, sig_len, hash, v->alg->digest->size);
-	if (r == 1)
-		return 0;
-	/* for ECDSA also the answer to r and s that lead to no point */
-	if (r < 0 && v->alg->mech != ALG_ECDSA)
-		return err_ssl(
-			e, OFS_EINTERNAL, "cannot verify %s", v->alg->name);
-	ERR_clear_error();
-	return err_set(e, OFS_ESIGNATURE,
-		"signature does not match the key and the signed bytes");
-}
-
-void
-pubkey_verifier_free(struct pubkey_verifier *v)
-{
-	EVP_PKEY_CTX_free(v->ctx);
-	v->ctx = NULL;
-}
-
-int
-pubkey_verify(EVP_PKEY *k, const struct alg *alg, const uint8_t *hash,
-	const uint8_t *sig, size_t sig_len, struct ofs_error *e)
-{
-	struct pubkey_verifier v;
-	int err;
-
-	err = pubkey_verifier_init(&v, k, alg, e);
-	if (err == 0)
-		err = pubkey_verifier_check(&v, hash, sig, sig_len, e);
-	pubkey_verifier_free(&v);
-	return err;
 }

@@ -23,7 +23,6 @@ struct cms_maker {
 	struct buf digest_algs;  /* SET OF AlgorithmIdentifier */
 	struct buf certs;        /* [0] IMPLICIT SET OF Certificate */
 	struct buf signer_head;  /* SignerInfo up to the signed attributes */
-	struct buf sig_alg;      /* AlgorithmIdentifier */
 	struct buf signing_cert; /* the attribute, whole */
 };
 
@@ -37,41 +36,6 @@ static const uint8_t oid_signing_cert[] = { OID_SIGNING_CERT_V2 };
 /* content-type: id-data */
 static const uint8_t content_type[] = { 0x30, 0x18, OID_CONTENT_TYPE, 0x31,
 	0x0b, OID_DATA };
-
-/* AlgorithmIdentifier; the parameters are NULL or absent */
-static int
-put_algorithm(struct buf *b, int nid, bool null, struct ofs_error *e)
-{
-	static const uint8_t none[] = { TLV_NULL, 0 };
-	const ASN1_OBJECT *o = OBJ_nid2obj(nid);
-	size_t tail = null ? sizeof(none) : 0, len = OBJ_length(o);
-
-	if (len == 0)
-		return err_ssl(e, OFS_EINTERNAL, "cannot name an algorithm");
-	tlv_put_head(b, TLV_SEQUENCE, tlv_head_size(len) + len + tail);
-	tlv_put(b, TLV_OID, OBJ_get0_data(o), len);
-	buf_put(b, none, tail);
-	return 0;
-}
-
-/* RFC 5754 2: SHA-2 identifiers are written without parameters */
-static int
-put_digest_alg(struct buf *b, const struct digest_alg *d, struct ofs_error *e)
-{
-	return put_algorithm(b, d->nid, false, e);
-}
-
-/*
- * RSA is named sha256WithRSAEncryption and its kin, not rsaEncryption; RFC 5754
- * 3.2 allows both. So the digest is told twice and a verifier can compare, as
- * with ECDSA. Accepted by openssl, gpgsm, certtool and NSS. The parameters are
- * NULL for RSA and absent for ECDSA (RFC 5754 3.2, 3.3).
- */
-static int
-put_sig_alg(struct buf *b, const struct alg *a, struct ofs_error *e)
-{
-	return put_algorithm(b, a->sig_nid, a->mech == ALG_RSA_PKCS1, e);
-}
 
 /* whether one of these certificates has issued c; *at tells which */
 static bool
@@ -222,7 +186,7 @@ check_signer(X509 *signer, const struct alg *alg, struct ofs_error *e)
 	char name[256];
 
 	ERR_clear_error();
-	if (type != OFS_KEY_OTHER && alg_for(type, alg->digest->id) == alg)
+	if (alg_offered(alg, type))
 		return 0;
 	cert_subject(signer, name, sizeof(name));
 	return err_set(e, OFS_ECERT,
@@ -235,7 +199,6 @@ fill(struct cms_maker *m, X509 *signer, STACK_OF(X509) *chain,
 	struct ofs_error *e)
 {
 	const struct digest_alg *d = m->alg->digest;
-	struct buf alg = BUF_INIT;
 	X509 *v[CERTS_MAX];
 	size_t count = 0;
 	int err;
@@ -247,22 +210,16 @@ fill(struct cms_maker *m, X509 *signer, STACK_OF(X509) *chain,
 		err = put_certs(&m->certs, v, count, e);
 	if (err == 0)
 		err = put_signing_cert(&m->signing_cert, v, count, e);
-	if (err == 0)
-		err = put_sig_alg(&m->sig_alg, m->alg, e);
-	if (err == 0)
-		err = put_digest_alg(&alg, d, e);
 	if (err == 0) {
-		tlv_put(&m->digest_algs, TLV_SET, alg.p, alg.len);
+		tlv_put(&m->digest_algs, TLV_SET, d->der, d->der_len);
 		buf_put(&m->signer_head, version_1, sizeof(version_1));
 		err = put_signer_id(&m->signer_head, signer, e);
-		buf_put(&m->signer_head, alg.p, alg.len);
+		buf_put(&m->signer_head, d->der, d->der_len);
 	}
 	if (err == 0 &&
-		(!buf_ok(&alg) || !buf_ok(&m->certs) ||
-			!buf_ok(&m->signing_cert) || !buf_ok(&m->sig_alg) ||
+		(!buf_ok(&m->certs) || !buf_ok(&m->signing_cert) ||
 			!buf_ok(&m->digest_algs) || !buf_ok(&m->signer_head)))
 		err = err_nomem(e);
-	buf_free(&alg);
 	return err;
 }
 
@@ -294,7 +251,6 @@ cms_maker_free(struct cms_maker *m)
 	buf_free(&m->digest_algs);
 	buf_free(&m->certs);
 	buf_free(&m->signer_head);
-	buf_free(&m->sig_alg);
 	buf_free(&m->signing_cert);
 	free(m);
 }
@@ -396,7 +352,7 @@ cms_assemble(const struct cms_maker *m, const uint8_t *attrs, size_t attrs_len,
 			"cannot put a document of more than %u MiB inside its "
 			"signature",
 			CMS_ATTACHED_MAX >> 20);
-	signer = m->signer_head.len + attrs_len + m->sig_alg.len +
+	signer = m->signer_head.len + attrs_len + m->alg->id_len +
 		with_head(sig_len);
 	octets = content != NULL ? with_head(content_len) : 0;
 	encap = sizeof(oid_data) + (content != NULL ? with_head(octets) : 0);
@@ -423,7 +379,12 @@ cms_assemble(const struct cms_maker *m, const uint8_t *attrs, size_t attrs_len,
 	/* RFC 5652 5.4: a SET where it is signed, [0] where it is sent */
 	buf_u8(out, TLV_CONSTRUCTED(0));
 	buf_put(out, attrs + 1, attrs_len - 1);
-	buf_put(out, m->sig_alg.p, m->sig_alg.len);
+	/*
+	 * sha256WithRSAEncryption and its kin, not rsaEncryption; RFC 5754 3.2
+	 * allows both. So the digest is told twice and a verifier can compare,
+	 * as with ECDSA. Accepted by openssl, gpgsm, certtool and NSS.
+	 */
+	buf_put(out, m->alg->id, m->alg->id_len);
 	tlv_put(out, TLV_OCTETS, sig, sig_len);
 	return buf_ok(out) ? 0 : err_nomem(e);
 }

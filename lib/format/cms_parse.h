@@ -66,7 +66,8 @@ bool cms_attr_value(const struct cms_attr *a, uint8_t tag, struct tlv *value);
 
 /*
  * The digest of an AlgorithmIdentifier with absent or NULL parameters
- * (RFC 5754 2); NULL if it is no digest that we take.
+ * (RFC 5754 2), or id-shake256-len with 512 (RFC 8419 2.2); NULL if it is no
+ * digest that we take.
  */
 const struct digest_alg *cms_digest_alg(const struct tlv *id);
 /* "1.2.840.113549.2.5 (md5)" of an AlgorithmIdentifier or OID, for messages */
@@ -76,6 +77,8 @@ void cms_oid_text(const struct tlv *t, char *to, size_t size);
  * parameters where `null`, absent else. NID_undef otherwise.
  */
 int cms_alg_nid(const struct tlv *id, bool *null);
+/* the NID of its OID, whatever its parameters; NID_undef if not known */
+int cms_alg_oid_nid(const struct tlv *id);
 /* UTCTime or GeneralizedTime as RFC 5652 11.3 demands them, us */
 bool cms_time(const struct tlv *t, int64_t *us);
 

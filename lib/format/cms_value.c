@@ -63,12 +63,28 @@ cms_alg_nid(const struct tlv *id, bool *null)
 	return oid_nid(&oid);
 }
 
+int
+cms_alg_oid_nid(const struct tlv *id)
+{
+	struct tlv oid;
+	struct rd r;
+
+	tlv_open(id, &r);
+	tlv_take(&r, TLV_OID, &oid);
+	return oid_nid(&oid);
+}
+
 const struct digest_alg *
 cms_digest_alg(const struct tlv *id)
 {
+	const struct digest_alg *d, *shake = &digest_shake256;
 	bool null;
 
-	return digest_by_nid(cms_alg_nid(id, &null));
+	/* RFC 8419 3.1: the length is told, where SHA-2 has no parameters */
+	if (tlv_same(id, shake->der, shake->der_len))
+		return shake;
+	d = digest_by_nid(cms_alg_nid(id, &null));
+	return d != shake ? d : NULL;
 }
 
 void

@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 #define RAW_PREFIX 4096 /* bytes of a document that are enough to decide */
+/* bytes of a document that is signed itself and not by its hash (EdDSA) */
+#define RAW_MESSAGE_MAX (64u << 20)
 
 /*
  * Whether a document of `total` bytes, of which `n` (all, or RAW_PREFIX) are

@@ -45,10 +45,12 @@ check_opts(const struct ofs_sign_opts *o, struct ofs_error *e)
 			"the options are of another version of the library; "
 			"start from OFS_SIGN_OPTS_INIT");
 	if ((unsigned int)o->format > OFS_FORMAT_RAW ||
-		(unsigned int)o->digest > OFS_DIGEST_SHA512 ||
-		(unsigned int)o->existing > OFS_EXISTING_SKIP)
+		(unsigned int)o->digest > OFS_DIGEST_SHAKE256 ||
+		(unsigned int)o->existing > OFS_EXISTING_SKIP ||
+		(unsigned int)o->padding > OFS_PADDING_PSS)
 		return err_set(e, OFS_EINVAL,
-			"format, digest or existing is out of its range");
+			"format, digest, existing or padding is out of its "
+			"range");
 	if (o->jobs > JOBS_MAX)
 		return err_set(e, OFS_EINVAL,
 			"%u jobs are too many; at most %d", o->jobs, JOBS_MAX);

@@ -6,24 +6,19 @@
 
 int
 checked_sign(struct key_session *s, struct pubkey_verifier *v,
-	const uint8_t *hash, bool once, struct buf *in, struct buf *sig,
+	const struct to_sign *t, bool once, struct buf *sig,
 	struct checked *out, struct ofs_error *e)
 {
 	unsigned int before = key_session_asked(s);
 	int64_t began = time_mono();
 	int rc;
 
-	buf_reset(in);
-	alg_mech_input(v->alg, hash, in);
-	if (!buf_ok(in))
-		return err_nomem(e);
-	rc = (once ? key_session_try : key_session_sign)(
-		s, v->alg, in->p, in->len, sig, e);
+	rc = (once ? key_session_try : key_session_sign)(s, t, sig, e);
 	out->asked += key_session_asked(s) - before;
 	out->token_us += time_mono() - began;
 	if (rc != 0)
 		return rc;
-	if (pubkey_verifier_check(v, hash, sig->p, sig->len, e) != 0)
+	if (pubkey_verifier_check(v, t, sig->p, sig->len, e) != 0)
 		return err_set(e, OFS_EBADSIG,
 			"the token answered CKR_OK with a wrong signature; do "
 			"not use it before it has been examined");

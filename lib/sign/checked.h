@@ -13,12 +13,12 @@ struct checked {
 };
 
 /*
- * Has `hash` signed and appends the signature to `sig`. OFS_EBADSIG when the
- * token answers CKR_OK with a wrong one. `in` is room to work in, for reuse.
- * `once`: one attempt, as key_session_try; the caller heals the token.
+ * Has `t` signed and appends the signature to `sig`. OFS_EBADSIG when the token
+ * answers CKR_OK with a wrong one. `once`: one attempt, as key_session_try; the
+ * caller heals the token.
  */
 int checked_sign(struct key_session *s, struct pubkey_verifier *v,
-	const uint8_t *hash, bool once, struct buf *in, struct buf *sig,
+	const struct to_sign *t, bool once, struct buf *sig,
 	struct checked *out, struct ofs_error *e);
 
 #endif

@@ -8,7 +8,7 @@
 #include "sign/list.h"
 
 #define CHUNK_ITEMS_MAX 256
-#define CHUNK_BYTES_MAX (16u << 20) /* of attached content */
+#define CHUNK_BYTES_MAX (16u << 20) /* of content in memory */
 
 /* One item: what prepare found, what the token said, what came of it. */
 struct work {
@@ -25,7 +25,7 @@ struct work {
 	uint8_t digest[DIGEST_MAX]; /* of the document */
 	uint8_t hash[DIGEST_MAX];   /* of what is signed */
 	struct buf tbs;             /* CMS signed attributes; empty for raw */
-	struct buf content;         /* attached only */
+	struct buf content;         /* attached, or raw that is signed itself */
 	struct buf sig;             /* raw signature value */
 	struct buf out;             /* the finished file */
 	uint8_t out_sha256[32];
@@ -43,7 +43,7 @@ struct chunk {
 	struct work *works; /* CHUNK_ITEMS_MAX, allocated once */
 	size_t n;
 	size_t ready;        /* how many are */
-	size_t bytes;        /* of attached content held */
+	size_t bytes;        /* of content held */
 	size_t next;         /* first work that no worker has taken */
 	size_t done;         /* works that are through the token stage */
 	bool abandoned;      /* no more of it goes to the token */

@@ -115,6 +115,8 @@ describe_options(const struct ofs_sign_opts *o, struct buf *to)
 		buf_str(to, " allow-expired");
 	if (o->stop_on_error)
 		buf_str(to, " stop-on-error");
+	if (o->low_s)
+		buf_str(to, " low-s");
 }
 
 int

@@ -113,12 +113,16 @@ maker_init(struct maker *m, ofs_ctx *ctx, ofs_key *key,
 	m->ctx = ctx;
 	m->format = opts->format;
 	m->existing = opts->existing;
-	m->alg = alg_for(info->type, opts->digest);
-	if (m->alg == NULL)
+	rc = key_alg(key, opts->padding, opts->digest, &m->alg, e);
+	if (rc != 0)
+		return rc;
+	m->low_s = opts->low_s;
+	if (m->low_s && info->type != OFS_KEY_EC_SECP256K1)
 		return err_set(e, OFS_EUNSUPPORTED,
-			"a %s key cannot sign with this digest; take the "
-			"default, or one no longer than the key's curve",
-			info->type_name);
+			"a low s is for secp256k1 keys, and key '%s' is %s",
+			info->label, info->type_name);
+	m->message =
+		m->format == OFS_FORMAT_RAW && key_takes_message(key, m->alg);
 	if (opts->certs != NULL) {
 		rc = take_certs(m, opts, e);
 	} else if (key_cert(key) != NULL) {
@@ -157,6 +161,27 @@ struct reading {
 	size_t prefix_len;
 };
 
+/* what has to be in memory as a whole */
+static int
+keep_content(struct reading *r, const uint8_t *p, size_t n, struct ofs_error *e)
+{
+	bool attached = r->maker->format == OFS_FORMAT_CMS_ATTACHED;
+	size_t most = attached ? CMS_ATTACHED_MAX : RAW_MESSAGE_MAX;
+	struct buf *to = &r->work->content;
+
+	if (!attached && !r->maker->message)
+		return 0;
+	if (n > most - to->len)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"'%s' is larger than %zu MiB, too large %s; sign it "
+			"with --format cms",
+			TEXT_Q(r->work->item->path), most >> 20,
+			attached ? "to be put inside its signature"
+				 : "for a token that has to take it whole");
+	buf_put(to, p, n);
+	return buf_ok(to) ? 0 : err_nomem(e);
+}
+
 static int
 take_block(void *arg, const uint8_t *p, size_t n, struct ofs_error *e)
 {
@@ -176,18 +201,9 @@ take_block(void *arg, const uint8_t *p, size_t n, struct ofs_error *e)
 	if (room > 0)
 		memcpy(r->prefix + r->prefix_len, p, room);
 	r->prefix_len += room;
-	if (r->maker->format == OFS_FORMAT_CMS_ATTACHED) {
-		if (n > CMS_ATTACHED_MAX - w->content.len)
-			return err_set(e, OFS_EUNSUPPORTED,
-				"'%s' is larger than %u MiB, too large to be "
-				"put inside its signature; sign it with "
-				"--format cms",
-				TEXT_Q(w->item->path), CMS_ATTACHED_MAX >> 20);
-		buf_put(&w->content, p, n);
-		if (!buf_ok(&w->content))
-			return err_nomem(e);
-	}
-	rc = digest_update(&r->prepare->digest, p, n, e);
+	rc = keep_content(r, p, n, e);
+	if (rc == 0)
+		rc = digest_update(&r->prepare->digest, p, n, e);
 	if (rc == 0 && r->both)
 		rc = digest_update(&r->prepare->sha256, p, n, e);
 	return rc;
@@ -344,6 +360,28 @@ prepare_free(struct prepare *p)
 	digest_free(&p->sha256);
 }
 
+static const uint8_t *
+content_of(const struct work *w)
+{
+	return w->content.len > 0 ? w->content.p : (const uint8_t *)"";
+}
+
+void
+maker_to_sign(const struct maker *m, const struct work *w, struct to_sign *t)
+{
+	memset(t, 0, sizeof(*t));
+	t->alg = m->alg;
+	t->low_s = m->low_s;
+	t->hash = w->hash;
+	if (m->format != OFS_FORMAT_RAW) {
+		t->message = w->tbs.p;
+		t->message_len = w->tbs.len;
+	} else if (m->message) {
+		t->message = content_of(w);
+		t->message_len = w->content.len;
+	}
+}
+
 int
 maker_finish(const struct maker *m, struct work *w, struct ofs_error *e)
 {
@@ -351,9 +389,7 @@ maker_finish(const struct maker *m, struct work *w, struct ofs_error *e)
 	int rc = 0;
 
 	if (m->format == OFS_FORMAT_CMS_ATTACHED)
-		content =
-			w->content.len > 0 ? w->content.p : (const uint8_t *)"";
-
+		content = content_of(w);
 	if (m->format == OFS_FORMAT_RAW) {
 		buf_put(&w->out, w->sig.p, w->sig.len);
 		if (!buf_ok(&w->out))

@@ -18,7 +18,9 @@ struct maker {
 	enum ofs_format format;
 	enum ofs_existing existing;
 	const struct alg *alg;
-	X509 *cert;            /* NULL: raw without one */
+	bool low_s;
+	bool message; /* raw: the document itself is signed, not its hash */
+	X509 *cert;   /* NULL: raw without one */
 	STACK_OF(X509) *chain; /* to embed, no root; NULL */
 	struct cms_maker *cms; /* NULL for raw */
 };
@@ -42,6 +44,10 @@ struct prepare {
 };
 void maker_prepare(const struct maker *m, struct prepare *p, struct work *w);
 void prepare_free(struct prepare *p);
+
+/* What the token is asked for; borrowed from w, which is ready. */
+void maker_to_sign(
+	const struct maker *m, const struct work *w, struct to_sign *t);
 
 /* The finished file from the signature value: w->out and w->out_sha256. */
 int maker_finish(const struct maker *m, struct work *w, struct ofs_error *e);

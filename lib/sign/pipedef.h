@@ -25,7 +25,6 @@ struct worker {
 	struct watch *watch;
 	struct key_session *session;
 	struct pubkey_verifier verifier;
-	struct buf in;       /* what the token is asked to sign */
 	struct work *work;   /* the one in hand, of ... */
 	struct chunk *chunk; /* the last chunk that it took one from */
 };

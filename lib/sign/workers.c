@@ -55,11 +55,13 @@ static int
 ask_token(struct worker *wk, struct work *w)
 {
 	struct checked c = { 0 };
+	struct to_sign t;
 	int rc;
 
 	err_clear(&w->err);
-	rc = checked_sign(wk->session, &wk->verifier, w->hash, true, &wk->in,
-		&w->sig, &c, &w->err);
+	maker_to_sign(wk->p->o.maker, w, &t);
+	rc = checked_sign(
+		wk->session, &wk->verifier, &t, true, &w->sig, &c, &w->err);
 	w->attempts += c.asked;
 	w->token_us += c.token_us;
 	return rc;
@@ -457,7 +459,6 @@ workers_free(struct pipeline *p)
 			continue;
 		key_session_close(wk->session);
 		pubkey_verifier_free(&wk->verifier);
-		buf_free(&wk->in);
 		watch_free(wk->watch);
 	}
 	free(p->workers);

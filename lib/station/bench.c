@@ -211,17 +211,16 @@ static int
 run(struct measurement *m, struct ofs_error *e)
 {
 	struct buf sig = BUF_INIT;
-	uint8_t hash[DIGEST_MAX];
+	struct bench_msg first;
 	struct rec_document doc = { .path = NAME,
 		.name = NAME,
+		.size = sizeof(first.bytes),
 		.digest_alg = m->b.alg->digest->name,
-		.digest = { hash, m->b.alg->digest->size } };
+		.digest = { first.hash, m->b.alg->digest->size } };
 	struct ofs_error failed;
-	size_t size;
 	int rc, measured;
 
-	rc = bench_hash(&m->b, 0, hash, &size, e);
-	doc.size = size;
+	rc = bench_message(&m->b, 0, &first, e);
 	if (rc == 0)
 		rc = recorded_intent(&m->rec, REC_PURPOSE_BENCH, &doc,
 			&m->out->intent_seq, e);

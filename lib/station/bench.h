@@ -9,7 +9,9 @@
 #include "crypto/alg.h"
 #include "token/key.h"
 
+#define BENCH_TAG "ofs-bench-v1"
 #define BENCH_NONCE 32
+#define BENCH_MSG (sizeof(BENCH_TAG) + 32 + BENCH_NONCE + 8)
 #define BENCH_JOBS_MAX 256
 
 /* One key under test. What is not atomic is constant while threads run. */
@@ -30,9 +32,16 @@ struct bench {
 int bench_init(struct bench *b, ofs_key *key, struct ofs_error *e);
 void bench_clear(struct bench *b);
 
-/* the hash of message `number`: ofs-audit-format(5), LINKS */
-int bench_hash(const struct bench *b, uint64_t number, uint8_t hash[DIGEST_MAX],
-	size_t *size, struct ofs_error *e);
+/* A message, ready to be signed. Not to be copied. */
+struct bench_msg {
+	uint8_t bytes[BENCH_MSG];
+	uint8_t hash[DIGEST_MAX];
+	struct to_sign t;
+};
+
+/* message `number`: ofs-audit-format(5), LINKS */
+int bench_message(const struct bench *b, uint64_t number, struct bench_msg *m,
+	struct ofs_error *e);
 
 /* opens sessions up to n, or as many as the token has (b->limit is set) */
 int bench_sessions(struct bench *b, unsigned int n, struct ofs_error *e);

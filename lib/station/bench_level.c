@@ -42,14 +42,13 @@ struct worker {
 int
 bench_init(struct bench *b, ofs_key *key, struct ofs_error *e)
 {
-	const struct ofs_key_info *info = ofs_key_get_info(key);
+	int rc;
 
 	memset(b, 0, sizeof(*b));
 	b->key = key;
-	b->alg = alg_for(info->type, OFS_DIGEST_DEFAULT);
-	if (b->alg == NULL)
-		return err_set(e, OFS_EUNSUPPORTED, "cannot sign with a %s key",
-			info->type_name);
+	rc = key_alg(key, OFS_PADDING_DEFAULT, OFS_DIGEST_DEFAULT, &b->alg, e);
+	if (rc != 0)
+		return rc;
 	if (RAND_bytes(b->nonce, sizeof(b->nonce)) != 1)
 		return err_ssl(e, OFS_EINTERNAL, "cannot make a nonce");
 	return 0;
@@ -69,22 +68,25 @@ bench_clear(struct bench *b)
 }
 
 int
-bench_hash(const struct bench *b, uint64_t number, uint8_t hash[DIGEST_MAX],
-	size_t *size, struct ofs_error *e)
+bench_message(const struct bench *b, uint64_t number, struct bench_msg *m,
+	struct ofs_error *e)
 {
-	static const char tag[] = "ofs-bench-v1";
-	uint8_t msg[sizeof(tag) + 32 + BENCH_NONCE + 8], *p = msg;
+	uint8_t *p = m->bytes;
 
-	memcpy(p, tag, sizeof(tag));
-	p += sizeof(tag);
+	memcpy(p, BENCH_TAG, sizeof(BENCH_TAG));
+	p += sizeof(BENCH_TAG);
 	memcpy(p, ofs_key_get_info(b->key)->spki_sha256, 32);
 	p += 32;
 	memcpy(p, b->nonce, BENCH_NONCE);
 	p += BENCH_NONCE;
 	for (int i = 0; i < 8; i++)
 		p[i] = (uint8_t)(number >> (56 - 8 * i));
-	*size = sizeof(msg);
-	return digest_of(b->alg->digest, msg, sizeof(msg), hash, e);
+	m->t = (struct to_sign){ .alg = b->alg,
+		.hash = m->hash,
+		.message = m->bytes,
+		.message_len = sizeof(m->bytes) };
+	return digest_of(
+		b->alg->digest, m->bytes, sizeof(m->bytes), m->hash, e);
 }
 
 int
@@ -127,27 +129,23 @@ keep(struct worker *w, uint64_t number, const struct buf *sig)
 }
 
 static int
-sign_one(struct worker *w, struct buf *in, struct buf *sig)
+sign_one(struct worker *w, struct buf *sig)
 {
 	struct bench *b = w->b;
-	uint8_t hash[DIGEST_MAX];
 	uint64_t number = atomic_fetch_add(&b->next, 1);
+	unsigned int before = key_session_asked(w->s);
+	struct bench_msg m;
 	int64_t began;
-	size_t size;
 	int rc;
 
-	rc = bench_hash(b, number, hash, &size, &w->e);
-	buf_reset(in);
-	buf_reset(sig);
-	alg_mech_input(b->alg, hash, in);
-	if (rc == 0 && !buf_ok(in))
-		rc = err_nomem(&w->e);
+	rc = bench_message(b, number, &m, &w->e);
 	if (rc != 0)
 		return rc;
-	atomic_fetch_add(&b->asked, 1);
+	buf_reset(sig);
 	began = time_mono();
-	rc = key_session_sign(w->s, b->alg, in->p, in->len, sig, &w->e);
+	rc = key_session_sign(w->s, &m.t, sig, &w->e);
 	w->ended = time_mono();
+	atomic_fetch_add(&b->asked, key_session_asked(w->s) - before);
 	atomic_fetch_add(&b->token_us, w->ended - began);
 	if (rc != 0)
 		return rc;
@@ -183,16 +181,15 @@ static void *
 worker_main(void *arg)
 {
 	struct worker *w = arg;
-	struct buf in = BUF_INIT, sig = BUF_INIT;
+	struct buf sig = BUF_INIT;
 	int64_t until = wait_at(w->barrier);
 
 	/* at least one signature, however long it takes */
 	while (w->rc == 0 && !atomic_load(&w->b->stop) &&
 		(w->signatures == 0 || w->ended < until))
-		w->rc = sign_one(w, &in, &sig);
+		w->rc = sign_one(w, &sig);
 	if (w->rc != 0)
 		atomic_store(&w->b->stop, true);
-	buf_free(&in);
 	buf_free(&sig);
 	return NULL;
 }
@@ -253,8 +250,8 @@ run(struct bench *b, struct worker *w, int64_t us, int64_t *began,
 static int
 verify(struct bench *b, const struct buf *sample, struct ofs_error *e)
 {
-	struct pubkey_verifier v = { NULL, NULL };
-	uint8_t hash[DIGEST_MAX];
+	struct pubkey_verifier v = { 0 };
+	struct bench_msg m;
 	struct rd r;
 	int rc;
 
@@ -262,11 +259,11 @@ verify(struct bench *b, const struct buf *sample, struct ofs_error *e)
 	rc = pubkey_verifier_init(&v, key_pub(b->key), b->alg, e);
 	while (rc == 0 && r.left > 0) {
 		uint64_t number = rd_u64(&r);
-		size_t n = rd_u32(&r), size;
+		size_t n = rd_u32(&r);
 		const uint8_t *sig = rd_bytes(&r, n);
 
-		rc = bench_hash(b, number, hash, &size, e);
-		if (rc == 0 && pubkey_verifier_check(&v, hash, sig, n, e) != 0)
+		rc = bench_message(b, number, &m, e);
+		if (rc == 0 && pubkey_verifier_check(&v, &m.t, sig, n, e) != 0)
 			rc = err_set(e, OFS_EBADSIG,
 				"the token answered CKR_OK with a wrong "
 				"signature; do not use it before it has been "
@@ -308,26 +305,22 @@ bench_level(struct bench *b, int64_t us, struct ofs_bench_level *out,
 int
 bench_first(struct bench *b, struct buf *sig, struct ofs_error *e)
 {
-	struct pubkey_verifier v = { NULL, NULL };
+	struct pubkey_verifier v = { 0 };
 	struct checked c = { 0, 0 };
-	struct buf in = BUF_INIT;
-	uint8_t hash[DIGEST_MAX];
-	size_t size;
+	struct bench_msg m;
 	int rc;
 
 	rc = pubkey_verifier_init(&v, key_pub(b->key), b->alg, e);
 	if (rc == 0)
-		rc = bench_hash(b, 0, hash, &size, e);
+		rc = bench_message(b, 0, &m, e);
 	if (rc == 0)
 		rc = bench_sessions(b, 1, e);
 	if (rc == 0)
-		rc = checked_sign(
-			b->sessions[0], &v, hash, false, &in, sig, &c, e);
+		rc = checked_sign(b->sessions[0], &v, &m.t, false, sig, &c, e);
 	atomic_store(&b->next, 1);
 	atomic_fetch_add(&b->asked, c.asked);
 	atomic_fetch_add(&b->token_us, c.token_us);
 	b->verified += rc == 0;
 	pubkey_verifier_free(&v);
-	buf_free(&in);
 	return rc;
 }

@@ -69,7 +69,7 @@ check_attributes(const struct ofs_key_info *info, struct ofs_error *e)
 		(info->type == OFS_KEY_RSA && info->bits < RSA_BITS_MIN))
 		return err_set(e, OFS_EPOLICY,
 			"key '%s' is %s, which is too weak or of no use here; "
-			"take rsa:2048 or more, or ec:P-256",
+			"take rsa:2048 or more, ec:P-256 or ed25519",
 			info->label, info->type_name);
 	return 0;
 }
@@ -98,7 +98,7 @@ prove_possession(struct enrolment *n, struct ofs_error *e)
 }
 
 static int
-check_key(struct enrolment *n, struct ofs_error *e)
+check_key(struct enrolment *n, enum ofs_padding padding, struct ofs_error *e)
 {
 	const struct ofs_key_info *info = ofs_key_get_info(n->key);
 	int rc;
@@ -106,11 +106,10 @@ check_key(struct enrolment *n, struct ofs_error *e)
 	rc = check_attributes(info, e);
 	if (rc != 0)
 		return rc;
-	n->alg = alg_for(info->type, OFS_DIGEST_DEFAULT);
-	if (n->alg == NULL)
-		return err_set(e, OFS_EUNSUPPORTED, "cannot sign with a %s key",
-			info->type_name);
-	rc = recorded_init(&n->rec, n->audit, n->key, key_cert(n->key), e);
+	rc = key_alg(n->key, padding, OFS_DIGEST_DEFAULT, &n->alg, e);
+	if (rc == 0)
+		rc = recorded_init(
+			&n->rec, n->audit, n->key, key_cert(n->key), e);
 	return rc != 0 ? rc : prove_possession(n, e);
 }
 
@@ -192,6 +191,11 @@ check_opts(
 		return err_set(e, OFS_EINVAL,
 			"extensions go with a self-signed certificate or a "
 			"request; ask for one");
+	if ((unsigned int)o->padding > OFS_PADDING_PSS ||
+		(o->padding != OFS_PADDING_DEFAULT &&
+			strncmp(o->key_type, "rsa:", 4) != 0))
+		return err_set(e, OFS_EINVAL,
+			"a padding goes with an RSA key; leave it out");
 	if (o->days < 0 || o->days > DAYS_MAX)
 		return err_set(e, OFS_EINVAL,
 			"%d days are out of range; take 1 to %d", o->days,
@@ -264,7 +268,7 @@ enroll(struct enrolment *n, struct ofs_error *e)
 	if (rc == 0)
 		rc = key_generate(n->token, n->uri, o->key_type, &n->key, e);
 	if (rc == 0)
-		rc = check_key(n, e);
+		rc = check_key(n, o->padding, e);
 	if (rc == 0 && o->self_signed)
 		rc = make_self_signed(n, name, o, e);
 	if (rc == 0 && o->csr)
@@ -323,7 +327,7 @@ run_adopt(void *arg, struct ofs_error *e)
 
 	rc = open_key(n, e);
 	if (rc == 0)
-		rc = check_key(n, e);
+		rc = check_key(n, OFS_PADDING_DEFAULT, e);
 	if (rc == 0)
 		rc = hand_out(n, e);
 	if (rc == 0)

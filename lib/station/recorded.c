@@ -102,23 +102,21 @@ out:
 
 /* the token's answer, checked; `o` learns what came of it */
 static int
-ask_token(struct recorded *r, const struct alg *alg, const uint8_t *hash,
-	struct buf *sig, struct rec_outcome *o, struct ofs_error *e)
+ask_token(struct recorded *r, const struct to_sign *t, struct buf *sig,
+	struct rec_outcome *o, struct ofs_error *e)
 {
-	struct pubkey_verifier v = { NULL, NULL };
+	struct pubkey_verifier v = { .alg = NULL };
 	struct key_session *s = NULL;
 	struct checked c = { 0 };
-	struct buf in = BUF_INIT;
 	int rc;
 
-	rc = pubkey_verifier_init(&v, key_pub(r->key), alg, e);
+	rc = pubkey_verifier_init(&v, key_pub(r->key), t->alg, e);
 	if (rc == 0)
 		rc = key_session_open(r->key, &s, e);
 	if (rc == 0)
-		rc = checked_sign(s, &v, hash, false, &in, sig, &c, e);
+		rc = checked_sign(s, &v, t, false, sig, &c, e);
 	key_session_close(s);
 	pubkey_verifier_free(&v);
-	buf_free(&in);
 	o->attempts = c.asked;
 	o->token_us = c.token_us;
 	o->status = rc == 0 ? REC_SIGNED : REC_FAILED;
@@ -144,6 +142,9 @@ recorded_sign(struct recorded *r, enum rec_purpose purpose, const char *name,
 		.size = n,
 		.digest_alg = alg->digest->name,
 		.digest = { hash, alg->digest->size } };
+	struct to_sign t = {
+		.alg = alg, .hash = hash, .message = tbs, .message_len = n
+	};
 	struct rec_outcome o;
 	struct ofs_error token_error;
 	int rc, asked;
@@ -160,7 +161,7 @@ recorded_sign(struct recorded *r, enum rec_purpose purpose, const char *name,
 	o.format = "raw";
 	o.party = span(&r->party);
 	o.mechanism = alg->name;
-	asked = ask_token(r, alg, hash, sig, &o, &token_error);
+	asked = ask_token(r, &t, sig, &o, &token_error);
 	rc = recorded_outcome(r, &o, e);
 	if (rc == 0 && asked != 0) {
 		*e = token_error;

@@ -20,13 +20,23 @@ static const uint8_t p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03,
 	0x01, 0x07 };
 static const uint8_t p384[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22 };
 static const uint8_t p521[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23 };
+static const uint8_t secp256k1[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a };
+/* RFC 8410 3; some tokens want the name instead (PKCS#11 3.0 2.3.5) */
+static const uint8_t ed25519[] = { 0x06, 0x03, 0x2b, 0x65, 0x70 };
+static const uint8_t ed448[] = { 0x06, 0x03, 0x2b, 0x65, 0x71 };
+static const uint8_t ed25519_name[] = { 0x13, 0x0c, 'e', 'd', 'w', 'a', 'r',
+	'd', 's', '2', '5', '5', '1', '9' };
+static const uint8_t ed448_name[] = { 0x13, 0x0a, 'e', 'd', 'w', 'a', 'r', 'd',
+	's', '4', '4', '8' };
 
 struct spec {
 	const char *text; /* as it was given */
 	enum ofs_key_type type;
 	CK_ULONG bits;         /* RSA only */
-	const uint8_t *params; /* EC only */
+	const uint8_t *params; /* EC and Edwards only */
 	size_t params_len;
+	const uint8_t *params2; /* the same in other words, or NULL */
+	size_t params2_len;
 };
 
 /* Where the pair goes; label and id are both set. */
@@ -71,28 +81,40 @@ parse_spec(const char *text, struct spec *s, struct ofs_error *e)
 		enum ofs_key_type type;
 		const uint8_t *params;
 		size_t len;
+		const uint8_t *params2;
+		size_t len2;
 	} curves[] = {
-		{ "ec:P-256", OFS_KEY_EC_P256, p256, sizeof(p256) },
-		{ "ec:P-384", OFS_KEY_EC_P384, p384, sizeof(p384) },
-		{ "ec:P-521", OFS_KEY_EC_P521, p521, sizeof(p521) },
+		{ "ec:P-256", OFS_KEY_EC_P256, p256, sizeof(p256), NULL, 0 },
+		{ "ec:P-384", OFS_KEY_EC_P384, p384, sizeof(p384), NULL, 0 },
+		{ "ec:P-521", OFS_KEY_EC_P521, p521, sizeof(p521), NULL, 0 },
+		{ "ec:secp256k1", OFS_KEY_EC_SECP256K1, secp256k1,
+			sizeof(secp256k1), NULL, 0 },
+		{ "ed25519", OFS_KEY_ED25519, ed25519, sizeof(ed25519),
+			ed25519_name, sizeof(ed25519_name) },
+		{ "ed448", OFS_KEY_ED448, ed448, sizeof(ed448), ed448_name,
+			sizeof(ed448_name) },
 	};
+	const size_t n = sizeof(curves) / sizeof(curves[0]);
 
 	memset(s, 0, sizeof(*s));
 	s->text = text;
 	if (text != NULL && strncmp(text, "rsa:", 4) == 0 &&
 		parse_rsa(text + 4, s))
 		return 0;
-	for (size_t i = 0; text != NULL && i < 3; i++) {
+	for (size_t i = 0; text != NULL && i < n; i++) {
 		if (strcmp(text, curves[i].name) != 0)
 			continue;
 		s->type = curves[i].type;
 		s->params = curves[i].params;
 		s->params_len = curves[i].len;
+		s->params2 = curves[i].params2;
+		s->params2_len = curves[i].len2;
 		return 0;
 	}
 	return err_set(e, OFS_EINVAL,
 		"cannot make a key of type '%s'; take rsa:2048, rsa:3072, "
-		"rsa:4096, ec:P-256, ec:P-384 or ec:P-521",
+		"rsa:4096, ec:P-256, ec:P-384, ec:P-521, ec:secp256k1, ed25519 "
+		"or ed448",
 		TEXT_Q(text != NULL ? text : ""));
 }
 
@@ -263,37 +285,68 @@ check_mechanism(const ofs_token *t, const struct spec *s,
 	return 0;
 }
 
-/* C_GenerateKeyPair; a rejected template has made nothing */
-static int
-make(const ofs_token *t, const struct session *s, const struct spec *spec,
-	const struct place *place, struct pair *p, struct ofs_error *e)
+static CK_MECHANISM_TYPE
+pair_gen(const struct spec *s)
 {
-	CK_MECHANISM mech = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
-	CK_OBJECT_HANDLE pub = 0, priv = 0;
+	switch (s->type) {
+	case OFS_KEY_RSA:
+		return CKM_RSA_PKCS_KEY_PAIR_GEN;
+	case OFS_KEY_ED25519:
+	case OFS_KEY_ED448:
+		return CKM_EC_EDWARDS_KEY_PAIR_GEN;
+	default:
+		return CKM_EC_KEY_PAIR_GEN;
+	}
+}
+
+/* C_GenerateKeyPair with less and less in the templates */
+static CK_RV
+try_wishes(const ofs_token *t, const struct session *s, const struct spec *spec,
+	const struct place *place, struct pair *p)
+{
+	CK_MECHANISM mech = { pair_gen(spec), NULL, 0 };
 	struct template tpub, tpriv;
 	CK_RV rv = CKR_OK;
-	int rc;
 
-	if (spec->type == OFS_KEY_RSA)
-		mech.mechanism = CKM_RSA_PKCS_KEY_PAIR_GEN;
-	rc = check_mechanism(t, spec, mech.mechanism, e);
-	if (rc != 0)
-		return rc;
 	for (int w = WISH_ALL; w != WISH_END; w++) {
 		public_template(spec, place, (enum wish)w, &tpub);
 		private_template(place, (enum wish)w, &tpriv);
 		CRYPTOKI_SLOW(rv,
 			t->module->f->C_GenerateKeyPair(s->h, &mech, tpub.a,
-				tpub.n, tpriv.a, tpriv.n, &pub, &priv));
+				tpub.n, tpriv.a, tpriv.n, &p->pub.h,
+				&p->priv.h));
 		if (!is_template_trouble(rv))
 			break;
 	}
-	if (rv != CKR_OK)
+	return rv;
+}
+
+/* a rejected template has made nothing */
+static int
+make(const ofs_token *t, const struct session *s, const struct spec *spec,
+	const struct place *place, struct pair *p, struct ofs_error *e)
+{
+	struct spec other = *spec;
+	CK_RV rv;
+	int rc;
+
+	rc = check_mechanism(t, spec, pair_gen(spec), e);
+	if (rc != 0)
+		return rc;
+	rv = try_wishes(t, s, spec, place, p);
+	if (spec->params2 != NULL &&
+		(is_template_trouble(rv) || rv == CKR_CURVE_NOT_SUPPORTED ||
+			rv == CKR_DOMAIN_PARAMS_INVALID)) {
+		other.params = spec->params2;
+		other.params_len = spec->params2_len;
+		rv = try_wishes(t, s, &other, place, p);
+	}
+	if (rv != CKR_OK) {
+		p->pub.h = p->priv.h = 0;
 		return cryptoki_err(e, cryptoki_code(rv), rv,
 			"cannot make a key of type '%s' on '%s'", spec->text,
 			t->info.label);
-	p->priv.h = priv;
-	p->pub.h = pub;
+	}
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "token/keydef.h"
 #include "token/label.h"
 #include "token/login.h"
+#include "token/mech.h"
 
 #define SHOWN_MAX 8 /* keys that a message names */
 
@@ -136,15 +137,18 @@ check_readable(const ofs_token *t, const struct pair *p, struct ofs_error *e)
 	if (p->key != NULL && p->info.type == OFS_KEY_OTHER)
 		return err_set(e, OFS_EUNSUPPORTED,
 			"cannot sign with key '%s' on '%s': it is %s; RSA, "
-			"P-256, P-384 and P-521 are supported",
+			"P-256, P-384, P-521, secp256k1, Ed25519 and Ed448 are "
+			"supported",
 			label, t->info.label, p->info.type_name);
 	if (p->key != NULL)
 		return 0;
-	if (p->odd || (p->priv.h != 0 && type != CKK_RSA && type != CKK_EC))
+	if (p->odd ||
+		(p->priv.h != 0 && type != CKK_RSA && type != CKK_EC &&
+			type != CKK_EC_EDWARDS))
 		return err_set(e, OFS_EUNSUPPORTED,
 			"cannot sign with key '%s' on '%s': its type, size or "
-			"curve is not supported (%s); take RSA, P-256, P-384 "
-			"or P-521",
+			"curve is not supported (%s); take RSA, P-256, P-384, "
+			"P-521, secp256k1, Ed25519 or Ed448",
 			label, t->info.label, p->info.type_name);
 	return err_set(e, OFS_EKEY,
 		"cannot use key '%s' on '%s': its public key cannot be read, "
@@ -153,38 +157,8 @@ check_readable(const ofs_token *t, const struct pair *p, struct ofs_error *e)
 		label, t->info.label);
 }
 
-static int
-check_mechanism(const ofs_key *k, struct ofs_error *e)
-{
-	const ofs_token *t = k->token;
-	CK_MECHANISM_TYPE mech;
-	CK_MECHANISM_INFO info;
-	const char *name;
-	CK_RV rv;
-
-	(void)pair_mechanism(k->p.info.type, &mech);
-	name = mech == CKM_RSA_PKCS ? "CKM_RSA_PKCS" : "CKM_ECDSA";
-	memset(&info, 0, sizeof(info));
-	CRYPTOKI(rv, t->module->f->C_GetMechanismInfo(t->slot, mech, &info));
-	if (rv == CKR_MECHANISM_INVALID ||
-		(rv == CKR_OK && (info.flags & CKF_SIGN) == 0))
-		return err_set(e, OFS_EUNSUPPORTED,
-			"cannot sign with key '%s': token '%s' has no %s for "
-			"signing",
-			k->p.info.label, t->info.label, name);
-	if (rv != CKR_OK)
-		return cryptoki_err(e, cryptoki_code(rv), rv,
-			"cannot ask token '%s' about %s", t->info.label, name);
-	if (k->p.mechs_limited && !k->p.mech_allowed)
-		return err_set(e, OFS_EUNSUPPORTED,
-			"cannot sign with key '%s' on '%s': its allowed "
-			"mechanisms do not hold %s",
-			k->p.info.label, t->info.label, name);
-	return 0;
-}
-
 int
-key_check_signing(const ofs_key *k, struct ofs_error *e)
+key_check_signing(ofs_key *k, struct ofs_error *e)
 {
 	const struct ofs_key_info *i = &k->p.info;
 
@@ -201,7 +175,7 @@ key_check_signing(const ofs_key *k, struct ofs_error *e)
 			"cannot sign with key '%s' on '%s': it is not for "
 			"signing (CKA_SIGN is false); use another key",
 			i->label, k->token->info.label);
-	return check_mechanism(k, e);
+	return mech_offered(k->token, &k->p, &k->mechs, e);
 }
 
 int

@@ -28,21 +28,20 @@ struct key_session;
 int key_session_open(ofs_key *k, struct key_session **out, struct ofs_error *e);
 void key_session_close(struct key_session *s);
 /*
- * One signature: C_SignInit, C_Sign. `in` is what alg_mech_input() made of the
- * hash; the signature is appended to `sig`, ECDSA as DER. e->ckr has the
- * token's answer. A token that fails in a way that may heal is healed here,
- * as key_session_heal does it, and asked again.
+ * One signature: C_SignInit, C_Sign. It is appended to `sig`, ECDSA as DER.
+ * e->ckr has the token's answer. A token that fails in a way that may heal is
+ * healed here, as key_session_heal does it, and asked again.
  */
-int key_session_sign(struct key_session *s, const struct alg *alg,
-	const uint8_t *in, size_t in_len, struct buf *sig, struct ofs_error *e);
+int key_session_sign(struct key_session *s, const struct to_sign *t,
+	struct buf *sig, struct ofs_error *e);
 /* how often C_Sign was called so far */
 unsigned int key_session_asked(const struct key_session *s);
 
 /* For batches, which have other things to do meanwhile. */
 
 /* one attempt only; after a failure key_session_ailing tells whether to heal */
-int key_session_try(struct key_session *s, const struct alg *alg,
-	const uint8_t *in, size_t in_len, struct buf *sig, struct ofs_error *e);
+int key_session_try(struct key_session *s, const struct to_sign *t,
+	struct buf *sig, struct ofs_error *e);
 bool key_session_ailing(const struct key_session *s);
 /*
  * The recovery ladder (token/recover.c), one rung higher each time until a
@@ -69,12 +68,23 @@ void key_tell_wanted(ofs_key *k);
 void key_give_up(ofs_key *k);
 
 /*
+ * The algorithm for these wishes, of those that the token has for the key;
+ * for a key that was opened without a login, of all that there are.
+ * OFS_EUNSUPPORTED.
+ */
+int key_alg(const ofs_key *k, enum ofs_padding padding, enum ofs_digest digest,
+	const struct alg **out, struct ofs_error *e);
+/* whether signing with alg takes the message, where the hash is not enough */
+bool key_takes_message(const ofs_key *k, const struct alg *alg);
+
+/*
  * Generates a pair at the place that the URI names, in a read-write session
  * with the user logged in. OFS_EEXIST when a private key, public key or
  * certificate has the same id or the same label there. Missing id: 16 random
  * bytes; missing label: the id in hex.
- * spec: "rsa:3072", "ec:P-256". The attributes are those of TOKENS.md 12 and
- * are read back into the key's info; judging them is the caller's.
+ * spec: "rsa:3072", "ec:P-256", "ed25519". The attributes are those of
+ * TOKENS.md 12 and are read back into the key's info; judging them is the
+ * caller's.
  */
 int key_generate(ofs_token *t, const char *uri, const char *spec, ofs_key **out,
 	struct ofs_error *e);

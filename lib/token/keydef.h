@@ -10,7 +10,8 @@ struct ofs_key {
 	ofs_token *token;
 	struct ofs_error err;
 	struct pair p;
-	bool signs; /* opened with a login and fit to sign */
+	bool signs;     /* opened with a login and fit to sign */
+	uint32_t mechs; /* what it signs with: mech_offered() */
 	/* under the token's lock: */
 	unsigned long generation; /* of the handle in p.priv */
 	bool wants_pin; /* for every signature: it has one signer then */
@@ -55,7 +56,7 @@ int recover_climb(ofs_key *k, unsigned int rung, struct ofs_error *e);
 #define RECOVER_RUNGS 3
 
 /* OFS_EUNSUPPORTED or OFS_EPOLICY when the key must not or cannot sign */
-int key_check_signing(const ofs_key *k, struct ofs_error *e);
+int key_check_signing(ofs_key *k, struct ofs_error *e);
 /* a key of what p holds; takes p's contents over when it succeeds */
 int key_new(ofs_token *t, struct pair *p, ofs_key **out, struct ofs_error *e);
 

@@ -21,13 +21,6 @@ pair_anchor(const struct pair *p)
 	return p->pub.h != 0 ? &p->pub : &p->cert;
 }
 
-bool
-pair_mechanism(enum ofs_key_type type, CK_MECHANISM_TYPE *mech)
-{
-	*mech = type == OFS_KEY_RSA ? CKM_RSA_PKCS : CKM_ECDSA;
-	return type != OFS_KEY_OTHER;
-}
-
 static bool
 same_id(const struct object *a, const struct object *b)
 {
@@ -52,11 +45,13 @@ key_of_attrs(const struct attrs *a, CK_KEY_TYPE type, bool *odd)
 		p2 = attrs_get(a, CKA_PUBLIC_EXPONENT, &n2);
 		if (n1 > 0 && n2 > 0)
 			(void)pubkey_from_rsa(p1, n1, p2, n2, &k, &ignored);
-	} else if (type == CKK_EC) {
+	} else if (type == CKK_EC || type == CKK_EC_EDWARDS) {
 		p1 = attrs_get(a, CKA_EC_PARAMS, &n1);
 		p2 = attrs_get(a, CKA_EC_POINT, &n2);
-		if (n1 > 0 && n2 > 0)
+		if (n1 > 0 && n2 > 0 && type == CKK_EC)
 			(void)pubkey_from_ec(p1, n1, p2, n2, &k, &ignored);
+		else if (n1 > 0 && n2 > 0)
+			(void)pubkey_from_edwards(p1, n1, p2, n2, &k, &ignored);
 	}
 	if (k != NULL)
 		return k;
@@ -81,7 +76,10 @@ fits(const EVP_PKEY *k, const struct pair *p, const struct attrs *priv)
 
 	if (p->priv.h != 0 &&
 		((p->priv.key_type == CKK_RSA && type != EVP_PKEY_RSA) ||
-			(p->priv.key_type == CKK_EC && type != EVP_PKEY_EC)))
+			(p->priv.key_type == CKK_EC && type != EVP_PKEY_EC) ||
+			(p->priv.key_type == CKK_EC_EDWARDS &&
+				type != EVP_PKEY_ED25519 &&
+				type != EVP_PKEY_ED448)))
 		return false;
 	n = attrs_get(priv, CKA_MODULUS, &len);
 	if (len == 0)
@@ -96,17 +94,15 @@ fits(const EVP_PKEY *k, const struct pair *p, const struct attrs *priv)
 	return ok;
 }
 
-static bool
-list_has_mech(const uint8_t *p, size_t len, CK_MECHANISM_TYPE mech)
+static void
+take_allowed(struct pair *p, const uint8_t *list, size_t len)
 {
-	CK_MECHANISM_TYPE one;
+	const size_t size = sizeof(p->allowed[0]);
 
-	for (size_t i = 0; i + sizeof(one) <= len; i += sizeof(one)) {
-		memcpy(&one, p + i, sizeof(one));
-		if (one == mech)
-			return true;
-	}
-	return false;
+	p->n_allowed =
+		len / size < PAIR_ALLOWED_MAX ? len / size : PAIR_ALLOWED_MAX;
+	if (p->n_allowed > 0)
+		memcpy(p->allowed, list, p->n_allowed * size);
 }
 
 static int
@@ -135,9 +131,7 @@ read_private(const struct session *s, struct pair *p, struct attrs *a,
 	i->always_authenticate = attrs_bool(a, CKA_ALWAYS_AUTHENTICATE);
 	i->sign = attrs_bool(a, CKA_SIGN);
 	mechs = attrs_get(a, CKA_ALLOWED_MECHANISMS, &len);
-	p->mechs_limited = len > 0;
-	p->mech_allowed = list_has_mech(mechs, len,
-		p->priv.key_type == CKK_RSA ? CKM_RSA_PKCS : CKM_ECDSA);
+	take_allowed(p, mechs, len);
 	p->key = key_of_attrs(a, p->priv.key_type, &p->odd);
 	return 0;
 }
@@ -349,7 +343,8 @@ reset(struct pair *p)
 	p->key = NULL;
 	X509_free(p->x509);
 	p->x509 = NULL;
-	p->conflict = p->odd = p->mechs_limited = p->mech_allowed = false;
+	p->conflict = p->odd = false;
+	p->n_allowed = 0;
 	memset(i, 0, sizeof(*i));
 	i->size = sizeof(*i);
 	i->sensitive = i->extractable = i->always_sensitive = -1;

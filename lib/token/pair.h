@@ -8,6 +8,8 @@
 #include "token/object.h"
 #include "token/token.h"
 
+#define PAIR_ALLOWED_MAX 64
+
 /* Zeroed is empty. An object whose h is 0 is not there, or not visible. */
 struct pair {
 	struct object priv, pub, cert;
@@ -16,8 +18,9 @@ struct pair {
 	struct ofs_key_info info;
 	bool conflict; /* two public keys claim to be it; key is NULL then */
 	bool odd;      /* its parts were given, but we cannot use them */
-	bool mechs_limited; /* CKA_ALLOWED_MECHANISMS is there and not empty */
-	bool mech_allowed;  /* and holds the one that we use */
+	/* CKA_ALLOWED_MECHANISMS, as far as there is room; 0: all are */
+	CK_MECHANISM_TYPE allowed[PAIR_ALLOWED_MAX];
+	size_t n_allowed;
 };
 
 /* The object that names the pair: private before public before certificate. */
@@ -38,8 +41,5 @@ int pair_load(ofs_token *t, const struct session *s, struct pair *p,
 void pair_free(struct pair *p);
 /* the certificate in an object, or NULL; caller frees with X509_free */
 X509 *pair_read_cert(const struct session *s, const struct object *o);
-
-/* the mechanism for a key type; false: a type that we cannot sign with */
-bool pair_mechanism(enum ofs_key_type type, CK_MECHANISM_TYPE *mech);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "token/keydef.h"
 #include "token/login.h"
+#include "token/mech.h"
 
 #define SIG_MAX 2048 /* RSA of 16384 bits */
 
@@ -41,48 +42,44 @@ sign_err(const struct key_session *s, CK_RV rv, struct ofs_error *e)
 
 /* C_Sign; *n: room, then length of the answer */
 static CK_RV
-sign_now(struct key_session *s, const uint8_t *in, size_t in_len, uint8_t *out,
-	CK_ULONG *n)
+sign_now(struct key_session *s, const struct mech *m, uint8_t *out, CK_ULONG *n)
 {
 	CK_RV rv;
 
 	s->asked++;
 	atomic_store(&s->in_sign, true);
 	rv = s->s.module->f->C_Sign(
-		s->s.h, (CK_BYTE *)(uintptr_t)in, in_len, out, n);
+		s->s.h, (CK_BYTE *)(uintptr_t)m->in, m->in_len, out, n);
 	atomic_store(&s->in_sign, false);
 	return rv;
 }
 
 static CK_RV
-sign_init(struct key_session *s)
+sign_init(struct key_session *s, struct mech *m)
 {
-	CK_MECHANISM mech = { 0, NULL, 0 };
-
-	(void)pair_mechanism(s->key->p.info.type, &mech.mechanism);
-	return s->s.module->f->C_SignInit(s->s.h, &mech, s->h);
+	return s->s.module->f->C_SignInit(s->s.h, &m->ck, s->h);
 }
 
 /* one C_SignInit and one C_Sign */
 static int
-sign_once(struct key_session *s, const uint8_t *in, size_t in_len, uint8_t *out,
-	CK_ULONG *n, struct ofs_error *e)
+sign_once(struct key_session *s, struct mech *m, uint8_t *out, CK_ULONG *n,
+	struct ofs_error *e)
 {
 	struct cryptoki_guard g;
 	CK_RV rv;
 
 	cryptoki_enter(&g);
-	rv = sign_init(s);
+	rv = sign_init(s, m);
 	if (rv == CKR_OK)
-		rv = sign_now(s, in, in_len, out, n);
+		rv = sign_now(s, m, out, n);
 	cryptoki_leave(&g);
 	return rv == CKR_OK ? 0 : sign_err(s, rv, e);
 }
 
 /* the same with the PIN in between, and nothing else */
 static int
-sign_with_pin(struct key_session *s, const uint8_t *in, size_t in_len,
-	uint8_t *out, CK_ULONG *n, struct ofs_error *e)
+sign_with_pin(struct key_session *s, struct mech *m, uint8_t *out, CK_ULONG *n,
+	struct ofs_error *e)
 {
 	struct pin pin;
 	CK_RV rv;
@@ -91,13 +88,13 @@ sign_with_pin(struct key_session *s, const uint8_t *in, size_t in_len,
 	rc = login_context_pin(s->key->token, &pin, e);
 	if (rc != 0)
 		return rc;
-	CRYPTOKI(rv, sign_init(s));
+	CRYPTOKI(rv, sign_init(s, m));
 	if (rv != CKR_OK)
 		rc = sign_err(s, rv, e);
 	if (rc == 0)
 		rc = login_context(s->key->token, &s->s, &pin, e);
 	if (rc == 0) {
-		CRYPTOKI(rv, sign_now(s, in, in_len, out, n));
+		CRYPTOKI(rv, sign_now(s, m, out, n));
 		rc = rv == CKR_OK ? 0 : sign_err(s, rv, e);
 	}
 	pin_free(&pin);
@@ -106,23 +103,20 @@ sign_with_pin(struct key_session *s, const uint8_t *in, size_t in_len,
 
 /* the answer as it came, into the form that signatures have outside */
 static int
-take_signature(const struct key_session *s, const uint8_t *p, CK_ULONG n,
-	struct buf *sig, struct ofs_error *e)
+take_signature(const struct key_session *s, const struct to_sign *t,
+	const uint8_t *p, CK_ULONG n, struct buf *sig, struct ofs_error *e)
 {
 	if (n == 0 || n > SIG_MAX)
 		return err_set(e, OFS_EBADSIG,
 			"token '%s' answered CKR_OK with a signature of %lu "
 			"bytes; do not use it before it has been examined",
 			s->key->token->info.label, n);
-	if (s->key->p.info.type != OFS_KEY_RSA)
-		return alg_ecdsa_to_der(p, n, sig, e);
-	buf_put(sig, p, n);
-	return buf_ok(sig) ? 0 : err_nomem(e);
+	return mech_take(t, &s->key->p.info, p, n, sig, e);
 }
 
 /* inside the gates */
 static int
-attempt(struct key_session *s, const uint8_t *in, size_t in_len,
+attempt(struct key_session *s, const struct to_sign *what, struct mech *m,
 	struct buf *sig, struct ofs_error *e)
 {
 	uint8_t out[SIG_MAX];
@@ -133,11 +127,10 @@ attempt(struct key_session *s, const uint8_t *in, size_t in_len,
 	if (rc == 0)
 		rc = key_session_make_ready(s, e);
 	if (rc == 0)
-		rc = s->key->wants_pin
-			? sign_with_pin(s, in, in_len, out, &n, e)
-			: sign_once(s, in, in_len, out, &n, e);
+		rc = s->key->wants_pin ? sign_with_pin(s, m, out, &n, e)
+				       : sign_once(s, m, out, &n, e);
 	if (rc == 0)
-		rc = take_signature(s, out, n, sig, e);
+		rc = take_signature(s, what, out, n, sig, e);
 	mem_wipe(out, sizeof(out));
 	if (rc != 0) /* whatever state it is in: the next call takes another */
 		key_session_drop(s);
@@ -159,28 +152,30 @@ may_want_pin(const struct key_session *s, const struct ofs_error *e)
 }
 
 int
-key_session_try(struct key_session *s, const struct alg *alg, const uint8_t *in,
-	size_t in_len, struct buf *sig, struct ofs_error *e)
+key_session_try(struct key_session *s, const struct to_sign *what,
+	struct buf *sig, struct ofs_error *e)
 {
 	ofs_token *t = s->key->token;
 	size_t before = sig->len;
+	struct mech m;
 	int rc;
 
-	if ((alg->mech == ALG_RSA_PKCS1) !=
-		(s->key->p.info.type == OFS_KEY_RSA))
+	if (!alg_fits(what->alg, s->key->p.info.type))
 		return err_set(e, OFS_EINVAL,
 			"cannot sign with '%s': %s is not for a %s key",
-			s->key->p.info.label, alg->name,
+			s->key->p.info.label, what->alg->name,
 			s->key->p.info.type_name);
 	s->ailing = false;
-	rc = key_session_enter(s, e);
+	rc = mech_prepare(s->key->mechs, what, &m, e);
+	if (rc == 0)
+		rc = key_session_enter(s, e);
 	if (rc != 0)
 		return rc;
-	rc = attempt(s, in, in_len, sig, e);
+	rc = attempt(s, what, &m, sig, e);
 	if (rc != 0 && may_want_pin(s, e)) {
 		s->key->wants_pin = true;
 		err_clear(e);
-		rc = attempt(s, in, in_len, sig, e);
+		rc = attempt(s, what, &m, sig, e);
 	}
 	key_session_leave(s);
 	if (rc == 0) {
@@ -196,13 +191,13 @@ key_session_try(struct key_session *s, const struct alg *alg, const uint8_t *in,
 }
 
 int
-key_session_sign(struct key_session *s, const struct alg *alg,
-	const uint8_t *in, size_t in_len, struct buf *sig, struct ofs_error *e)
+key_session_sign(struct key_session *s, const struct to_sign *what,
+	struct buf *sig, struct ofs_error *e)
 {
 	int rc;
 
 	do
-		rc = key_session_try(s, alg, in, in_len, sig, e);
+		rc = key_session_try(s, what, sig, e);
 	while (rc != 0 && s->ailing && (rc = key_session_heal(s, e)) == 0);
 	return rc;
 }

@@ -84,29 +84,52 @@ unsupported(struct ofs_error *e, const char *what, const struct tlv *alg)
 	return err_set(e, OFS_EUNTRUSTED, "%s %s is not supported", what, name);
 }
 
+/*
+ * One of the identifiers that we write, or rsaEncryption, which leaves the
+ * digest to digestAlgorithm (RFC 5754 3.2).
+ */
+static int
+find_sig_alg(struct signer *s, struct ofs_error *e)
+{
+	const struct tlv *id = &s->info->sig_alg;
+	int nid = cms_alg_oid_nid(id);
+	bool null;
+
+	s->alg = alg_by_id(id->der, id->der_len);
+	if (s->alg != NULL)
+		return 0;
+	if (nid == NID_rsaEncryption && cms_alg_nid(id, &null) == nid && null) {
+		s->alg = alg_padded(
+			OFS_KEY_RSA, OFS_PADDING_PKCS1, s->digest->id);
+		return s->alg != NULL ? 0
+				      : unsupported(e, "digest algorithm",
+						&s->info->digest_alg);
+	}
+	if (nid == NID_rsassaPss)
+		return err_set(e, OFS_EUNTRUSTED,
+			"the RSASSA-PSS parameters of '%s' are not supported: "
+			"SHA-256, SHA-384 or SHA-512, MGF1 with the same and a "
+			"salt of its length are",
+			s->subject);
+	if (nid == NID_rsaEncryption || alg_by_sig_nid(nid) != NULL)
+		return err_set(e, OFS_ESIGNATURE,
+			"signatureAlgorithm of '%s' has the wrong parameters",
+			s->subject);
+	return unsupported(e, "signature algorithm", id);
+}
+
 static int
 find_algorithm(struct signer *s, struct ofs_error *e)
 {
 	EVP_PKEY *key = X509_get0_pubkey(s->cert);
-	bool null, rsa;
-	int nid;
+	int err;
 
 	s->digest = cms_digest_alg(&s->info->digest_alg);
 	if (s->digest == NULL)
 		return unsupported(e, "digest algorithm", &s->info->digest_alg);
-	nid = cms_alg_nid(&s->info->sig_alg, &null);
-	/* RFC 5754 3.2: this name leaves the digest to digestAlgorithm */
-	if (nid == NID_rsaEncryption)
-		s->alg = alg_for(OFS_KEY_RSA, s->digest->id);
-	else
-		s->alg = alg_by_sig_nid(nid);
-	if (s->alg == NULL)
-		return unsupported(e, "signature algorithm", &s->info->sig_alg);
-	rsa = s->alg->mech == ALG_RSA_PKCS1;
-	if (null != rsa)
-		return err_set(e, OFS_ESIGNATURE,
-			"signatureAlgorithm of '%s' has the wrong parameters",
-			s->subject);
+	err = find_sig_alg(s, e);
+	if (err != 0)
+		return err;
 	if (s->alg->digest != s->digest)
 		return err_set(e, OFS_ESIGNATURE,
 			"digestAlgorithm of '%s' is %s, and signatureAlgorithm "
@@ -119,7 +142,7 @@ find_algorithm(struct signer *s, struct ofs_error *e)
 			"supported",
 			s->subject);
 	}
-	if ((pubkey_type(key) == OFS_KEY_RSA) != rsa)
+	if (!alg_fits(s->alg, pubkey_type(key)))
 		return err_set(e, OFS_ESIGNATURE,
 			"signatureAlgorithm of '%s' does not fit the key",
 			s->subject);
@@ -201,12 +224,18 @@ protection_ok(const struct signer *s)
 static bool
 id_matches(const struct cms_cert_id *id, X509 *c)
 {
-	uint8_t hash[EVP_MAX_MD_SIZE];
-	unsigned int n = 0;
+	uint8_t hash[DIGEST_MAX], *der = NULL;
+	struct ofs_error ignored;
+	bool same = false;
+	int n;
 
-	return id->digest != NULL &&
-		X509_digest(c, id->digest->md(), hash, &n) == 1 &&
-		id->hash.n == n && memcmp(id->hash.p, hash, n) == 0 &&
+	if (id->digest == NULL || id->hash.n != id->digest->size)
+		return false;
+	n = i2d_X509(c, &der);
+	if (n > 0 && digest_of(id->digest, der, (size_t)n, hash, &ignored) == 0)
+		same = memcmp(id->hash.p, hash, id->hash.n) == 0;
+	OPENSSL_free(der);
+	return same &&
 		(id->issuer.p == NULL ||
 			same_issuer_serial(c, &id->issuer, &id->serial));
 }
@@ -289,30 +318,31 @@ int
 signer_check_value(const struct signer *s, struct ofs_error *e)
 {
 	const struct tlv *raw = &s->info->attrs_raw;
-	struct digest h = { NULL, NULL };
+	struct to_sign t = { .alg = s->alg };
+	struct buf set = BUF_INIT;
 	uint8_t hash[DIGEST_MAX];
-	const uint8_t set = TLV_SET;
 	int err;
 
-	/* RFC 5652 5.4: hashed as a SET, not as [0] */
-	err = digest_begin(&h, s->digest, e);
-	if (err == 0)
-		err = digest_update(&h, &set, 1, e);
-	if (err == 0)
-		err = digest_update(&h, raw->der + 1, raw->der_len - 1, e);
-	if (err == 0)
-		err = digest_end(&h, hash, e);
-	digest_free(&h);
-	if (err != 0)
-		return err;
-	err = pubkey_verify(X509_get0_pubkey(s->cert), s->alg, hash,
-		s->info->sig.p, s->info->sig.n, e);
-	/* a key from outside may be one that OpenSSL cannot even try */
-	if (err != 0 && err != OFS_ENOMEM)
-		err = err_set(e, OFS_ESIGNATURE,
-			"the signature value was not made with the key of "
-			"certificate '%s' over these signed attributes",
-			s->subject);
+	/* RFC 5652 5.4: signed as a SET, not as [0] */
+	buf_u8(&set, TLV_SET);
+	buf_put(&set, raw->der + 1, raw->der_len - 1);
+	err = buf_ok(&set) ? digest_of(s->digest, set.p, set.len, hash, e)
+			   : err_nomem(e);
+	t.hash = hash;
+	t.message = set.p;
+	t.message_len = set.len;
+	if (err == 0) {
+		err = pubkey_verify_signed(X509_get0_pubkey(s->cert), &t,
+			s->info->sig.p, s->info->sig.n, e);
+		/* a key from outside may be one that OpenSSL cannot even try */
+		if (err != 0 && err != OFS_ENOMEM)
+			err = err_set(e, OFS_ESIGNATURE,
+				"the signature value was not made with the key "
+				"of certificate '%s' over these signed "
+				"attributes",
+				s->subject);
+	}
+	buf_free(&set);
 	return err;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/ctx.h"
+#include "base/file.h"
 #include "crypto/cert.h"
 #include "crypto/pubkey.h"
 #include "format/raw.h"
@@ -31,65 +32,112 @@ refuse_attrs(struct ofs_error *e)
 		"document");
 }
 
+static int
+not_signed(struct ofs_error *e)
+{
+	return err_set(e, OFS_ESIGNATURE,
+		"the signature was not made over this document with the named "
+		"signer's key");
+}
+
+/* 0, OFS_ESIGNATURE or OFS_ENOMEM */
+static int
+try_alg(struct raw_job *j, const struct to_sign *t, struct ofs_error *e)
+{
+	int err = pubkey_verify_signed(
+		j->v->signer_key, t, j->sig, j->sig_len, e);
+
+	/* a key from outside may be one that OpenSSL cannot try */
+	if (err != 0)
+		return err == OFS_ENOMEM ? err : not_signed(e);
+	snprintf(j->out->algorithm, sizeof(j->out->algorithm), "%s",
+		t->alg->name);
+	if (t->hash != NULL && t->alg->digest->id == OFS_DIGEST_SHA256)
+		memcpy(j->out->document_sha256, t->hash, 32);
+	return 0;
+}
+
 /*
- * The file does not say which digest was used: tries these, in one reading of
- * the document. 0, OFS_ESIGNATURE if it is none of them.
+ * The file does not say which digest and which padding were used: tries each
+ * padding with these digests, in one reading of the document.
  */
 static int
-try_digests(struct raw_job *j, const struct alg **algs, size_t n,
-	struct ofs_error *e)
+try_digests(struct raw_job *j, enum ofs_key_type type, struct document_hash *h,
+	size_t n, struct ofs_error *e)
 {
-	struct document_hash h[N_DIGESTS];
+	static const enum ofs_padding paddings[] = { OFS_PADDING_DEFAULT,
+		OFS_PADDING_PSS };
 	int err;
 
-	for (size_t i = 0; i < n; i++)
-		h[i].alg = algs[i]->digest;
 	err = document_hash(j->doc, h, n, &j->prefix, e);
 	if (err != 0)
 		return err;
 	if (raw_looks_like_attrs(j->prefix.p, j->prefix.n, j->prefix.total))
 		return refuse_attrs(e);
-	err = OFS_ESIGNATURE;
-	for (size_t i = 0; i < n && err == OFS_ESIGNATURE; i++) {
-		err = pubkey_verify(j->v->signer_key, algs[i], h[i].hash,
-			j->sig, j->sig_len, e);
-		/* a key from outside may be one that OpenSSL cannot try */
-		if (err != 0 && err != OFS_ENOMEM)
-			err = OFS_ESIGNATURE;
-		if (err != 0)
-			continue;
-		snprintf(j->out->algorithm, sizeof(j->out->algorithm), "%s",
-			algs[i]->name);
-		if (algs[i]->digest->id == OFS_DIGEST_SHA256)
-			memcpy(j->out->document_sha256, h[i].hash, 32);
-	}
-	if (err == OFS_ESIGNATURE)
-		err_set(e, OFS_ESIGNATURE,
-			"the signature was not made over this document with "
-			"the named signer's key");
+	err = not_signed(e);
+	for (size_t i = 0; i < n; i++)
+		for (size_t pad = 0; pad < 2; pad++) {
+			struct to_sign t = { .hash = h[i].hash };
+
+			t.alg = alg_padded(type, paddings[pad], h[i].alg->id);
+			if (err == OFS_ESIGNATURE && t.alg != NULL)
+				err = try_alg(j, &t, e);
+		}
 	return err;
 }
 
 /* the key's own digest first: one hash is enough for most files */
 static int
-check_valid(struct raw_job *j, struct ofs_error *e)
+check_hashed(struct raw_job *j, enum ofs_key_type type, struct ofs_error *e)
 {
-	enum ofs_key_type type = pubkey_type(j->v->signer_key);
-	const struct alg *first = alg_for(type, OFS_DIGEST_DEFAULT);
-	const struct alg *others[N_DIGESTS];
+	enum ofs_digest first = alg_default_digest(type);
+	struct document_hash h[N_DIGESTS] = { { .alg = digest_by_id(first) } };
 	size_t n = 0;
 	int err;
 
-	err = try_digests(j, &first, 1, e);
+	err = try_digests(j, type, h, 1, e);
 	if (err != OFS_ESIGNATURE)
 		return err;
-	for (int id = OFS_DIGEST_SHA256; id <= OFS_DIGEST_SHA512; id++) {
-		const struct alg *a = alg_for(type, (enum ofs_digest)id);
+	for (int id = OFS_DIGEST_SHA256; id <= OFS_DIGEST_SHA512; id++)
+		if (id != (int)first &&
+			alg_for(type, (enum ofs_digest)id) != NULL)
+			h[n++].alg = digest_by_id((enum ofs_digest)id);
+	return n > 0 ? try_digests(j, type, h, n, e) : err;
+}
 
-		if (a != NULL && a != first)
-			others[n++] = a;
+/* EdDSA is over the document itself: RFC 8032 */
+static int
+check_message(struct raw_job *j, const struct alg *alg, struct ofs_error *e)
+{
+	struct to_sign t = {
+		.alg = alg, .message = j->doc->p, .message_len = j->doc->n
+	};
+	struct buf b = BUF_INIT;
+	size_t head;
+	int err = 0;
+
+	if (j->doc->path != NULL) {
+		err = file_read(j->doc->path, RAW_MESSAGE_MAX, &b, e);
+		t.message = b.p != NULL ? b.p : (const uint8_t *)"";
+		t.message_len = b.len;
 	}
-	return n > 0 ? try_digests(j, others, n, e) : err;
+	head = t.message_len < RAW_PREFIX ? t.message_len : RAW_PREFIX;
+	if (err == 0 && raw_looks_like_attrs(t.message, head, t.message_len))
+		err = refuse_attrs(e);
+	if (err == 0)
+		err = try_alg(j, &t, e);
+	buf_free(&b);
+	return err;
+}
+
+static int
+check_valid(struct raw_job *j, struct ofs_error *e)
+{
+	enum ofs_key_type type = pubkey_type(j->v->signer_key);
+	const struct alg *alg = alg_for(type, OFS_DIGEST_DEFAULT);
+
+	return alg->mech == ALG_EDDSA ? check_message(j, alg, e)
+				      : check_hashed(j, type, e);
 }
 
 /*

@@ -98,21 +98,20 @@ bare_sign(void *arg)
 {
 	struct bare *b = arg;
 	struct key_session *s;
-	struct buf in = BUF_INIT, sig = BUF_INIT;
+	struct buf sig = BUF_INIT;
 	struct ofs_error e;
 	uint8_t hash[DIGEST_MAX] = { 1, 2, 3 };
+	struct to_sign what = { .alg = b->alg, .hash = hash };
 
-	alg_mech_input(b->alg, hash, &in);
 	if (key_session_open(b->key, &s, &e) != 0)
 		die("session", &e);
 	while (time_mono() < b->until) {
 		buf_reset(&sig);
-		if (key_session_sign(s, b->alg, in.p, in.len, &sig, &e) != 0)
+		if (key_session_sign(s, &what, &sig, &e) != 0)
 			die("C_Sign", &e);
 		b->count++;
 	}
 	key_session_close(s);
-	buf_free(&in);
 	buf_free(&sig);
 	return NULL;
 }
@@ -142,23 +141,22 @@ rate_verify(ofs_key *key, const struct alg *alg)
 {
 	struct pubkey_verifier v;
 	struct key_session *s;
-	struct buf in = BUF_INIT, sig = BUF_INIT;
+	struct buf sig = BUF_INIT;
 	struct ofs_error e;
 	uint8_t hash[DIGEST_MAX] = { 1, 2, 3 };
+	struct to_sign what = { .alg = alg, .hash = hash };
 	int64_t began;
 	unsigned long n = 0;
 
-	alg_mech_input(alg, hash, &in);
 	if (key_session_open(key, &s, &e) != 0 ||
-		key_session_sign(s, alg, in.p, in.len, &sig, &e) != 0 ||
+		key_session_sign(s, &what, &sig, &e) != 0 ||
 		pubkey_verifier_init(&v, key_pub(key), alg, &e) != 0)
 		die("verify", &e);
 	for (began = time_mono(); time_mono() < began + BARE_US / 2; n++)
-		if (pubkey_verifier_check(&v, hash, sig.p, sig.len, &e) != 0)
+		if (pubkey_verifier_check(&v, &what, sig.p, sig.len, &e) != 0)
 			die("verify", &e);
 	key_session_close(s);
 	pubkey_verifier_free(&v);
-	buf_free(&in);
 	buf_free(&sig);
 	return (double)n * 1e6 / (double)(time_mono() - began);
 }

@@ -84,7 +84,8 @@ sign_ours(ofs_key *k, struct ofs_error *err)
 {
 	const struct alg *a =
 		alg_for(ofs_key_get_info(k)->type, OFS_DIGEST_DEFAULT);
-	struct buf in = BUF_INIT, sig = BUF_INIT;
+	struct to_sign t = { .alg = a };
+	struct buf sig = BUF_INIT;
 	uint8_t hash[DIGEST_MAX];
 	struct key_session *s;
 	int rc;
@@ -92,13 +93,12 @@ sign_ours(ofs_key *k, struct ofs_error *err)
 	rc = key_session_open(k, &s, err);
 	if (rc == 0)
 		rc = digest_of(a->digest, "x", 1, hash, err);
-	alg_mech_input(a, hash, &in);
+	t.hash = hash;
 	if (rc == 0)
-		rc = key_session_sign(s, a, in.p, in.len, &sig, err);
+		rc = key_session_sign(s, &t, &sig, err);
 	if (rc == 0)
 		rc = pubkey_verify(key_pub(k), a, hash, sig.p, sig.len, err);
 	key_session_close(s);
-	buf_free(&in);
 	buf_free(&sig);
 	return rc;
 }

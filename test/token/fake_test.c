@@ -570,52 +570,56 @@ takes_signatures_strictly(void **state)
 		CKR_BUFFER_TOO_SMALL, CKR_USER_NOT_LOGGED_IN,
 		CKR_SESSION_HANDLE_INVALID };
 	const struct alg *a = alg_for(OFS_KEY_EC_P256, OFS_DIGEST_SHA256);
-	struct ofs_key k = { .token = &token, .signs = true };
+	struct to_sign t = { .alg = a };
+	struct ofs_key k = {
+		.token = &token, .signs = true, .mechs = UINT32_MAX
+	};
 	struct buf sig = BUF_INIT;
 	struct key_session *s;
 	uint8_t hash[32] = { 1 };
 
 	(void)state;
+	t.hash = hash;
 	k.p.info.type = OFS_KEY_EC_P256;
+	k.p.info.bits = 256;
 	assert_int_equal(key_session_open(&k, &s, &e), 0);
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 		buf_reset(&sig);
 		f.sig_len = lens[i].len;
-		assert_int_equal(key_session_try(s, a, hash, 32, &sig, &e),
-			lens[i].code);
+		assert_int_equal(
+			key_session_try(s, &t, &sig, &e), lens[i].code);
 		assert_int_equal(sig.len, lens[i].code == 0 ? 70 : 0);
 	}
 	assert_int_equal(f.mech, CKM_ECDSA);
-	/* an RSA signature is taken as it comes, but never more than came */
+	/* an RSA signature has the modulus' length */
 	k.p.info.type = OFS_KEY_RSA;
+	k.p.info.bits = 511;
+	t.alg = alg_for(OFS_KEY_RSA, OFS_DIGEST_SHA256);
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-		bool good = lens[i].len > 0 && lens[i].len <= 2048;
+		bool good = lens[i].len == 64;
 
 		buf_reset(&sig);
 		f.sig_len = lens[i].len;
-		assert_int_equal(
-			key_session_try(s,
-				alg_for(OFS_KEY_RSA, OFS_DIGEST_SHA256), hash,
-				32, &sig, &e),
+		assert_int_equal(key_session_try(s, &t, &sig, &e),
 			good ? 0 : OFS_EBADSIG);
 		assert_int_equal(sig.len, good ? lens[i].len : 0);
 	}
 	assert_int_equal(f.mech, CKM_RSA_PKCS);
 	k.p.info.type = OFS_KEY_EC_P256;
+	k.p.info.bits = 256;
+	t.alg = a;
 	f.sig_len = 64;
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
 		int opened = f.opened, signs = f.signs;
 
 		buf_reset(&sig);
-		assert_int_equal(key_session_try(s, a, hash, 32, &sig, &e), 0);
+		assert_int_equal(key_session_try(s, &t, &sig, &e), 0);
 		f.sign_rv = broken[i];
-		assert_int_equal(
-			key_session_try(s, a, hash, 32, &sig, &e), OFS_ETOKEN);
+		assert_int_equal(key_session_try(s, &t, &sig, &e), OFS_ETOKEN);
 		assert_int_equal(e.ckr, broken[i]);
 		f.sign_rv = CKR_OK;
 		f.init_rv = broken[i];
-		assert_int_equal(
-			key_session_try(s, a, hash, 32, &sig, &e), OFS_ETOKEN);
+		assert_int_equal(key_session_try(s, &t, &sig, &e), OFS_ETOKEN);
 		f.init_rv = CKR_OK;
 		/* nothing was tried again, and no session used again */
 		assert_int_equal(f.signs, signs + 2);
@@ -627,7 +631,7 @@ takes_signatures_strictly(void **state)
 	f.serial = '2';
 	f.signs = 0;
 	f.sign_rv = CKR_OK;
-	assert_int_equal(key_session_try(s, a, hash, 32, &sig, &e), OFS_ETOKEN);
+	assert_int_equal(key_session_try(s, &t, &sig, &e), OFS_ETOKEN);
 	assert_int_equal(f.signs, 0);
 	key_session_close(s);
 	buf_free(&sig);

@@ -94,42 +94,52 @@ make_key(const char *uri, const char *spec)
 	return k;
 }
 
-/* signs a hash with s and verifies it in software */
+/* signs with s and verifies it in software; t->hash is filled in here */
+static int
+sign_as(struct key_session *s, ofs_key *k, struct to_sign *t,
+	struct ofs_error *err)
+{
+	struct buf sig = BUF_INIT;
+	uint8_t hash[DIGEST_MAX];
+	int rc;
+
+	rc = digest_of(t->alg->digest, t->message, t->message_len, hash, err);
+	t->hash = hash;
+	if (rc == 0)
+		rc = key_session_sign(s, t, &sig, err);
+	if (rc == 0)
+		rc = pubkey_verify_signed(key_pub(k), t, sig.p, sig.len, err);
+	if (rc == 0) { /* and the verification means something */
+		sig.p[sig.len - 1] ^= 1;
+		if (pubkey_verify_signed(key_pub(k), t, sig.p, sig.len, err) !=
+			OFS_ESIGNATURE)
+			rc = OFS_EINTERNAL;
+	}
+	t->hash = NULL;
+	buf_free(&sig);
+	return rc;
+}
+
 static int
 sign_and_verify(struct key_session *s, ofs_key *k, enum ofs_digest d,
 	unsigned int n, struct ofs_error *err)
 {
-	const struct alg *a = alg_for(ofs_key_get_info(k)->type, d);
-	struct buf in = BUF_INIT, sig = BUF_INIT;
-	uint8_t hash[DIGEST_MAX];
-	int rc;
+	struct to_sign t = { .alg = alg_for(ofs_key_get_info(k)->type, d),
+		.message = (const uint8_t *)&n,
+		.message_len = sizeof(n) };
 
-	rc = digest_of(a->digest, &n, sizeof(n), hash, err);
-	alg_mech_input(a, hash, &in);
-	if (rc == 0)
-		rc = key_session_sign(s, a, in.p, in.len, &sig, err);
-	if (rc == 0)
-		rc = pubkey_verify(key_pub(k), a, hash, sig.p, sig.len, err);
-	if (rc == 0) { /* and the verification means something */
-		hash[0] ^= 1;
-		if (pubkey_verify(key_pub(k), a, hash, sig.p, sig.len, err) !=
-			OFS_ESIGNATURE)
-			rc = OFS_EINTERNAL;
-	}
-	buf_free(&in);
-	buf_free(&sig);
-	return rc;
+	return sign_as(s, k, &t, err);
 }
 
 static void
 sign_once(ofs_key *k)
 {
 	static const enum ofs_digest digests[] = { OFS_DIGEST_SHA256,
-		OFS_DIGEST_SHA384, OFS_DIGEST_SHA512 };
+		OFS_DIGEST_SHA384, OFS_DIGEST_SHA512, OFS_DIGEST_SHAKE256 };
 	struct key_session *s;
 
 	assert_ok(key_session_open(k, &s, &e));
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; i < 4; i++)
 		if (alg_for(ofs_key_get_info(k)->type, digests[i]) != NULL)
 			assert_ok(sign_and_verify(s, k, digests[i], i, &e));
 	key_session_close(s);
@@ -180,6 +190,9 @@ generates_every_type(void **state)
 	generate("ec:P-256", OFS_KEY_EC_P256, "P-256", 256);
 	generate("ec:P-384", OFS_KEY_EC_P384, "P-384", 384);
 	generate("ec:P-521", OFS_KEY_EC_P521, "P-521", 521);
+	generate("ec:secp256k1", OFS_KEY_EC_SECP256K1, "secp256k1", 256);
+	generate("ed25519", OFS_KEY_ED25519, "Ed25519", 256);
+	generate("ed448", OFS_KEY_ED448, "Ed448", 456);
 }
 
 /* usages that were not asked for are not there */
@@ -209,8 +222,8 @@ refuses_bad_specs(void **state)
 {
 	static const char *const bad[] = { "", "rsa", "rsa:", "rsa:1024",
 		"rsa:2047", "rsa:2049", "rsa:4352", "rsa:02048", "rsa:+204",
-		"rsa:20480", "ec:p-256", "ec:P-224", "ec:secp256k1", "ed25519",
-		"RSA:2048", NULL };
+		"rsa:20480", "ec:p-256", "ec:P-224", "ec:secp256r1",
+		"ec:ed25519", "Ed25519", "ed25518", "RSA:2048", NULL };
 	ofs_key *k;
 
 	(void)state;
@@ -388,7 +401,8 @@ self_signed(ofs_key *k, const char *name)
 {
 	const struct alg *a =
 		alg_for(ofs_key_get_info(k)->type, OFS_DIGEST_DEFAULT);
-	struct buf tbs = BUF_INIT, in = BUF_INIT, sig = BUF_INIT;
+	struct to_sign t = { .alg = a };
+	struct buf tbs = BUF_INIT, sig = BUF_INIT;
 	struct key_session *s;
 	uint8_t hash[DIGEST_MAX];
 	X509_NAME *subject;
@@ -399,14 +413,13 @@ self_signed(ofs_key *k, const char *name)
 		subject, key_pub(k), a, ctx_now(ctx), 30, &c, &e));
 	assert_ok(cert_tbs(c, &tbs, &e));
 	assert_ok(digest_of(a->digest, tbs.p, tbs.len, hash, &e));
-	alg_mech_input(a, hash, &in);
+	t.hash = hash;
 	assert_ok(key_session_open(k, &s, &e));
-	assert_ok(key_session_sign(s, a, in.p, in.len, &sig, &e));
+	assert_ok(key_session_sign(s, &t, &sig, &e));
 	assert_ok(cert_finish(c, a, sig.p, sig.len, &e));
 	key_session_close(s);
 	X509_NAME_free(subject);
 	buf_free(&tbs);
-	buf_free(&in);
 	buf_free(&sig);
 	return c;
 }
@@ -720,8 +733,8 @@ refuses_keys_that_do_not_fit(void **state)
 		CKR_OK);
 	session_close(&s);
 	ofs_key_free(k);
-	make_raw("edwards", "66", "EC:edwards25519");
-	make_raw("koblitz", "67", "EC:secp256k1");
+	make_raw("p224", "66", "EC:secp224r1");
+	make_raw("brainpool", "67", "EC:brainpoolP256r1");
 	assert_int_equal(softhsm_pkcs11_tool("keys", always), 0);
 	reopen();
 	assert_int_equal(ofs_key_open(token, "pkcs11:object=always", 0, &k),
@@ -730,13 +743,13 @@ refuses_keys_that_do_not_fit(void **state)
 	assert_int_equal(ofs_key_open(token, "pkcs11:object=decrypt", 0, &k),
 		OFS_EPOLICY);
 	assert_says(ofs_token_error(token), "CKA_SIGN");
-	assert_int_equal(ofs_key_open(token, "pkcs11:object=edwards", 0, &k),
+	assert_int_equal(ofs_key_open(token, "pkcs11:object=p224", 0, &k),
 		OFS_EUNSUPPORTED);
-	assert_int_equal(ofs_key_open(token, "pkcs11:object=koblitz", 0, &k),
+	assert_int_equal(ofs_key_open(token, "pkcs11:object=brainpool", 0, &k),
 		OFS_EUNSUPPORTED);
 	assert_null(k);
 	{
-		struct listed l = { .wanted = "edwards" };
+		struct listed l = { .wanted = "p224" };
 
 		assert_int_equal(ofs_key_list(token, note, &l), 0);
 		assert_int_equal(l.n, 4);
@@ -757,15 +770,15 @@ static void
 refuses_the_wrong_algorithm(void **state)
 {
 	ofs_key *k = make_key("pkcs11:object=alg", "ec:P-256");
-	const struct alg *rsa = alg_for(OFS_KEY_RSA, OFS_DIGEST_SHA256);
+	const uint8_t hash[32] = { 1 };
+	struct to_sign t = { .alg = alg_for(OFS_KEY_RSA, OFS_DIGEST_SHA256),
+		.hash = hash };
 	struct buf sig = BUF_INIT;
 	struct key_session *s;
 
 	(void)state;
 	assert_ok(key_session_open(k, &s, &e));
-	assert_int_equal(
-		key_session_sign(s, rsa, (const uint8_t *)"x", 1, &sig, &e),
-		OFS_EINVAL);
+	assert_int_equal(key_session_sign(s, &t, &sig, &e), OFS_EINVAL);
 	key_session_close(s);
 	assert_ok(key_destroy(k, &e));
 	ofs_key_free(k);
@@ -777,8 +790,10 @@ static void
 replaces_a_session_after_an_error(void **state)
 {
 	ofs_key *k = make_key("pkcs11:object=renew", "rsa:2048");
-	const struct alg *a = alg_for(OFS_KEY_RSA, OFS_DIGEST_SHA256);
-	uint8_t big[512] = { 0 };
+	const uint8_t hash[32] = { 1 };
+	struct to_sign t = { .alg = alg_for(OFS_KEY_RSA, OFS_DIGEST_SHA256),
+		.hash = hash };
+	CK_OBJECT_HANDLE right = k->p.priv.h;
 	struct buf sig = BUF_INIT;
 	struct key_session *s;
 
@@ -786,8 +801,9 @@ replaces_a_session_after_an_error(void **state)
 	assert_ok(key_session_open(k, &s, &e));
 	buf_str(&sig, "kept");
 	e.ckr = 0;
-	assert_int_not_equal(
-		key_session_sign(s, a, big, sizeof(big), &sig, &e), 0);
+	k->p.priv.h += 1000;
+	assert_int_not_equal(key_session_sign(s, &t, &sig, &e), 0);
+	k->p.priv.h = right;
 	assert_int_not_equal(e.ckr, 0);
 	assert_int_equal(sig.len, 4);
 	assert_ok(sign_and_verify(s, k, OFS_DIGEST_SHA256, 1, &e));

@@ -13,6 +13,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include "base/file.h"
@@ -27,7 +28,7 @@
 
 static struct ofs_error e;
 static char top[64];
-static EVP_PKEY *rsa, *ec, *p384;
+static EVP_PKEY *rsa, *ec, *p384, *k1, *ed25519, *ed448;
 
 static int
 setup(void **state)
@@ -40,7 +41,11 @@ setup(void **state)
 	rsa = EVP_RSA_gen(2048);
 	ec = EVP_EC_gen("P-256");
 	p384 = EVP_EC_gen("P-384");
-	if (rsa == NULL || ec == NULL || p384 == NULL)
+	k1 = EVP_EC_gen("secp256k1");
+	ed25519 = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	ed448 = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
+	if (rsa == NULL || ec == NULL || p384 == NULL || k1 == NULL ||
+		ed25519 == NULL || ed448 == NULL)
 		return -1;
 	return mkdtemp(top) != NULL && chdir(top) == 0 ? 0 : -1;
 }
@@ -54,6 +59,9 @@ teardown(void **state)
 	EVP_PKEY_free(rsa);
 	EVP_PKEY_free(ec);
 	EVP_PKEY_free(p384);
+	EVP_PKEY_free(k1);
+	EVP_PKEY_free(ed25519);
+	EVP_PKEY_free(ed448);
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", top);
 	return chdir("/") == 0 ? system(cmd) : -1;
 }
@@ -63,11 +71,20 @@ static size_t
 sign(EVP_PKEY *k, const struct alg *a, const struct buf *tbs, uint8_t *sig,
 	size_t room)
 {
+	const EVP_MD *md = a->mech == ALG_EDDSA ? NULL : a->digest->md();
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *key;
 	size_t n = room;
 
-	assert_int_equal(
-		EVP_DigestSignInit(ctx, NULL, a->digest->md(), NULL, k), 1);
+	assert_int_equal(EVP_DigestSignInit(ctx, &key, md, NULL, k), 1);
+	if (a->mech == ALG_RSA_PSS) {
+		assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(
+					 key, RSA_PKCS1_PSS_PADDING),
+			1);
+		assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(
+					 key, RSA_PSS_SALTLEN_DIGEST),
+			1);
+	}
 	assert_int_equal(EVP_DigestSign(ctx, sig, &n, tbs->p, tbs->len), 1);
 	EVP_MD_CTX_free(ctx);
 	return n;
@@ -112,6 +129,22 @@ alg_of(EVP_PKEY *k)
 	return alg_for(pubkey_type(k), OFS_DIGEST_DEFAULT);
 }
 
+/* every kind of key, and RSA with both paddings */
+#define N_MADE 9
+static const struct alg *
+made(size_t i, EVP_PKEY **k)
+{
+	EVP_PKEY *ks[N_MADE] = { rsa, rsa, rsa, rsa, ec, p384, k1, ed25519,
+		ed448 };
+	enum ofs_digest d = i == 2 ? OFS_DIGEST_SHA384
+		: i == 3           ? OFS_DIGEST_SHA512
+				   : 0;
+
+	*k = ks[i];
+	return alg_padded(pubkey_type(*k),
+		i >= 1 && i <= 3 ? OFS_PADDING_PSS : OFS_PADDING_DEFAULT, d);
+}
+
 /* is there this text in what a command prints? */
 static bool
 prints(const char *cmd, const char *want)
@@ -130,18 +163,17 @@ prints(const char *cmd, const char *want)
 static void
 self_signed_verifies(void **state)
 {
-	EVP_PKEY *ks[] = { rsa, ec, p384 };
-
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
-		X509 *c = self_signed(
-			ks[i], alg_of(ks[i]), "/O=Acme/CN=Payroll batch");
+	for (size_t i = 0; i < N_MADE; i++) {
+		EVP_PKEY *k;
+		const struct alg *a = made(i, &k);
+		X509 *c = self_signed(k, a, "/O=Acme/CN=Payroll batch");
 		struct buf pem = BUF_INIT;
 
 		assert_true(cert_self_issued(c));
 		assert_true(cert_self_signed(c));
-		assert_true(cert_has_key(c, ks[i]));
-		assert_false(cert_has_key(c, ks[(i + 1) % 3]));
+		assert_true(cert_has_key(c, k));
+		assert_false(cert_has_key(c, k == ec ? rsa : ec));
 		assert_int_equal(cert_to_pem(c, &pem, &e), 0);
 		spit("c.pem", &pem);
 		assert_int_equal(system("openssl verify -x509_strict "
@@ -296,20 +328,20 @@ serial_text(void **state)
 static void
 requests_verify(void **state)
 {
-	EVP_PKEY *ks[] = { rsa, ec, p384 };
-
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
-		const struct alg *a = alg_of(ks[i]);
+	for (size_t i = 0; i < N_MADE; i++) {
+		EVP_PKEY *k, *other_key;
+		const struct alg *a = made(i, &k);
+		const struct alg *other = made((i + 1) % N_MADE, &other_key);
 		X509_NAME *n = name("/C=DE/O=Acme/CN=Payroll");
 		struct buf tbs = BUF_INIT, pem = BUF_INIT;
 		uint8_t sig[512];
 		X509_REQ *r;
 		size_t len;
 
-		assert_int_equal(cert_build_csr(n, ks[i], a, &r, &e), 0);
+		assert_int_equal(cert_build_csr(n, k, a, &r, &e), 0);
 		assert_int_equal(cert_csr_tbs(r, &tbs, &e), 0);
-		len = sign(ks[i], a, &tbs, sig, sizeof(sig));
+		len = sign(k, a, &tbs, sig, sizeof(sig));
 		assert_int_equal(cert_csr_finish(r, a, sig, len, &e), 0);
 		assert_int_equal(cert_csr_to_pem(r, &pem, &e), 0);
 		spit("r.pem", &pem);
@@ -319,13 +351,12 @@ requests_verify(void **state)
 		assert_true(prints("openssl req -in r.pem -noout -verify "
 				   "-subject -nameopt RFC2253 2>&1",
 			"CN=Payroll,O=Acme,C=DE"));
-		assert_int_equal(X509_REQ_verify(r, ks[i]), 1);
-		assert_int_equal(cert_csr_finish(r, alg_of(ks[(i + 1) % 3]),
-					 sig, len, &e),
-			OFS_EINTERNAL);
+		assert_int_equal(X509_REQ_verify(r, k), 1);
+		assert_int_equal(
+			cert_csr_finish(r, other, sig, len, &e), OFS_EINTERNAL);
 		sig[len / 2] ^= 1;
 		assert_int_equal(cert_csr_finish(r, a, sig, len, &e), 0);
-		assert_int_not_equal(X509_REQ_verify(r, ks[i]), 1);
+		assert_int_not_equal(X509_REQ_verify(r, k), 1);
 		buf_free(&pem);
 		buf_free(&tbs);
 		X509_REQ_free(r);

@@ -14,7 +14,8 @@
 #include "format/cms_parse.h"
 
 static const enum ofs_key_type types[] = { OFS_KEY_RSA, OFS_KEY_EC_P256,
-	OFS_KEY_EC_P384, OFS_KEY_EC_P521 };
+	OFS_KEY_EC_P384, OFS_KEY_EC_P521, OFS_KEY_EC_SECP256K1, OFS_KEY_ED25519,
+	OFS_KEY_ED448 };
 
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
 
@@ -122,36 +123,138 @@ openssl_verifies(const struct buf *sig, X509 *anchor, const void *doc, size_t n)
 }
 
 static void
-openssl_accepts(void **state)
+check_with_openssl(size_t set, const struct alg *alg)
 {
 	static const char doc[] = "binary\r\n\0content\n";
+	X509 *root = sets[set].root;
+	struct buf b = BUF_INIT;
 	size_t n = sizeof(doc);
+
+	soft_cms(sets[set].cert, sets[set].key, sets[set].chain, alg, false,
+		doc, n, soft_now(), &b);
+	assert_reencodes(&b);
+	/* 3.0 hands EdDSA a digest, and then refuses it itself */
+	if (alg->mech != ALG_EDDSA) {
+		assert_int_equal(openssl_verifies(&b, root, doc, n), 1);
+		assert_int_equal(openssl_verifies(&b, root, doc, n - 1), 0);
+	}
+	buf_reset(&b);
+	soft_cms(sets[set].cert, sets[set].key, sets[set].chain, alg, true, doc,
+		n, soft_now(), &b);
+	assert_reencodes(&b);
+	if (alg->mech != ALG_EDDSA)
+		assert_int_equal(openssl_verifies(&b, root, NULL, 0), 1);
+	buf_free(&b);
+}
+
+static void
+openssl_accepts(void **state)
+{
+	int done = 0;
 
 	(void)state;
 	for (size_t i = 0; i < N_TYPES; i++)
-		for (int d = OFS_DIGEST_SHA256; d <= OFS_DIGEST_SHA512; d++) {
-			const struct alg *alg =
-				alg_for(types[i], (enum ofs_digest)d);
-			struct buf b = BUF_INIT;
+		for (int pad = 0; pad <= OFS_PADDING_PSS; pad += 2)
+			for (int d = OFS_DIGEST_SHA256;
+				d <= OFS_DIGEST_SHAKE256; d++) {
+				const struct alg *alg = alg_padded(types[i],
+					(enum ofs_padding)pad,
+					(enum ofs_digest)d);
 
-			if (alg == NULL)
-				continue;
-			soft_cms(sets[i].cert, sets[i].key, sets[i].chain, alg,
-				false, doc, n, soft_now(), &b);
-			assert_reencodes(&b);
-			assert_int_equal(
-				openssl_verifies(&b, sets[i].root, doc, n), 1);
-			assert_int_equal(
-				openssl_verifies(&b, sets[i].root, doc, n - 1),
-				0);
-			buf_reset(&b);
-			soft_cms(sets[i].cert, sets[i].key, sets[i].chain, alg,
-				true, doc, n, soft_now(), &b);
-			assert_reencodes(&b);
-			assert_int_equal(
-				openssl_verifies(&b, sets[i].root, NULL, 0), 1);
-			buf_free(&b);
-		}
+				if (alg == NULL)
+					continue;
+				check_with_openssl(i, alg);
+				done++;
+			}
+	assert_int_equal(done, 6 + 1 + 2 + 3 + 1 + 2);
+}
+
+/* the three identifiers of a SignerInfo, byte for byte: RFC 8419, RFC 4056 */
+static void
+identifiers(void **state)
+{
+	static const struct {
+		size_t set;
+		enum ofs_padding padding;
+		const char *digest, *sig;
+	} t[] = {
+		{ 0, OFS_PADDING_PSS, "300b0609608648016503040201",
+			"304106092a864886f70d01010a3034a00f300d0609608648016503"
+			"0402010500a11c301a06092a864886f70d010108300d0609608648"
+			"0165030402010500a203020120" },
+		{ 0, OFS_PADDING_PKCS1, "300b0609608648016503040201",
+			"300d06092a864886f70d01010b0500" },
+		{ 4, 0, "300b0609608648016503040201",
+			"300a06082a8648ce3d040302" },
+		{ 5, 0, "300b0609608648016503040203", "300506032b6570" },
+		{ 6, 0, "300f060960864801650304021202020200",
+			"300506032b6571" },
+	};
+	static struct cms_data d;
+	struct ofs_error e;
+	char hex[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		const struct alg *alg =
+			alg_padded(types[t[i].set], t[i].padding, 0);
+		struct buf b = BUF_INIT;
+		bool null;
+
+		soft_cms(sets[t[i].set].cert, sets[t[i].set].key, NULL, alg,
+			false, "abc", 3, soft_now(), &b);
+		assert_int_equal(cms_parse(b.p, b.len, &d, &e), 0);
+		assert_int_equal(d.n_digest_algs, 1);
+		hex_encode(hex, d.digest_algs[0].der, d.digest_algs[0].der_len);
+		assert_string_equal(hex, t[i].digest);
+		hex_encode(hex, d.signers[0].digest_alg.der,
+			d.signers[0].digest_alg.der_len);
+		assert_string_equal(hex, t[i].digest);
+		hex_encode(hex, d.signers[0].sig_alg.der,
+			d.signers[0].sig_alg.der_len);
+		assert_string_equal(hex, t[i].sig);
+		assert_ptr_equal(
+			cms_digest_alg(&d.signers[0].digest_alg), alg->digest);
+		assert_int_equal(
+			cms_alg_oid_nid(&d.signers[0].sig_alg), alg->sig_nid);
+		assert_int_equal(cms_alg_nid(&d.signers[0].sig_alg, &null),
+			alg->mech == ALG_RSA_PSS ? NID_undef : alg->sig_nid);
+		buf_free(&b);
+	}
+}
+
+/* SHAKE256 has its length told, and 512 is the one: RFC 8419 3.1 */
+static void
+shake_identifiers(void **state)
+{
+	static const struct {
+		const char *hex;
+		bool ok;
+	} t[] = {
+		{ "300f060960864801650304021202020200", true },
+		{ "300b060960864801650304020c", false },
+		{ "300d060960864801650304020c0500", false },
+		{ "300b0609608648016503040212", false },
+		{ "300f060960864801650304021202020100", false },
+		{ "300e0609608648016503040212020100", false },
+		{ "3011060960864801650304021202020200"
+		  "0500",
+			false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		size_t n = strlen(t[i].hex) / 2;
+		uint8_t der[32];
+		struct tlv id;
+		struct rd r;
+
+		assert_true(hex_decode(der, n, t[i].hex, 2 * n));
+		rd_init(&r, der, n);
+		assert_true(tlv_take(&r, TLV_SEQUENCE, &id));
+		assert_ptr_equal(
+			cms_digest_alg(&id), t[i].ok ? &digest_shake256 : NULL);
+	}
 }
 
 /* lengths that take one to four octets, and nothing at all */
@@ -488,6 +591,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(openssl_accepts),
+		cmocka_unit_test(identifiers),
+		cmocka_unit_test(shake_identifiers),
 		cmocka_unit_test(content_sizes),
 		cmocka_unit_test(attributes_byte_for_byte),
 		cmocka_unit_test(signing_times),

@@ -23,6 +23,9 @@
 
 static struct ofs_error e;
 
+/* of what token_sign() makes with PSS */
+static int salt_len = RSA_PSS_SALTLEN_DIGEST;
+
 /* One software key of each type, made once. */
 static struct key {
 	enum ofs_key_type type;
@@ -35,6 +38,9 @@ static struct key {
 	{ OFS_KEY_EC_P256, "P-256", "P-256", 256, NULL },
 	{ OFS_KEY_EC_P384, "P-384", "P-384", 384, NULL },
 	{ OFS_KEY_EC_P521, "P-521", "P-521", 521, NULL },
+	{ OFS_KEY_EC_SECP256K1, "secp256k1", "secp256k1", 256, NULL },
+	{ OFS_KEY_ED25519, "ED25519", "Ed25519", 256, NULL },
+	{ OFS_KEY_ED448, "ED448", "Ed448", 456, NULL },
 };
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -45,7 +51,9 @@ make_keys(void **state)
 	(void)state;
 	for (size_t i = 0; i < N_KEYS; i++) {
 		keys[i].k = keys[i].curve == NULL ? EVP_RSA_gen(2048)
-						  : EVP_EC_gen(keys[i].curve);
+			: keys[i].curve[0] == 'E'
+			? EVP_PKEY_Q_keygen(NULL, NULL, keys[i].curve)
+			: EVP_EC_gen(keys[i].curve);
 		if (keys[i].k == NULL)
 			return -1;
 	}
@@ -89,9 +97,32 @@ token_sign(EVP_PKEY *k, const struct alg *a, const uint8_t *hash, uint8_t *sig,
 		assert_int_equal(
 			EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING),
 			1);
+	if (a->mech == ALG_RSA_PSS) {
+		assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(
+					 ctx, RSA_PKCS1_PSS_PADDING),
+			1);
+		assert_int_equal(
+			EVP_PKEY_CTX_set_signature_md(ctx, a->digest->md()), 1);
+		assert_int_equal(
+			EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, salt_len), 1);
+	}
 	assert_int_equal(EVP_PKEY_sign(ctx, sig, &n, in.p, in.len), 1);
 	EVP_PKEY_CTX_free(ctx);
 	buf_free(&in);
+	return n;
+}
+
+/* and EdDSA, over a message */
+static size_t
+token_sign_message(
+	EVP_PKEY *k, const uint8_t *p, size_t len, uint8_t *sig, size_t room)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t n = room;
+
+	assert_int_equal(EVP_DigestSignInit(ctx, NULL, NULL, NULL, k), 1);
+	assert_int_equal(EVP_DigestSign(ctx, sig, &n, p, len), 1);
+	EVP_MD_CTX_free(ctx);
 	return n;
 }
 
@@ -110,12 +141,12 @@ describes(void **state)
 		pubkey_describe(keys[i].k, s, 4);
 		assert_int_equal(strlen(s), 3);
 	}
-	k = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	k = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
 	assert_int_equal(pubkey_type(k), OFS_KEY_OTHER);
 	pubkey_describe(k, s, sizeof(s));
-	assert_string_equal(s, "ED25519-256");
+	assert_string_equal(s, "X25519-253");
 	EVP_PKEY_free(k);
-	k = EVP_EC_gen("secp256k1");
+	k = EVP_EC_gen("brainpoolP256r1");
 	assert_int_equal(pubkey_type(k), OFS_KEY_OTHER);
 	EVP_PKEY_free(k);
 	assert_int_equal(ERR_peek_error(), 0);
@@ -235,17 +266,19 @@ ec_point(EVP_PKEY *k, uint8_t *to, size_t room)
 static void
 ec_from_parts(void **state)
 {
-	static const char *const params[3][4] = {
+	static const char *const params[4][4] = {
 		{ "06082a8648ce3d030107", "130a7072696d653235367631",
 			"1305502d323536", "1309736563703235367231" },
 		{ "06052b81040022", "1309736563703338347231", "1305502d333834",
 			"06052b81040022" },
 		{ "06052b81040023", "1309736563703532317231", "1305502d353231",
 			"06052b81040023" },
+		{ "06052b8104000a", "1309736563703235366b31", "06052b8104000a",
+			"06052b8104000a" },
 	};
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		EVP_PKEY *key = keys[i + 1].k, *k;
 		uint8_t wrap[140], *point = wrap + 3, par[40];
 		size_t n = ec_point(key, point, sizeof(wrap) - 3);
@@ -324,7 +357,8 @@ ec_from_parts(void **state)
 			OFS_EFORMAT);
 		assert_null(k);
 	}
-	uint8_t k1[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a };
+	/* secp224r1 */
+	uint8_t k1[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21 };
 	uint8_t pt[65] = { 4 };
 	EVP_PKEY *k;
 	assert_int_equal(pubkey_from_ec(k1, sizeof(k1), pt, 65, &k, &e),
@@ -460,57 +494,174 @@ parses_files(void **state)
 	buf_free(&pem);
 }
 
-/* All keys with all hashes that are offered. */
+/* both names of the curves, both ways to write a point: TOKENS.md 11 */
 static void
-verifies(void **state)
+edwards_from_parts(void **state)
 {
-	uint8_t hash[DIGEST_MAX], other[DIGEST_MAX], sig[300];
+	static const char *const params[2][3] = {
+		{ "06032b6570", "130c656477617264733235353139",
+			"06092b06010401da470f01" },
+		{ "06032b6571", "130a65647761726473343438", "06032b6571" },
+	};
 
 	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		EVP_PKEY *key = keys[5 + i].k, *k;
+		uint8_t wrap[62], *point = wrap + 2, par[32];
+		size_t n = sizeof(wrap) - 2, par_len = 0;
+
+		assert_int_equal(
+			EVP_PKEY_get_raw_public_key(key, point, &n), 1);
+		wrap[0] = 0x04;
+		wrap[1] = (uint8_t)n;
+		for (size_t j = 0; j < 3; j++) {
+			par_len = strlen(params[i][j]) / 2;
+			assert_true(hex_decode(
+				par, par_len, params[i][j], 2 * par_len));
+			for (size_t head = 0; head <= 2; head += 2) {
+				assert_int_equal(
+					pubkey_from_edwards(par, par_len,
+						point - head, n + head, &k, &e),
+					0);
+				assert_true(pubkey_equal(k, key));
+				EVP_PKEY_free(k);
+			}
+			assert_int_equal(pubkey_from_edwards(par, par_len - 1,
+						 point, n, &k, &e),
+				OFS_EUNSUPPORTED);
+			assert_null(k);
+		}
+		/* too short, too long, not wrapped so */
+		assert_int_equal(
+			pubkey_from_edwards(par, par_len, point, n - 1, &k, &e),
+			OFS_EFORMAT);
+		assert_int_equal(pubkey_from_edwards(par, par_len, point - 1,
+					 n + 1, &k, &e),
+			OFS_EFORMAT);
+		wrap[0] = 0x03;
+		assert_int_equal(
+			pubkey_from_edwards(par, par_len, wrap, n + 2, &k, &e),
+			OFS_EFORMAT);
+		assert_int_equal(
+			pubkey_from_edwards(par, par_len, point, 0, &k, &e),
+			OFS_EFORMAT);
+		/* a curve for ECDSA, and the other way round */
+		assert_int_equal(
+			pubkey_from_edwards(
+				(const uint8_t *)"\x06\x05\x2b\x81\x04\x00\x0a",
+				7, point, n, &k, &e),
+			OFS_EUNSUPPORTED);
+		assert_int_equal(pubkey_from_ec(par, par_len, point, n, &k, &e),
+			OFS_EUNSUPPORTED);
+		assert_null(k);
+	}
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+static int
+judge(struct pubkey_verifier *v, const struct to_sign *t, const uint8_t *sig,
+	size_t n)
+{
+	int err = pubkey_verifier_check(v, t, sig, n, &e);
+
+	assert_int_equal(ERR_peek_error(), 0);
+	return err;
+}
+
+static void
+verify_with(EVP_PKEY *key, const struct alg *a)
+{
+	uint8_t hash[DIGEST_MAX], other[DIGEST_MAX], sig[300];
+	struct to_sign t = { .alg = a }, not = { .alg = a };
+	EVP_PKEY *pub = public_of(key);
+	struct pubkey_verifier v;
+	size_t n;
+
 	memset(hash, 0x31, sizeof(hash));
 	memset(other, 0x31, sizeof(other));
 	other[0] = 0x32;
-	for (size_t i = 0; i < N_KEYS; i++) {
-		EVP_PKEY *pub = public_of(keys[i].k);
-
-		for (int d = OFS_DIGEST_SHA256; d <= OFS_DIGEST_SHA512; d++) {
-			const struct alg *a =
-				alg_for(keys[i].type, (enum ofs_digest)d);
-			struct pubkey_verifier v;
-			size_t n;
-
-			if (a == NULL)
-				continue;
-			n = token_sign(keys[i].k, a, hash, sig, sizeof(sig));
-			assert_int_equal(
-				pubkey_verifier_init(&v, pub, a, &e), 0);
-			for (int round = 0; round < 3; round++) {
-				assert_int_equal(pubkey_verifier_check(
-							 &v, hash, sig, n, &e),
-					0);
-				assert_int_equal(pubkey_verifier_check(
-							 &v, other, sig, n, &e),
-					OFS_ESIGNATURE);
-				assert_int_equal(e.code, OFS_ESIGNATURE);
-				assert_int_equal(pubkey_verifier_check(&v, hash,
-							 sig, n - 1, &e),
-					OFS_ESIGNATURE);
-				assert_int_equal(pubkey_verifier_check(
-							 &v, hash, sig, 0, &e),
-					OFS_ESIGNATURE);
-				sig[n] = 0;
-				assert_int_equal(pubkey_verifier_check(&v, hash,
-							 sig, n + 1, &e),
-					OFS_ESIGNATURE);
-			}
-			pubkey_verifier_free(&v);
-			pubkey_verifier_free(&v);
-			assert_int_equal(
-				pubkey_verify(pub, a, hash, sig, n, &e), 0);
-		}
-		EVP_PKEY_free(pub);
+	if (a->mech == ALG_EDDSA) {
+		n = token_sign_message(key, hash, 64, sig, sizeof(sig));
+		t.message = hash;
+		not .message = other;
+		t.message_len = not .message_len = 64;
+	} else {
+		n = token_sign(key, a, hash, sig, sizeof(sig));
+		t.hash = hash;
+		not .hash = other;
 	}
+	assert_int_equal(pubkey_verifier_init(&v, pub, a, &e), 0);
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(judge(&v, &t, sig, n), 0);
+		assert_int_equal(judge(&v, &not, sig, n), OFS_ESIGNATURE);
+		assert_int_equal(e.code, OFS_ESIGNATURE);
+		assert_int_equal(judge(&v, &t, sig, n - 1), OFS_ESIGNATURE);
+		assert_int_equal(judge(&v, &t, sig, 0), OFS_ESIGNATURE);
+		sig[n] = 0;
+		assert_int_equal(judge(&v, &t, sig, n + 1), OFS_ESIGNATURE);
+	}
+	/* what has to be known is not */
+	t.hash = t.message = NULL;
+	assert_int_equal(judge(&v, &t, sig, n), OFS_EINTERNAL);
+	pubkey_verifier_free(&v);
+	pubkey_verifier_free(&v);
+	if (a->mech != ALG_EDDSA)
+		assert_int_equal(pubkey_verify(pub, a, hash, sig, n, &e), 0);
+	EVP_PKEY_free(pub);
+}
+
+/* All keys with all paddings and hashes that are offered. */
+static void
+verifies(void **state)
+{
+	int done = 0;
+
+	(void)state;
+	for (size_t i = 0; i < N_KEYS; i++)
+		for (int p = OFS_PADDING_DEFAULT; p <= OFS_PADDING_PSS; p++)
+			for (int d = OFS_DIGEST_SHA256;
+				d <= OFS_DIGEST_SHAKE256; d++) {
+				const struct alg *a = alg_padded(keys[i].type,
+					(enum ofs_padding)p,
+					(enum ofs_digest)d);
+
+				if (a == NULL)
+					continue;
+				verify_with(keys[i].k, a);
+				done++;
+			}
+	/* RSA 3 x 3, the curves 1 + 2 + 3 + 1, and two of Edwards */
+	assert_int_equal(done, 18);
 	assert_int_equal(ERR_peek_error(), 0);
+}
+
+/* a salt of any other length is another algorithm's */
+static void
+refuses_other_salts(void **state)
+{
+	static const int salts[] = { 0, 20, 31, 33, 64, RSA_PSS_SALTLEN_MAX };
+	const struct alg *a =
+		alg_padded(OFS_KEY_RSA, OFS_PADDING_PSS, OFS_DIGEST_SHA256);
+	const struct alg *pkcs1 = alg_for(OFS_KEY_RSA, OFS_DIGEST_SHA256);
+	uint8_t hash[32] = { 7 }, sig[256];
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(salts) / sizeof(salts[0]); i++) {
+		salt_len = salts[i];
+		n = token_sign(keys[0].k, a, hash, sig, sizeof(sig));
+		assert_int_equal(pubkey_verify(keys[0].k, a, hash, sig, n, &e),
+			OFS_ESIGNATURE);
+	}
+	salt_len = RSA_PSS_SALTLEN_DIGEST;
+	n = token_sign(keys[0].k, a, hash, sig, sizeof(sig));
+	assert_int_equal(pubkey_verify(keys[0].k, a, hash, sig, n, &e), 0);
+	/* nor does one padding pass for the other */
+	assert_int_equal(pubkey_verify(keys[0].k, pkcs1, hash, sig, n, &e),
+		OFS_ESIGNATURE);
+	n = token_sign(keys[0].k, pkcs1, hash, sig, sizeof(sig));
+	assert_int_equal(
+		pubkey_verify(keys[0].k, a, hash, sig, n, &e), OFS_ESIGNATURE);
 }
 
 /* Any flipped bit, another hash's name, another key: all the same answer. */
@@ -526,20 +677,20 @@ refuses_signatures(void **state)
 		EVP_PKEY *wrong =
 			i == 0 ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
 		const struct alg *a = alg_for(keys[i].type, OFS_DIGEST_DEFAULT);
+		struct to_sign t = { .alg = a, .hash = hash };
 		struct pubkey_verifier v;
 		size_t n = token_sign(keys[i].k, a, hash, sig, sizeof(sig));
 
 		assert_int_equal(pubkey_verifier_init(&v, pub, a, &e), 0);
 		for (size_t bit = 0; bit < 8 * n; bit++) {
 			sig[bit / 8] ^= 1 << bit % 8;
-			if (pubkey_verifier_check(&v, hash, sig, n, &e) !=
+			if (pubkey_verifier_check(&v, &t, sig, n, &e) !=
 				OFS_ESIGNATURE)
 				fail_msg("%s, bit %zu", a->name, bit);
 			assert_int_equal(ERR_peek_error(), 0);
 			sig[bit / 8] ^= 1 << bit % 8;
 		}
-		assert_int_equal(
-			pubkey_verifier_check(&v, hash, sig, n, &e), 0);
+		assert_int_equal(pubkey_verifier_check(&v, &t, sig, n, &e), 0);
 		pubkey_verifier_free(&v);
 		assert_int_equal(pubkey_verify(wrong, a, hash, sig, n, &e),
 			OFS_ESIGNATURE);
@@ -654,7 +805,9 @@ main(void)
 		cmocka_unit_test(spki_round_trip),
 		cmocka_unit_test(compressed_points),
 		cmocka_unit_test(parses_files),
+		cmocka_unit_test(edwards_from_parts),
 		cmocka_unit_test(verifies),
+		cmocka_unit_test(refuses_other_salts),
 		cmocka_unit_test(refuses_signatures),
 		cmocka_unit_test(refuses_padding),
 		cmocka_unit_test(refuses_loose_der),

@@ -76,11 +76,56 @@ flipped_bits(void **state)
 			}
 }
 
+/* the other algorithms: the parameters of PSS, and no digest but the one */
+static void
+flipped_bits_by_algorithm(void **state)
+{
+	static const struct {
+		enum ofs_key_type type;
+		enum ofs_padding padding;
+		enum ofs_digest digest;
+	} kinds[] = {
+		{ OFS_KEY_RSA, OFS_PADDING_PSS, OFS_DIGEST_SHA256 },
+		{ OFS_KEY_RSA, OFS_PADDING_PSS, OFS_DIGEST_SHA384 },
+		{ OFS_KEY_RSA, OFS_PADDING_PSS, OFS_DIGEST_SHA512 },
+		{ OFS_KEY_EC_SECP256K1, 0, 0 },
+		{ OFS_KEY_ED25519, 0, 0 },
+		{ OFS_KEY_ED448, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const struct alg *a = alg_padded(
+			kinds[i].type, kinds[i].padding, kinds[i].digest);
+		EVP_PKEY *k = soft_key(kinds[i].type);
+		X509 *c = soft_cert(&leaf_like, k, rsa.ca, rsa.ca_key);
+
+		for (int attached = 0; attached < 2; attached++)
+			for (int root = 0; root < 2; root++) {
+				struct buf b = BUF_INIT;
+				char what[80];
+
+				snprintf(what, sizeof(what), "%s, %s, %s",
+					a->name,
+					attached ? "attached" : "detached",
+					root ? "chain to the root"
+					     : "leaf trusted");
+				soft_cms(c, k, rsa.chain, a, attached, DOC,
+					soft_now(), &b);
+				flip(what, root ? rsa.root : c, &b, attached);
+				buf_free(&b);
+			}
+		X509_free(c);
+		EVP_PKEY_free(k);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flipped_bits),
+		cmocka_unit_test(flipped_bits_by_algorithm),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

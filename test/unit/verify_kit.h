@@ -205,12 +205,7 @@ static inline void
 sign_raw(EVP_PKEY *k, enum ofs_digest d, const void *p, size_t n,
 	struct buf *sig)
 {
-	const struct alg *alg = alg_for(pubkey_type(k), d);
-	uint8_t hash[DIGEST_MAX];
-	struct ofs_error e;
-
-	assert_int_equal(digest_of(alg->digest, p, n, hash, &e), 0);
-	soft_sign(k, alg, hash, sig);
+	soft_sign_message(k, alg_for(pubkey_type(k), d), p, n, sig);
 }
 
 #endif

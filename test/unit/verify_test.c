@@ -11,7 +11,8 @@ static void
 valid_ones(void **state)
 {
 	static const enum ofs_key_type types[] = { OFS_KEY_EC_P384,
-		OFS_KEY_EC_P521 };
+		OFS_KEY_EC_P521, OFS_KEY_EC_SECP256K1, OFS_KEY_ED25519,
+		OFS_KEY_ED448 };
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
@@ -35,7 +36,17 @@ valid_ones(void **state)
 			buf_free(&b);
 		}
 	}
-	for (size_t i = 0; i < 2; i++) {
+	for (int d = OFS_DIGEST_SHA256; d <= OFS_DIGEST_SHA512; d++) {
+		struct buf b = BUF_INIT;
+
+		soft_cms(rsa.own, rsa.own_key, NULL,
+			alg_padded(OFS_KEY_RSA, OFS_PADDING_PSS,
+				(enum ofs_digest)d),
+			false, DOC, soft_now(), &b);
+		expect(verifier(rsa.own), &b, 0, "valid");
+		buf_free(&b);
+	}
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		struct buf b = BUF_INIT;
 		EVP_PKEY *k = soft_key(types[i]);
 		X509 *c = soft_cert(&leaf_like, k, NULL, NULL);
@@ -493,6 +504,58 @@ raw_signatures(void **state)
 }
 
 /* the attack that raw signing refuses must not verify either */
+/* the algorithm is found out, and every bit counts */
+static void
+raw_algorithms(void **state)
+{
+	static const enum ofs_key_type types[] = { OFS_KEY_EC_SECP256K1,
+		OFS_KEY_ED25519, OFS_KEY_ED448 };
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	for (int d = OFS_DIGEST_SHA256; d <= OFS_DIGEST_SHA512; d++) {
+		const struct alg *a = alg_padded(
+			OFS_KEY_RSA, OFS_PADDING_PSS, (enum ofs_digest)d);
+
+		soft_sign_message(rsa.key, a, DOC, &b);
+		expect_raw(raw_verifier(NULL, NULL, rsa.key), DOC, &b, 0, "",
+			a->name);
+		buf_reset(&b);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		EVP_PKEY *k = soft_key(types[i]);
+		const struct alg *a = alg_for(types[i], 0);
+
+		soft_sign_message(k, a, DOC, &b);
+		expect_raw(
+			raw_verifier(NULL, NULL, k), DOC, &b, 0, "", a->name);
+		expect_raw(raw_verifier(NULL, NULL, k), doc, 3, &b,
+			OFS_ESIGNATURE, "named signer", "");
+		for (size_t bit = 0; bit < 8 * b.len; bit++) {
+			b.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			expect_raw(raw_verifier(NULL, NULL, k), DOC, &b,
+				OFS_ESIGNATURE, "named signer", "");
+			b.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		}
+		buf_u8(&b, 0);
+		expect_raw(raw_verifier(NULL, NULL, k), DOC, &b, OFS_ESIGNATURE,
+			"named signer", "");
+		buf_reset(&b);
+		/* an empty document */
+		soft_sign_message(k, a, "", 0, &b);
+		expect_raw(
+			raw_verifier(NULL, NULL, k), "", 0, &b, 0, "", a->name);
+		buf_reset(&b);
+		/* what could be signed attributes */
+		soft_sign_message(k, a, "\x31\x00", 2, &b);
+		expect_raw(raw_verifier(NULL, NULL, k), "\x31\x00", 2, &b,
+			OFS_ESIGNATURE, "signed attributes", "");
+		buf_reset(&b);
+		EVP_PKEY_free(k);
+	}
+	buf_free(&b);
+}
+
 static void
 raw_over_attributes(void **state)
 {
@@ -650,6 +713,7 @@ main(void)
 		cmocka_unit_test(revocation_of_a_pinned_one),
 		cmocka_unit_test(named_signers),
 		cmocka_unit_test(raw_signatures),
+		cmocka_unit_test(raw_algorithms),
 		cmocka_unit_test(raw_over_attributes),
 		cmocka_unit_test(which_files),
 	};

@@ -74,12 +74,19 @@ struct counts {
 	int valid, invalid, either;
 };
 
+/* what a file holds, as far as its name tells */
+struct kind {
+	bool p1363;   /* r || s, not DER */
+	bool refused; /* signatures of another algorithm than ours */
+};
+
 static void
-run_case(json_t *t, EVP_PKEY *k, const struct alg *alg, bool p1363,
+run_case(json_t *t, EVP_PKEY *k, const struct alg *alg, const struct kind *kind,
 	struct counts *n)
 {
 	const char *want = string(t, "result");
 	int id = (int)json_integer_value(json_object_get(t, "tcId"));
+	struct to_sign what = { .alg = alg };
 	struct buf msg = BUF_INIT, sig = BUF_INIT;
 	uint8_t hash[DIGEST_MAX];
 	struct ofs_error e;
@@ -88,18 +95,28 @@ run_case(json_t *t, EVP_PKEY *k, const struct alg *alg, bool p1363,
 	put_hex(&msg, string(t, "msg"));
 	put_hex(&sig, string(t, "sig"));
 	assert_int_equal(digest_of(alg->digest, msg.p, msg.len, hash, &e), 0);
-	err = !p1363 || from_p1363(alg, &sig)
-		? pubkey_verify(k, alg, hash, sig.p, sig.len, &e)
+	if (alg->mech == ALG_EDDSA) {
+		what.message = msg.len > 0 ? msg.p : (const uint8_t *)"";
+		what.message_len = msg.len;
+	} else {
+		what.hash = hash;
+	}
+	err = !kind->p1363 || from_p1363(alg, &sig)
+		? pubkey_verify_signed(k, &what, sig.p, sig.len, &e)
 		: OFS_ESIGNATURE;
 	if (err != 0 && err != OFS_ESIGNATURE)
 		fail_msg("%d: %s", id, e.message);
 	if (strcmp(want, "valid") == 0) {
 		n->valid++;
-		if (err != 0)
+		if (kind->refused && err == 0)
+			fail_msg("%d is of another algorithm, and was accepted",
+				id);
+		if (!kind->refused && err != 0)
 			fail_msg("%d is valid and was refused", id);
 	} else if (strcmp(want, "invalid") == 0) {
 		n->invalid++;
-		if (err == 0)
+		/* there, one with our length of salt is among these */
+		if (!kind->refused && err == 0)
 			fail_msg("%d is invalid and was accepted", id);
 	} else {
 		n->either++;
@@ -108,13 +125,24 @@ run_case(json_t *t, EVP_PKEY *k, const struct alg *alg, bool p1363,
 	buf_free(&sig);
 }
 
-static void
-run_keys(json_t *g, bool p1363, struct counts *n)
+/* the algorithm of a group; EdDSA groups name no hash */
+static const struct alg *
+alg_of_group(json_t *g, EVP_PKEY *k)
 {
-	const char *sha = string(g, "sha");
-	enum ofs_digest d = strcmp(sha, "SHA-256") == 0 ? OFS_DIGEST_SHA256
-		: strcmp(sha, "SHA-384") == 0           ? OFS_DIGEST_SHA384
-							: OFS_DIGEST_SHA512;
+	const char *sha = json_string_value(json_object_get(g, "sha"));
+	bool pss = strcmp(string(g, "type"), "RsassaPssVerify") == 0;
+	enum ofs_digest d = sha == NULL       ? OFS_DIGEST_DEFAULT
+		: strcmp(sha, "SHA-256") == 0 ? OFS_DIGEST_SHA256
+		: strcmp(sha, "SHA-384") == 0 ? OFS_DIGEST_SHA384
+					      : OFS_DIGEST_SHA512;
+
+	return alg_padded(
+		pubkey_type(k), pss ? OFS_PADDING_PSS : OFS_PADDING_DEFAULT, d);
+}
+
+static void
+run_keys(json_t *g, const struct kind *kind, struct counts *n)
+{
 	struct buf der = BUF_INIT;
 	const struct alg *alg;
 	struct ofs_error e;
@@ -125,10 +153,10 @@ run_keys(json_t *g, bool p1363, struct counts *n)
 	put_hex(&der, string(g, "publicKeyDer"));
 	if (pubkey_parse(der.p, der.len, &k, &e) != 0)
 		fail_msg("%s", e.message);
-	alg = alg_for(pubkey_type(k), d);
+	alg = alg_of_group(g, k);
 	assert_non_null(alg);
 	json_array_foreach(json_object_get(g, "tests"), i, t)
-		run_case(t, k, alg, p1363, n);
+		run_case(t, k, alg, kind, n);
 	EVP_PKEY_free(k);
 	buf_free(&der);
 }
@@ -137,6 +165,9 @@ static void
 run_file(void **state)
 {
 	const char *file = *state;
+	const struct kind kind = { .p1363 = strstr(file, "p1363") != NULL,
+		/* without a salt */
+		.refused = strstr(file, "mgf1_0") != NULL };
 	struct counts n = { 0, 0, 0 };
 	json_t *j = load(file), *g;
 	json_t *total;
@@ -145,7 +176,7 @@ run_file(void **state)
 	if (j == NULL)
 		fail_msg("cannot read %s", file);
 	json_array_foreach(json_object_get(j, "testGroups"), i, g)
-		run_keys(g, strstr(file, "p1363") != NULL, &n);
+		run_keys(g, &kind, &n);
 	total = json_object_get(j, "numberOfTests");
 	printf("# %s: %d valid, %d invalid, %d either\n", file, n.valid,
 		n.invalid, n.either);
@@ -175,6 +206,11 @@ main(void)
 		FILE_TEST("rsa_signature_3072_sha256"),
 		FILE_TEST("rsa_signature_3072_sha384"),
 		FILE_TEST("rsa_signature_3072_sha512"),
+		FILE_TEST("rsa_pss_2048_sha256_mgf1_32"),
+		FILE_TEST("rsa_pss_2048_sha384_mgf1_48"),
+		FILE_TEST("rsa_pss_3072_sha256_mgf1_32"),
+		FILE_TEST("rsa_pss_2048_sha256_mgf1_0"),
+		FILE_TEST("ed25519"),
 	};
 	json_t *first = load("ecdsa_secp256r1_sha256_test.json");
 

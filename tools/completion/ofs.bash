@@ -27,10 +27,12 @@ _ofs_value()
 	--format) _ofs_words 'cms cms-attached raw' "$2" ;;
 	--digest) _ofs_words 'sha256 sha384 sha512' "$2" ;;
 	--severity) _ofs_words 'info warning serious' "$2" ;;
+	--padding) _ofs_words 'pkcs1 pss' "$2" ;;
 	--time) _ofs_words 'now claimed' "$2" ;;
 	--key-type)
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
-		_ofs_words 'rsa:2048 rsa:3072 rsa:4096 ec:P-256 ec:P-384 ec:P-521' "$2"
+		_ofs_words 'rsa:2048 rsa:3072 rsa:4096 ec:P-256 ec:P-384 ec:P-521
+			ec:secp256k1 ed25519 ed448' "$2"
 		;;
 	--pin-source | --so-pin-source | --new-pin-source | --new-so-pin-source)
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
