@@ -26,6 +26,8 @@ look_into(const struct cms_data *d)
 		const struct cms_signer *x = &d->signers[s];
 
 		(void)cms_alg_nid(&x->sig_alg, &null);
+		(void)cms_alg_oid_nid(&x->sig_alg);
+		(void)alg_by_id(x->sig_alg.der, x->sig_alg.der_len);
 		for (size_t a = 0; a < x->n_attrs; a++) {
 			const struct cms_attr *at = &x->attrs[a];
 			struct tlv v;
