@@ -72,8 +72,8 @@ size_fits(const struct known *k, const CK_MECHANISM_INFO *i, unsigned int bits)
 
 	if (k->mech == ALG_EDDSA || i->ulMaxKeySize == 0 || bits == 0)
 		return true;
-	/* 521 bits are 66 bytes */
-	return bits <= i->ulMaxKeySize * unit + (unit - 1) &&
+	/* 521 bits are 66 bytes, whose 528 are not too many either */
+	return bits <= i->ulMaxKeySize * unit &&
 		bits + unit > i->ulMinKeySize * unit;
 }
 
