@@ -167,6 +167,11 @@ check(const ofs_key *k, struct ofs_error *e)
 			"cannot lend key '%s' to OpenSSL: it was opened "
 			"without a login",
 			k->p.info.label);
+	if (!known_type(&k->p.priv))
+		return refuse(k,
+			"libp11 knows RSA and EC keys only; sign with it "
+			"through a batch",
+			e);
 	if (k->p.priv.id_len == 0)
 		return refuse(k,
 			"it has no id, and libp11 finds what belongs to it by "

@@ -147,6 +147,27 @@ lends_p521(void **state)
 	lend("ec:P-521");
 }
 
+static void
+lends_secp256k1(void **state)
+{
+	(void)state;
+	lend("ec:secp256k1");
+}
+
+static void
+refuses_edwards_keys(void **state)
+{
+	ofs_key *k = make_key("pkcs11:object=own", "ed25519");
+	EVP_PKEY *pk;
+
+	(void)state;
+	assert_int_equal(key_to_evp(k, &pk, &e), OFS_EUNSUPPORTED);
+	assert_says(&e, "RSA and EC keys only");
+	assert_null(pk);
+	assert_ok(key_destroy(k, &e));
+	ofs_key_free(k);
+}
+
 /* the module is finalised in between: nothing old is handed out */
 static void
 lends_again_after_a_reload(void **state)
@@ -320,6 +341,8 @@ main(void)
 		TEST(lends_rsa),
 		TEST(lends_ec),
 		TEST(lends_p521),
+		TEST(lends_secp256k1),
+		TEST(refuses_edwards_keys),
 		TEST(lends_again_after_a_reload),
 		TEST(refuses_where_libp11_fails),
 		TEST(lends_beside_our_own_signing),
