@@ -135,11 +135,11 @@ static void
 sign_once(ofs_key *k)
 {
 	static const enum ofs_digest digests[] = { OFS_DIGEST_SHA256,
-		OFS_DIGEST_SHA384, OFS_DIGEST_SHA512, OFS_DIGEST_SHAKE256 };
+		OFS_DIGEST_SHA384, OFS_DIGEST_SHA512 };
 	struct key_session *s;
 
 	assert_ok(key_session_open(k, &s, &e));
-	for (unsigned int i = 0; i < 4; i++)
+	for (unsigned int i = 0; i < 3; i++)
 		if (alg_for(ofs_key_get_info(k)->type, digests[i]) != NULL)
 			assert_ok(sign_and_verify(s, k, digests[i], i, &e));
 	key_session_close(s);
@@ -191,8 +191,6 @@ generates_every_type(void **state)
 	generate("ec:P-384", OFS_KEY_EC_P384, "P-384", 384);
 	generate("ec:P-521", OFS_KEY_EC_P521, "P-521", 521);
 	generate("ec:secp256k1", OFS_KEY_EC_SECP256K1, "secp256k1", 256);
-	generate("ed25519", OFS_KEY_ED25519, "Ed25519", 256);
-	generate("ed448", OFS_KEY_ED448, "Ed448", 456);
 }
 
 /* usages that were not asked for are not there */

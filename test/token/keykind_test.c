@@ -28,6 +28,18 @@ static struct {
 	int made;
 } f;
 
+/*
+ * SoftHSM2 leaks an ASN.1 string with each use of an Edwards key (in what
+ * test/lib/lsan.supp names). Only the slow way to unwind finds its frames
+ * above OpenSSL's; so these keys have a test program of their own.
+ */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+	return "fast_unwind_on_malloc=0";
+}
+
 #define assert_ok(call)                                       \
 	do {                                                  \
 		if ((call) != 0)                              \
@@ -119,6 +131,49 @@ takes_keys_of_others(void **state)
 		sign_both_ways(k, false);
 		if (t[i].kind == OFS_KEY_EC_SECP256K1)
 			sign_both_ways(k, true);
+		assert_ok(key_destroy(k, &e));
+		ofs_key_free(k);
+	}
+}
+
+/* made here, as the token shows them, and found again as the same */
+static void
+generates(void **state)
+{
+	static const struct {
+		const char *spec, *name;
+		enum ofs_key_type type;
+		unsigned int bits;
+	} t[] = {
+		{ "ed25519", "Ed25519", OFS_KEY_ED25519, 256 },
+		{ "ed448", "Ed448", OFS_KEY_ED448, 456 },
+		{ "ec:secp256k1", "secp256k1", OFS_KEY_EC_SECP256K1, 256 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		const struct ofs_key_info *info;
+		uint8_t spki[32];
+		ofs_key *k;
+
+		assert_ok(key_generate(
+			token, "pkcs11:object=gen", t[i].spec, &k, &e));
+		info = ofs_key_get_info(k);
+		assert_int_equal(info->type, t[i].type);
+		assert_string_equal(info->type_name, t[i].name);
+		assert_int_equal(info->bits, t[i].bits);
+		assert_true(info->has_private && info->has_public);
+		assert_int_equal(info->sensitive, 1);
+		assert_int_equal(info->extractable, 0);
+		assert_int_equal(info->never_extractable, 1);
+		assert_int_equal(info->sign, 1);
+		sign_both_ways(k, false);
+		memcpy(spki, info->spki_sha256, 32);
+		ofs_key_free(k);
+		if (ofs_key_open(token, "pkcs11:object=gen", 0, &k) != 0)
+			fail_msg("%s", ofs_token_error(token)->message);
+		assert_memory_equal(ofs_key_get_info(k)->spki_sha256, spki, 32);
+		sign_both_ways(k, false);
 		assert_ok(key_destroy(k, &e));
 		ofs_key_free(k);
 	}
@@ -250,6 +305,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(generates),
 		TEST(takes_keys_of_others),
 		TEST(generates_by_name),
 		TEST(has_ecdsa_hashed_by_the_token),
