@@ -14,20 +14,53 @@
  * SoftHSM2 cannot bear that sessions are closed under a call that is in one of
  * them; what closes any waits for the calls that are inside.
  */
-static pthread_rwlock_t gate =
-	PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	unsigned int inside;
+	bool closed;
+} gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, false };
+
 static bool forked; /* a child that has not called C_Initialize */
+
+static void
+gate_enter(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	while (gate.closed)
+		pthread_cond_wait(&gate.change, &gate.lock);
+	gate.inside++;
+	pthread_mutex_unlock(&gate.lock);
+}
+
+static void
+gate_leave(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	gate.inside--;
+	pthread_cond_broadcast(&gate.change);
+	pthread_mutex_unlock(&gate.lock);
+}
 
 void
 gate_close(void)
 {
-	pthread_rwlock_wrlock(&gate);
+	pthread_mutex_lock(&gate.lock);
+	while (gate.closed)
+		pthread_cond_wait(&gate.change, &gate.lock);
+	gate.closed = true;
+	while (gate.inside > 0)
+		pthread_cond_wait(&gate.change, &gate.lock);
+	pthread_mutex_unlock(&gate.lock);
 }
 
 void
 gate_open(void)
 {
-	pthread_rwlock_unlock(&gate);
+	pthread_mutex_lock(&gate.lock);
+	gate.closed = false;
+	pthread_cond_broadcast(&gate.change);
+	pthread_mutex_unlock(&gate.lock);
 }
 
 void
@@ -35,11 +68,13 @@ call_fork_prepare(void)
 {
 	gate_close();
 	state_lock();
+	pthread_mutex_lock(&gate.lock);
 }
 
 void
 call_fork_parent(void)
 {
+	pthread_mutex_unlock(&gate.lock);
 	state_unlock();
 	gate_open();
 }
@@ -47,16 +82,12 @@ call_fork_parent(void)
 void
 call_fork_child(void)
 {
-	pthread_rwlockattr_t kind;
-
 	forked = true;
+	/* those who wait there are not in this process */
+	pthread_cond_init(&gate.change, NULL);
+	gate.closed = false;
+	pthread_mutex_unlock(&gate.lock);
 	state_unlock();
-	/* not opened but made anew: its owner is the parent's thread */
-	pthread_rwlockattr_init(&kind);
-	pthread_rwlockattr_setkind_np(
-		&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&gate, &kind);
-	pthread_rwlockattr_destroy(&kind);
 }
 
 static void
@@ -185,9 +216,11 @@ is_lost_child(struct call *c)
 static void
 leave(struct call *c)
 {
-	if (c->gated)
+	if (c->inside)
+		gate_leave();
+	if (c->alone)
 		gate_open();
-	c->gated = false;
+	c->inside = c->alone = false;
 	if (c->busy == NULL)
 		return;
 	sleep_until(c->until);
@@ -262,11 +295,12 @@ begin(struct call *c, enum fn fn, const struct target *t, CK_RV *rv)
 	if (fn == FN_C_Finalize && call_has(c, MODE_FINALIZE_HANG))
 		hang();
 	latency(c);
-	if (wants_gate_closed(fn))
+	c->alone = wants_gate_closed(fn);
+	c->inside = !c->alone;
+	if (c->alone)
 		gate_close();
 	else
-		pthread_rwlock_rdlock(&gate);
-	c->gated = true;
+		gate_enter();
 	state_lock();
 	ok = pass(c, t, rv);
 	state_unlock();

@@ -32,10 +32,10 @@ struct output {
 struct call {
 	enum fn fn;
 	struct fault fault;
-	struct slot *slot;   /* NULL: the function has none */
-	CK_SLOT_ID id;       /* of the slot behind */
-	CK_SESSION_HANDLE h; /* behind */
-	bool gated;
+	struct slot *slot;     /* NULL: the function has none */
+	CK_SLOT_ID id;         /* of the slot behind */
+	CK_SESSION_HANDLE h;   /* behind */
+	bool inside, alone;    /* of the gate */
 	bool child;            /* C_Initialize of one that fork() made */
 	pthread_mutex_t *busy; /* held, and until when */
 	int64_t until;
