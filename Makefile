@@ -206,7 +206,7 @@ $(FAULT): $(FAULT_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
-	-o $@ $(FAULT_OBJ)
+	-o $@ $(FAULT_OBJ) $(shell pkg-config --libs libcrypto)
 $(TOKEN_TESTS): | $(FAULT)
 
 tests: have-test all $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS) \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Operations with keys, passed on. */
+#include "attest.h"
 #include "call.h"
 #include "object.h"
 #include "yubikey.h"
@@ -195,6 +196,8 @@ C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mech,
 	else
 		rv = real->C_GenerateKeyPair(
 			c.h, mech, pub, pub_n, priv, priv_n, pub_key, priv_key);
+	if (rv == CKR_OK && call_has(&c, MODE_ATTEST))
+		rv = attest_key(&c, *pub_key);
 	object_made(&c, rv, pub_key);
 	object_made(&c, rv, priv_key);
 	return call_end(&c, rv);

@@ -15,6 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
 #include "faultp11.h"
 #include "softhsm.h"
 
@@ -686,6 +689,54 @@ is_a_yubikey(void **state)
 	assert_int_equal(fault_sign(s, o, sig, &len), CKR_OK);
 }
 
+static X509 *
+read_cert(CK_SESSION_HANDLE s, const char *label)
+{
+	unsigned char der[4096];
+	const unsigned char *p = der;
+	CK_ATTRIBUTE a = { CKA_VALUE, der, sizeof(der) };
+	CK_OBJECT_HANDLE o = fault_find(s, CKO_CERTIFICATE, label);
+
+	assert_int_not_equal(o, 0);
+	assert_int_equal(f->C_GetAttributeValue(s, o, &a, 1), CKR_OK);
+	return d2i_X509(NULL, &p, (long)a.ulValueLen);
+}
+
+static void
+attests_its_keys(void **state)
+{
+	static const char title[] = "X.509 Certificate for PIV Attestation";
+	CK_SESSION_HANDLE s = fault_session(two);
+	unsigned char point[80], *spki = NULL;
+	CK_ATTRIBUTE a = { CKA_EC_POINT, point, sizeof(point) };
+	X509 *root, *x;
+	int n;
+
+	(void)state;
+	fault_script("yubikey; attest");
+	assert_int_equal(fault_login(s, CKU_SO, SOFTHSM_SO_PIN), CKR_OK);
+	assert_int_equal(generate(s, 2, false), CKR_OK);
+	assert_int_equal(generate(s, 1, false), CKR_OK);
+	x = read_cert(s, "X.509 Certificate for PIV Attestation 9a");
+	root = read_cert(s, title);
+	assert_non_null(x);
+	assert_non_null(root);
+	assert_int_equal(X509_verify(x, X509_get0_pubkey(root)), 1);
+	assert_int_equal(X509_check_issued(root, x), X509_V_OK);
+	/* it is this key's: the point is the end of the key */
+	assert_int_equal(f->C_GetAttributeValue(s,
+				 fault_find(s, CKO_PUBLIC_KEY,
+					 "Public key for PIV Authentication"),
+				 &a, 1),
+		CKR_OK);
+	n = i2d_PUBKEY(X509_get0_pubkey(x), &spki);
+	assert_true(n > 65 && a.ulValueLen == 67);
+	assert_memory_equal(spki + n - 65, point + 2, 65);
+	OPENSSL_free(spki);
+	X509_free(x);
+	X509_free(root);
+}
+
 static int
 child_of(int (*fn)(void))
 {
@@ -806,6 +857,7 @@ main(void)
 		TEST(has_a_pin_pad),
 		TEST(wears_other_names),
 		TEST(is_a_yubikey),
+		TEST(attests_its_keys),
 		TEST(knows_a_forked_child),
 		TEST(hangs_at_the_end),
 		TEST(reads_a_file_that_changes),
