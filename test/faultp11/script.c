@@ -403,7 +403,9 @@ script_parse(const char *text, struct script *s, const char **why)
 		if (*why == NULL && first && w.n > 0 &&
 			strcmp(w.v[0], "keep") == 0) {
 			s->keep = true;
-			memmove(w.v, w.v + 1, --w.n * sizeof(w.v[0]));
+			w.n--;
+			for (size_t i = 0; i < w.n; i++)
+				w.v[i] = w.v[i + 1];
 		}
 		if (*why == NULL && w.n > 0) {
 			first = false;
