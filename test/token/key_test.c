@@ -800,10 +800,13 @@ replaces_a_session_after_an_error(void **state)
 	buf_str(&sig, "kept");
 	e.ckr = 0;
 	k->p.priv.h += 1000;
-	assert_int_not_equal(key_session_sign(s, &t, &sig, &e), 0);
-	k->p.priv.h = right;
+	assert_int_not_equal(key_session_try(s, &t, &sig, &e), 0);
 	assert_int_not_equal(e.ckr, 0);
+	assert_true(key_session_ailing(s));
 	assert_int_equal(sig.len, 4);
+	/* a handle that is no good is looked up again */
+	assert_ok(key_session_heal(s, &e));
+	assert_int_not_equal(k->p.priv.h, right + 1000);
 	assert_ok(sign_and_verify(s, k, OFS_DIGEST_SHA256, 1, &e));
 	key_session_close(s);
 	/* the login is gone with C_Logout by somebody else */
