@@ -8,7 +8,7 @@
 #include "token/object.h"
 #include "token/token.h"
 
-#define PAIR_ALLOWED_MAX 64
+#define PAIR_ALLOWED_MAX 128
 
 /* Zeroed is empty. An object whose h is 0 is not there, or not visible. */
 struct pair {

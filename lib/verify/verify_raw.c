@@ -6,6 +6,7 @@
 
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "crypto/cert.h"
 #include "crypto/pubkey.h"
 #include "format/raw.h"
@@ -121,6 +122,12 @@ check_message(struct raw_job *j, const struct alg *alg, struct ofs_error *e)
 		t.message = b.p != NULL ? b.p : (const uint8_t *)"";
 		t.message_len = b.len;
 	}
+	if (err == OFS_EFORMAT)
+		err = err_set(e, OFS_EUNREADABLE,
+			"'%s' is larger than %u MiB, too large for a raw %s "
+			"signature, which is over the document itself; have "
+			"it signed as CMS",
+			TEXT_Q(j->doc->path), RAW_MESSAGE_MAX >> 20, alg->name);
 	head = t.message_len < RAW_PREFIX ? t.message_len : RAW_PREFIX;
 	if (err == 0 && raw_looks_like_attrs(t.message, head, t.message_len))
 		err = refuse_attrs(e);

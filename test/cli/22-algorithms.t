@@ -348,6 +348,10 @@ run ofs-sign --key 'pkcs11:token=sandbox;object=ed25519' --format raw huge
 status 0 '64 MiB are signed raw'
 run ofs-verify --signer ed25519.pub --sig huge.sig huge
 status 0 'and valid'
+echo >>huge
+run ofs-verify --signer ed25519.pub --sig huge.sig huge
+status 5 'with one byte more it cannot be checked'
+like "$(xargs <<<"$out")" 'larger than 64 MiB.*as CMS' 'which says why'
 rm -f huge huge.*
 
 # --- what does not go together
