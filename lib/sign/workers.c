@@ -297,6 +297,8 @@ worker_main(void *arg)
 		}
 	}
 	pthread_mutex_unlock(&p->lock);
+	/* here, where somebody looks on */
+	key_session_end(wk->session);
 	return NULL;
 }
 

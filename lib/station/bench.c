@@ -5,6 +5,8 @@
 #include "station/bench.h"
 #include "station/recorded.h"
 
+#include "token/token.h"
+
 #define SECONDS_DEFAULT 2
 #define SECONDS_MAX 3600
 #define JOBS_DOUBLED_MAX 64 /* where doubling ends by itself */
@@ -14,6 +16,9 @@
 
 /* one measurement on its way */
 struct measurement {
+	ofs_token *token;
+	ofs_audit *audit;
+	const char *uri;
 	struct ofs_bench_opts opts;
 	struct bench b;
 	struct recorded rec;
@@ -131,6 +136,19 @@ was_seen(const struct measurement *m, unsigned int jobs)
 	return false;
 }
 
+struct told {
+	const struct measurement *m;
+	const struct ofs_bench_level *level;
+};
+
+static int
+tell(void *arg)
+{
+	const struct told *t = arg;
+
+	return t->m->fn(t->m->arg, t->level);
+}
+
 static int
 measure(struct measurement *m, struct ofs_error *e)
 {
@@ -152,7 +170,8 @@ measure(struct measurement *m, struct ofs_error *e)
 			break;
 		m->n_seen++;
 		if (m->fn != NULL)
-			m->stopped = m->fn(m->arg, l);
+			m->stopped =
+				watch_call_back(tell, &(struct told){ m, l });
 	}
 	return rc;
 }
@@ -241,14 +260,13 @@ run(struct measurement *m, struct ofs_error *e)
 }
 
 static int
-bench_key(struct measurement *m, ofs_audit *audit, ofs_key *key,
-	struct ofs_error *e)
+bench_key(struct measurement *m, ofs_key *key, struct ofs_error *e)
 {
 	int rc;
 
 	rc = bench_init(&m->b, key, e);
 	if (rc == 0)
-		rc = recorded_init(&m->rec, audit, key, key_cert(key), e);
+		rc = recorded_init(&m->rec, m->audit, key, key_cert(key), e);
 	if (rc == 0)
 		rc = check_not_enrolled(m, e);
 	if (rc == 0)
@@ -263,14 +281,35 @@ bench_key(struct measurement *m, ofs_audit *audit, ofs_key *key,
 	return rc;
 }
 
+static int
+run_bench(void *arg, struct ofs_error *e)
+{
+	struct measurement *m = arg;
+	ofs_key *key;
+	int rc;
+
+	rc = ofs_key_open(m->token, m->uri, 0, &key);
+	if (rc != 0) {
+		*e = *ofs_token_error(m->token);
+		return rc;
+	}
+	rc = bench_key(m, key, e);
+	ofs_key_free(key);
+	return rc;
+}
+
 int
 ofs_key_bench(ofs_token *token, ofs_audit *audit, const char *uri,
 	const struct ofs_bench_opts *opts, ofs_bench_fn fn, void *arg,
 	struct ofs_bench_report *out)
 {
-	struct measurement m = { .out = out, .fn = fn, .arg = arg };
+	struct measurement m = { .token = token,
+		.audit = audit,
+		.uri = uri,
+		.out = out,
+		.fn = fn,
+		.arg = arg };
 	struct ofs_error e;
-	ofs_key *key;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -280,13 +319,8 @@ ofs_key_bench(ofs_token *token, ofs_audit *audit, const char *uri,
 	if (rc == 0 && audit == NULL)
 		rc = err_set(&e, OFS_EINVAL,
 			"nothing is signed without an audit log; open one");
-	if (rc != 0)
-		return token_fail(token, &e);
-	rc = ofs_key_open(token, uri, 0, &key);
-	if (rc != 0)
-		return rc; /* the token's record says why */
-	rc = bench_key(&m, audit, key, &e);
-	ofs_key_free(key);
+	if (rc == 0)
+		rc = token_run(token, run_bench, &m, &e);
 	if (rc != 0)
 		return token_fail(token, &e);
 	return m.stopped;

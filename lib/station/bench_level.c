@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Test signatures by several threads for a while, counted and sampled. */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/rand.h>
 
 #include "station/bench.h"
 
+#include "base/ctx.h"
 #include "base/rd.h"
 #include "base/time.h"
 #include "crypto/pubkey.h"
@@ -17,6 +20,7 @@
 /* of each thread, the first ones are verified and then every 16th */
 #define SAMPLE_FIRST 64
 #define SAMPLE_EVERY 16
+#define JOIN_NS 50000000
 
 /* Threads wait here until all of them are there. */
 struct barrier {
@@ -32,6 +36,7 @@ struct worker {
 	struct key_session *s;
 	struct barrier *barrier;
 	pthread_t thread;
+	struct watch *watch;
 	int64_t ended;
 	uint64_t signatures;
 	struct buf sample; /* u64 number, u32 length, signature; each */
@@ -182,7 +187,10 @@ worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct buf sig = BUF_INIT;
-	int64_t until = wait_at(w->barrier);
+	int64_t until;
+
+	watch_begin(w->watch);
+	until = wait_at(w->barrier);
 
 	/* at least one signature, however long it takes */
 	while (w->rc == 0 && !atomic_load(&w->b->stop) &&
@@ -206,13 +214,46 @@ start(struct worker *w, unsigned int n, unsigned int *started,
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	*started = 0;
 	while (*started < n && rc == 0) {
-		rc = pthread_create(
-			&w[*started].thread, NULL, worker_main, &w[*started]);
+		struct worker *one = &w[*started];
+
+		one->watch = watch_new();
+		rc = one->watch == NULL
+			? ENOMEM
+			: pthread_create(&one->thread, NULL, worker_main, one);
+		if (rc != 0)
+			watch_free(one->watch);
 		*started += rc == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc == 0 ? 0
 		       : err_sys(e, OFS_ENOMEM, rc, "cannot start a thread");
+}
+
+/* a thread whose call hangs is left alone, and its watch with it */
+static void
+join(struct worker *w)
+{
+	int64_t limit = ctx_call_limit(token_ctx(key_token(w->b->key)));
+	struct timespec until;
+
+	for (;;) {
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += JOIN_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_timedjoin_np(w->thread, NULL, &until) == 0)
+			break;
+		if (!watch_gave_up(w->watch, limit))
+			continue;
+		atomic_store(&w->b->stop, true);
+		w->rc = err_set(&w->e, OFS_ETOKEN,
+			"token '%s' does not answer; look at it",
+			ofs_token_get_info(key_token(w->b->key))->label);
+		key_lose(w->b->key, &w->e);
+		(void)pthread_detach(w->thread);
+		return;
+	}
+	watch_free(w->watch);
 }
 
 /* starts them all, lets them go at once, waits for them */
@@ -236,7 +277,7 @@ run(struct bench *b, struct worker *w, int64_t us, int64_t *began,
 	*began = time_mono();
 	open_barrier(&barrier, *began + us);
 	for (unsigned int i = 0; i < started; i++)
-		(void)pthread_join(w[i].thread, NULL);
+		join(&w[i]);
 	pthread_cond_destroy(&barrier.opened);
 	pthread_mutex_destroy(&barrier.lock);
 	for (unsigned int i = 0; rc == 0 && i < started; i++)

@@ -117,9 +117,16 @@ record(const struct check *c, const struct ofs_check_report *out,
 	return rc;
 }
 
+struct assessment {
+	struct check *c;
+	struct ofs_check_report *out;
+};
+
 static int
-assess(struct check *c, struct ofs_check_report *out, struct ofs_error *e)
+assess(void *arg, struct ofs_error *e)
 {
+	const struct assessment *a = arg;
+	struct check *c = a->c;
 	int rc;
 
 	rc = log_in(c, e);
@@ -137,7 +144,7 @@ assess(struct check *c, struct ofs_check_report *out, struct ofs_error *e)
 	check_abilities(c);
 	if (c->nomem)
 		return err_nomem(e);
-	fill_report(c, out);
+	fill_report(c, a->out);
 	return 0;
 }
 
@@ -169,7 +176,8 @@ ofs_token_check(ofs_token *token, const struct ofs_check_opts *opts,
 	c.now = ctx_now(c.ctx);
 	rc = take_opts(&c, opts, &e);
 	if (rc == 0)
-		rc = assess(&c, out, &e);
+		rc = token_run(
+			token, assess, &(struct assessment){ &c, out }, &e);
 	if (rc == 0 && fn != NULL)
 		stopped = tell(&c, fn, arg);
 	if (rc == 0)

@@ -65,13 +65,58 @@ record_end(ofs_audit *audit, const struct managed *m, const char *event,
 		ofs_key_get_info(m->key)->label, done, unsaid.message);
 }
 
+/* one of the two, for a watched thread */
+struct task {
+	ofs_token *token;
+	ofs_audit *audit;
+	const char *uri;
+	const struct ofs_key_rename_opts *rename;
+	const struct ofs_key_delete_opts *delete_;
+	struct ofs_key_info key; /* afterwards */
+	uint64_t seq;
+};
+
+static int
+rename_found(struct task *t, struct managed *m, struct ofs_error *e)
+{
+	int rc;
+
+	rc = managed_check_rename(m, t->rename, e);
+	if (rc == 0)
+		rc = record(t->audit, m, "rename-begun", NULL, e);
+	if (rc != 0)
+		return rc;
+	rc = managed_rename(m, t->rename, e);
+	if (rc != 0)
+		record_failure(t->audit, m, "rename-failed");
+	else
+		rc = record_end(t->audit, m, "rename", "renamed", &t->seq, e);
+	t->key = *ofs_key_get_info(m->key);
+	return rc;
+}
+
+static int
+run_rename(void *arg, struct ofs_error *e)
+{
+	struct managed m = { 0 };
+	struct task *t = arg;
+	int rc;
+
+	rc = managed_open(t->token, t->uri, &m, e);
+	if (rc == 0)
+		rc = rename_found(t, &m, e);
+	managed_free(&m);
+	return rc;
+}
+
 int
 ofs_key_rename(ofs_token *token, ofs_audit *audit, const char *uri,
 	const struct ofs_key_rename_opts *opts, struct ofs_enrolled *out)
 {
-	struct managed m = { 0 };
+	struct task t = {
+		.token = token, .audit = audit, .uri = uri, .rename = opts
+	};
 	struct ofs_error e;
-	uint64_t seq = 0;
 	int rc;
 
 	if (out != NULL) {
@@ -82,25 +127,29 @@ ofs_key_rename(ofs_token *token, ofs_audit *audit, const char *uri,
 	if (rc != 0)
 		return rc;
 	err_clear(&e);
-	rc = managed_open(token, uri, &m, &e);
-	if (rc == 0)
-		rc = managed_check_rename(&m, opts, &e);
-	if (rc == 0)
-		rc = record(audit, &m, "rename-begun", NULL, &e);
+	rc = token_run(token, run_rename, &t, &e);
 	if (rc != 0)
-		goto out;
-	rc = managed_rename(&m, opts, &e);
-	if (rc != 0)
-		record_failure(audit, &m, "rename-failed");
-	else
-		rc = record_end(audit, &m, "rename", "renamed", &seq, &e);
-	if (rc == 0 && out != NULL) {
-		out->key = *ofs_key_get_info(m.key);
-		out->seq = seq;
+		return token_fail(token, &e);
+	if (out != NULL) {
+		out->key = t.key;
+		out->seq = t.seq;
 	}
-out:
-	managed_free(&m);
-	return rc == 0 ? 0 : token_fail(token, &e);
+	return 0;
+}
+
+struct question {
+	const struct ofs_key_delete_opts *o;
+	const struct ofs_key_info *key;
+	const struct ofs_object_info *shown;
+	size_t n;
+};
+
+static int
+ask(void *arg)
+{
+	const struct question *q = arg;
+
+	return q->o->confirm(q->o->confirm_arg, q->key, q->shown, q->n);
 }
 
 static int
@@ -114,7 +163,8 @@ confirm(const struct managed *m, const struct ofs_key_delete_opts *o,
 		return err_nomem(e);
 	for (size_t i = 0; i < m->n; i++)
 		shown[i] = m->v[i].info;
-	rc = o->confirm(o->confirm_arg, ofs_key_get_info(m->key), shown, m->n);
+	rc = watch_call_back(ask,
+		&(struct question){ o, ofs_key_get_info(m->key), shown, m->n });
 	free(shown);
 	if (rc == 0)
 		return 0;
@@ -157,13 +207,48 @@ find_confirmed(ofs_token *token, const char *uri,
 	return rc;
 }
 
+static int
+delete_found(struct task *t, struct managed *m, struct ofs_error *e)
+{
+	bool certs = t->delete_->cert_only;
+	int rc;
+
+	rc = record(t->audit, m, certs ? "delete-cert-begun" : "delete-begun",
+		NULL, e);
+	if (rc != 0)
+		return rc;
+	rc = managed_delete(m, e);
+	if (rc == 0)
+		return record_end(t->audit, m, certs ? "delete-cert" : "delete",
+			certs ? "without its certificates now" : "deleted",
+			&t->seq, e);
+	record_failure(
+		t->audit, m, certs ? "delete-cert-failed" : "delete-failed");
+	return rc;
+}
+
+static int
+run_delete(void *arg, struct ofs_error *e)
+{
+	struct managed m = { 0 };
+	struct task *t = arg;
+	int rc;
+
+	rc = find_confirmed(t->token, t->uri, t->delete_, &m, e);
+	if (rc == 0)
+		rc = delete_found(t, &m, e);
+	managed_free(&m);
+	return rc;
+}
+
 int
 ofs_key_delete(ofs_token *token, ofs_audit *audit, const char *uri,
 	const struct ofs_key_delete_opts *o, uint64_t *seq)
 {
-	struct managed m = { 0 };
+	struct task t = {
+		.token = token, .audit = audit, .uri = uri, .delete_ = o
+	};
 	struct ofs_error e;
-	bool certs;
 	int rc;
 
 	if (seq != NULL)
@@ -174,23 +259,11 @@ ofs_key_delete(ofs_token *token, ofs_audit *audit, const char *uri,
 	if (o == NULL || o->size != sizeof(*o) || o->confirm == NULL)
 		return err_set(&token->err, OFS_EINVAL,
 			"no key is deleted without somebody who confirms it");
-	certs = o->cert_only;
 	err_clear(&e);
-	rc = find_confirmed(token, uri, o, &m, &e);
-	if (rc == 0)
-		rc = record(audit, &m,
-			certs ? "delete-cert-begun" : "delete-begun", NULL, &e);
+	rc = token_run(token, run_delete, &t, &e);
 	if (rc != 0)
-		goto out;
-	rc = managed_delete(&m, &e);
-	if (rc != 0)
-		record_failure(audit, &m,
-			certs ? "delete-cert-failed" : "delete-failed");
-	else
-		rc = record_end(audit, &m, certs ? "delete-cert" : "delete",
-			certs ? "without its certificates now" : "deleted", seq,
-			&e);
-out:
-	managed_free(&m);
-	return rc == 0 ? 0 : token_fail(token, &e);
+		return token_fail(token, &e);
+	if (seq != NULL)
+		*seq = t.seq;
+	return 0;
 }

@@ -28,12 +28,27 @@ begin(void *arg, struct ofs_error *e)
 	return record(arg, "-begun", e);
 }
 
+struct change {
+	ofs_token *token;
+	struct pinchange *hook;
+	int (*fn)(ofs_token *, struct pinchange *, struct ofs_error *);
+};
+
+static int
+run_change(void *arg, struct ofs_error *e)
+{
+	const struct change *c = arg;
+
+	return c->fn(c->token, c->hook, e);
+}
+
 static int
 run(ofs_token *token, ofs_audit *audit, const char *event,
 	int (*change)(ofs_token *, struct pinchange *, struct ofs_error *))
 {
 	struct pins p = { token, audit, event };
 	struct pinchange hook = { begin, &p, false };
+	struct change c = { token, &hook, change };
 	struct ofs_error e, unsaid;
 	int rc, said;
 
@@ -42,7 +57,7 @@ run(ofs_token *token, ofs_audit *audit, const char *event,
 	if (audit == NULL)
 		return err_set(&token->err, OFS_EINVAL,
 			"no PIN is changed without an audit log; open one");
-	rc = change(token, &hook, &e);
+	rc = token_run(token, run_change, &c, &e);
 	if (!hook.begun)
 		return rc == 0 ? 0 : token_fail(token, &e);
 	err_clear(&unsaid);

@@ -90,32 +90,50 @@ describe_library(
 	return 0;
 }
 
+/* what a watched thread is asked for */
+struct asking {
+	ofs_token *token;
+	struct ofs_token_details *details;
+	struct ofs_mechanism *mechs;
+	size_t n;
+};
+
+static int
+run_details(void *arg, struct ofs_error *e)
+{
+	struct asking *a = arg;
+	ofs_token *t = a->token;
+	struct slot now = { .module = t->module, .id = t->slot };
+	int rc;
+
+	rc = token_check_present(t, e);
+	if (rc == 0)
+		rc = slot_read(t->module, t->slot, &now.raw, e);
+	if (rc == 0)
+		rc = describe_slot(t, a->details, e);
+	if (rc == 0)
+		rc = describe_library(t, a->details, e);
+	if (rc != 0)
+		return rc;
+	slot_describe(&now, &a->details->token);
+	describe_token(&now.raw, a->details);
+	return 0;
+}
+
 int
 ofs_token_get_details(ofs_token *token, struct ofs_token_details *out)
 {
-	struct slot now = { .module = token->module, .id = token->slot };
+	struct asking a = { .token = token, .details = out };
 	struct ofs_error e;
-	int rc;
 
 	memset(out, 0, sizeof(*out));
 	err_clear(&token->err);
 	err_clear(&e);
-	rc = token_check_usable(token, &e);
-	if (rc == 0)
-		rc = token_check_present(token, &e);
-	if (rc == 0)
-		rc = slot_read(token->module, token->slot, &now.raw, &e);
-	if (rc == 0)
-		rc = describe_slot(token, out, &e);
-	if (rc == 0)
-		rc = describe_library(token, out, &e);
-	if (rc != 0) {
+	if (token_run(token, run_details, &a, &e) != 0) {
 		memset(out, 0, sizeof(*out));
 		return token_fail(token, &e);
 	}
 	out->size = sizeof(*out);
-	slot_describe(&now, &out->token);
-	describe_token(&now.raw, out);
 	return 0;
 }
 
@@ -192,25 +210,40 @@ describe_mechanism(const ofs_token *t, CK_MECHANISM_TYPE type,
 	return 0;
 }
 
+/* all of them are read before the first is told */
+static int
+run_mechanisms(void *arg, struct ofs_error *e)
+{
+	struct asking *a = arg;
+	CK_MECHANISM_TYPE *types = NULL;
+	CK_ULONG n = 0;
+	int rc;
+
+	rc = list(a->token, &types, &n, e);
+	if (rc == 0 && n > 0) {
+		a->mechs = calloc(n, sizeof(*a->mechs));
+		if (a->mechs == NULL)
+			rc = err_nomem(e);
+	}
+	for (; rc == 0 && a->n < n; a->n++)
+		rc = describe_mechanism(
+			a->token, types[a->n], &a->mechs[a->n], e);
+	free(types);
+	return rc;
+}
+
 int
 ofs_token_mechanisms(ofs_token *token, ofs_mechanism_fn fn, void *arg)
 {
-	CK_MECHANISM_TYPE *types = NULL;
-	struct ofs_mechanism m;
+	struct asking a = { .token = token };
 	struct ofs_error e;
-	CK_ULONG n = 0;
 	int rc, stopped = 0;
 
 	err_clear(&token->err);
 	err_clear(&e);
-	rc = token_check_usable(token, &e);
-	if (rc == 0)
-		rc = list(token, &types, &n, &e);
-	for (CK_ULONG i = 0; rc == 0 && stopped == 0 && i < n; i++) {
-		rc = describe_mechanism(token, types[i], &m, &e);
-		if (rc == 0)
-			stopped = fn(arg, &m);
-	}
-	free(types);
+	rc = token_run(token, run_mechanisms, &a, &e);
+	for (size_t i = 0; rc == 0 && stopped == 0 && i < a.n; i++)
+		stopped = fn(arg, &a.mechs[i]);
+	free(a.mechs);
 	return rc == 0 ? stopped : token_fail(token, &e);
 }

@@ -27,6 +27,8 @@ int key_fail(ofs_key *k, const struct ofs_error *e);
 struct key_session;
 int key_session_open(ofs_key *k, struct key_session **out, struct ofs_error *e);
 void key_session_close(struct key_session *s);
+/* what key_session_close does on the token; for the thread that used it */
+void key_session_end(struct key_session *s);
 /*
  * One signature: C_SignInit, C_Sign. It is appended to `sig`, ECDSA as DER.
  * e->ckr has the token's answer. A token that fails in a way that may heal is

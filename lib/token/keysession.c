@@ -60,19 +60,26 @@ key_session_pause(struct key_session *s)
 }
 
 void
+key_session_end(struct key_session *s)
+{
+	struct ofs_error ignored;
+
+	if (token_check_usable(s->key->token, &ignored) != 0)
+		return;
+	key_session_pause(s);
+	key_session_drop(s);
+}
+
+void
 key_session_close(struct key_session *s)
 {
 	struct key_session **at;
-	struct ofs_error ignored;
 	ofs_token *t;
 
 	if (s == NULL)
 		return;
+	key_session_end(s);
 	t = s->key->token;
-	if (token_check_usable(t, &ignored) == 0) {
-		key_session_pause(s);
-		key_session_drop(s);
-	}
 	pthread_mutex_lock(&t->lock);
 	for (at = &t->signers; *at != s; at = &(*at)->next)
 		;

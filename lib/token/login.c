@@ -120,8 +120,8 @@ hold_pin(ofs_token *t, struct pin *pin)
 	*pin = (struct pin)PIN_NONE;
 }
 
-static void
-forget_pin(ofs_token *t)
+void
+login_forget(ofs_token *t)
 {
 	pin_free(&t->held);
 	t->held_pad = false;
@@ -175,9 +175,8 @@ login_once(ofs_ctx *ctx, const struct session *s, enum ofs_pin_kind kind,
 	return rc;
 }
 
-/* reads the token's state anew; it must still be the same token */
-static int
-refresh(ofs_token *t, struct ofs_error *e)
+int
+login_refresh(ofs_token *t, struct ofs_error *e)
 {
 	struct slot now = { .module = t->module, .id = t->slot };
 	int rc;
@@ -187,8 +186,10 @@ refresh(ofs_token *t, struct ofs_error *e)
 		rc = err_set(e, OFS_ETOKEN,
 			"another token is in slot %lu; insert '%s' (serial %s)",
 			t->slot, t->info.label, t->info.serial);
-	if (rc == 0)
+	if (rc == 0) {
+		t->raw = now.raw;
 		slot_describe(&now, &t->info);
+	}
 	return rc;
 }
 
@@ -198,7 +199,7 @@ tell_what_is_left(ofs_token *t, struct ofs_error *e)
 {
 	struct ofs_error own = *e, ignored;
 
-	if (refresh(t, &ignored) != 0 ||
+	if (login_refresh(t, &ignored) != 0 ||
 		(!t->info.pin_locked && !t->info.pin_final_try))
 		return;
 	err_set(e, own.code, "%s; %s", own.message,
@@ -246,7 +247,7 @@ login_user(ofs_token *t, struct ofs_error *e)
 			"and none is sent again; check the PIN and open the "
 			"token anew",
 			t->info.label);
-	rc = refresh(t, e);
+	rc = login_refresh(t, e);
 	if (rc == 0 && !t->info.login_required)
 		return 0;
 	if (rc == 0)
@@ -255,7 +256,7 @@ login_user(ofs_token *t, struct ofs_error *e)
 		rc = pin_ask(t->ctx, OFS_PIN_USER, &t->info, &pin, e);
 	/* the prompt may have stood for hours */
 	if (rc == 0)
-		rc = refresh(t, e);
+		rc = login_refresh(t, e);
 	if (rc == 0)
 		rc = login_guard(t->ctx, OFS_PIN_USER, &t->info, e);
 	if (rc == 0)
@@ -302,14 +303,14 @@ login_again(ofs_token *t, struct ofs_error *e)
 		return rc;
 	rc = may_send_again(t, e);
 	if (rc == 0)
-		rc = refresh(t, e);
+		rc = login_refresh(t, e);
 	if (rc == 0)
 		rc = login_guard(t->ctx, OFS_PIN_USER, &t->info, e);
 	if (rc == 0)
 		rc = login_once(t->ctx, &t->pinned, OFS_PIN_USER, &t->held,
 			&t->info, &t->rejected, e);
 	if (t->rejected)
-		forget_pin(t);
+		login_forget(t);
 	return rc;
 }
 
@@ -324,7 +325,7 @@ login_context_pin(ofs_token *t, struct pin *out, struct ofs_error *e)
 			"cannot sign on '%s': it rejected the PIN, and none is "
 			"sent again",
 			t->info.label);
-	rc = refresh(t, e);
+	rc = login_refresh(t, e);
 	if (rc == 0)
 		rc = login_guard(t->ctx, OFS_PIN_USER, &t->info, e);
 	if (rc != 0)
@@ -357,7 +358,7 @@ login_context(ofs_token *t, const struct session *s, struct pin *pin,
 	if (!speaks_of_pin(rv))
 		return rc;
 	t->rejected = true;
-	forget_pin(t);
+	login_forget(t);
 	err_clear(&unsaid);
 	if (login_report(t->ctx, OFS_PIN_USER, &t->info, e, &unsaid) != 0)
 		ctx_log(t->ctx, OFS_LOG_ERROR,

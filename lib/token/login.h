@@ -24,6 +24,11 @@ int login_context_pin(ofs_token *t, struct pin *out, struct ofs_error *e);
 int login_context(ofs_token *t, const struct session *s, struct pin *pin,
 	struct ofs_error *e);
 
+/* the PIN that is held is no good any more */
+void login_forget(ofs_token *t);
+/* reads the token's state anew; it must still be the same token */
+int login_refresh(ofs_token *t, struct ofs_error *e);
+
 /* the guard: OFS_EPINLOCKED when a PIN must not be sent in this state */
 int login_guard(const ofs_ctx *ctx, enum ofs_pin_kind kind,
 	const struct ofs_token_info *info, struct ofs_error *e);

@@ -236,15 +236,19 @@ static int
 acquire(void *arg, struct ofs_error *e)
 {
 	struct acquire *a = arg;
+	struct cryptoki_guard g;
 	char *real;
 	int rc;
 
 	rc = registry_lock(e);
 	if (rc != 0)
 		return rc;
+	/* all of it is one call: loading runs code of the module, too */
+	cryptoki_enter(&g);
 	rc = resolve(a->path, &real, e);
 	if (rc == 0)
 		rc = acquire_locked(real, &a->m, e);
+	cryptoki_leave(&g);
 	(void)pthread_mutex_unlock(&registry.lock);
 	return rc;
 }

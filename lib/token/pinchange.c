@@ -13,7 +13,6 @@ struct change {
 	struct pinchange *hook;
 	enum ofs_pin_kind old, fresh;
 	bool same_role; /* the old PIN is what the new one replaces */
-	CK_TOKEN_INFO raw;
 	struct pin was, will;
 };
 
@@ -27,26 +26,6 @@ static bool *
 rejected(const struct change *c)
 {
 	return c->old == OFS_PIN_SO ? &c->t->so_rejected : &c->t->rejected;
-}
-
-/* the token's state as it is now; it must still be the same token */
-static int
-reread(struct change *c, struct ofs_error *e)
-{
-	ofs_token *t = c->t;
-	struct slot now = { .module = t->module, .id = t->slot };
-	int rc;
-
-	rc = slot_read(t->module, t->slot, &now.raw, e);
-	if (rc == 0 && !slot_same_token(&now.raw, &t->raw))
-		rc = err_set(e, OFS_ETOKEN,
-			"another token is in slot %lu; insert '%s' (serial %s)",
-			t->slot, t->info.label, t->info.serial);
-	if (rc != 0)
-		return rc;
-	c->raw = now.raw;
-	slot_describe(&now, &t->info);
-	return 0;
 }
 
 /* the old PIN may be sent; one that must be changed first is welcome here */
@@ -63,10 +42,10 @@ guard(struct change *c, struct ofs_error *e)
 			"token anew",
 			pin_name(c), c->t->info.label,
 			c->old == OFS_PIN_SO ? "SO PIN" : "PIN");
-	rc = reread(c, e);
+	rc = login_refresh(c->t, e);
 	if (rc != 0)
 		return rc;
-	if ((c->raw.flags & CKF_WRITE_PROTECTED) != 0)
+	if ((c->t->raw.flags & CKF_WRITE_PROTECTED) != 0)
 		return err_set(e, OFS_ETOKEN,
 			"cannot set the %s of '%s': the token is write "
 			"protected",
@@ -82,7 +61,7 @@ guard(struct change *c, struct ofs_error *e)
 static int
 check_new(const struct change *c, struct ofs_error *e)
 {
-	int rc = pin_check_new(&c->will, &c->raw,
+	int rc = pin_check_new(&c->will, &c->t->raw,
 		c->fresh == OFS_PIN_NEW_SO ? "SO" : "user", e);
 
 	if (rc == 0 && c->same_role && c->will.p != NULL &&
@@ -201,6 +180,8 @@ set_pin(struct change *c, const struct session *s, struct ofs_error *e)
 	rc = check_role(c, s, e);
 	if (rc != 0)
 		return rc;
+	if (c->will.p == NULL)
+		watch_be_patient(); /* somebody has to walk to the PIN pad */
 	if (c->same_role)
 		CRYPTOKI(rv,
 			s->module->f->C_SetPIN(s->h, (CK_UTF8CHAR *)c->was.p,
@@ -261,9 +242,9 @@ tell_what_is_left(struct change *c, struct ofs_error *e)
 	bool so = c->old == OFS_PIN_SO, locked, last;
 	CK_FLAGS flags;
 
-	if (reread(c, &ignored) != 0)
+	if (login_refresh(c->t, &ignored) != 0)
 		return;
-	flags = c->raw.flags;
+	flags = c->t->raw.flags;
 	locked = (flags & (so ? CKF_SO_PIN_LOCKED : CKF_USER_PIN_LOCKED)) != 0;
 	last = (flags & (so ? CKF_SO_PIN_FINAL_TRY : CKF_USER_PIN_FINAL_TRY)) !=
 		0;
@@ -277,7 +258,7 @@ tell_what_is_left(struct change *c, struct ofs_error *e)
 static int
 check_after(struct change *c, struct ofs_error *e)
 {
-	int rc = reread(c, e);
+	int rc = login_refresh(c->t, e);
 
 	if (rc != 0)
 		return rc;
@@ -286,6 +267,7 @@ check_after(struct change *c, struct ofs_error *e)
 		return 0;
 	}
 	c->t->rejected = false;
+	login_forget(c->t);
 	if (!c->t->info.pin_locked)
 		return 0;
 	return err_set(e, OFS_ETOKEN,

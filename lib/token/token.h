@@ -21,7 +21,7 @@ struct ofs_token {
 	struct module *module; /* held by ctx */
 	CK_SLOT_ID slot;
 	pid_t pid;         /* a child of fork() must not use our sessions */
-	CK_TOKEN_INFO raw; /* as read at the open */
+	CK_TOKEN_INFO raw; /* as read last */
 	struct ofs_token_info info;
 	struct session pinned; /* closing the last session logs out */
 	bool rejected;         /* a PIN was rejected: none is sent again */

@@ -245,9 +245,9 @@ watch_run(
 		*hung = true;
 		(void)pthread_detach(thread);
 		return err_set(e, OFS_ETOKEN, /* and j is the thread's */
-			"the PKCS#11 module did not answer within %lld "
+			"the PKCS#11 module did not answer within %.3g "
 			"seconds; end this program and look at the token",
-			(long long)(limit / 1000000));
+			(double)limit / 1e6);
 	}
 	pthread_join(thread, NULL);
 	if (j->rc != 0)
