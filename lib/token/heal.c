@@ -40,6 +40,8 @@ heal(struct key_session *s, struct ofs_error *e)
 	pthread_mutex_unlock(&t->lock);
 	if (rc != 0 || others)
 		return rc;
+	ctx_log(t->ctx, OFS_LOG_WARNING, "%s; trying to get it back",
+		e->message);
 	close_all(t);
 	rc = recover_climb(s->key, s->rung++, e);
 	pthread_mutex_lock(&t->lock);
@@ -64,8 +66,6 @@ key_session_heal(struct key_session *s, struct ofs_error *e)
 		return e->code;
 	}
 	key_session_pause(s);
-	ctx_log(t->ctx, OFS_LOG_WARNING, "%s; trying to get it back",
-		e->message);
 	/* calls under way end, or whoever looks on gives them up */
 	if (!gate_close(&t->gate, 2 * ctx_call_limit(t->ctx))) {
 		rc = key_session_check_lost(s, e);

@@ -217,7 +217,14 @@ recover_climb(ofs_key *k, unsigned int rung, struct ofs_error *e)
 	pthread_mutex_unlock(&t->lock);
 	if (watch_has_waiter())
 		(void)watch_call_back(tell, t);
-	if (rc != 0)
-		*e = own;
+	if (rc == 0)
+		return 0;
+	*e = own;
+	if (!is_final(&own))
+		err_set(e, own.code,
+			"%s; it did not come back within %.3g seconds, insert "
+			"it and start again",
+			own.message, (double)(time_mono() - began) / 1e6);
+	e->ckr = own.ckr;
 	return rc;
 }

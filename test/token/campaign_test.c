@@ -41,18 +41,6 @@
 #define SAMPLE_SECONDS 60
 #define LEAKED 23 /* exit status */
 
-/*
- * What the library under test is able to do. With RECOVERS, a batch is
- * complete though one call in the middle of it failed with a code of the
- * recovery list. With TIMES_OUT, a call that hangs ends the batch in time.
- */
-#define RECOVERS 1
-#define TIMES_OUT 1
-
-/* a hang in these has no end yet, whatever TIMES_OUT says */
-static const char *const no_deadline[] = { "C_GetFunctionList",
-	"C_CloseSession" };
-
 static const unsigned long ckrs[] = { 0x30, 0x31, 0x32, 0x60, 0x82, 0xB0, 0xB3,
 	0xE0, 0xE1, 0x101, 0x190 };
 #define CKRS (sizeof(ckrs) / sizeof(ckrs[0]))
@@ -506,19 +494,7 @@ must_be_complete(const struct report *quiet, const struct trial *t)
 	/* what goes wrong at the end takes nothing back */
 	if (when == 1 && t->way != HANGS && t->way != KILLS)
 		return true;
-	return RECOVERS && when == 0 && t->way == ONCE;
-}
-
-static bool
-may_never_end(const struct trial *t)
-{
-	if (t->way != HANGS || !TIMES_OUT)
-		return t->way == HANGS;
-	for (size_t i = 0; i < sizeof(no_deadline) / sizeof(no_deadline[0]);
-		i++)
-		if (strcmp(no_deadline[i], functions[t->fn]) == 0)
-			return true;
-	return false;
+	return when == 0 && t->way == ONCE;
 }
 
 static int
@@ -565,13 +541,13 @@ signs_of(const struct report *quiet, const struct trial *t, int status)
 static void
 run_trial(const struct report *quiet, const struct trial *t)
 {
-	bool may_hang = may_never_end(t), cut_off;
+	bool cut_off;
 	char script[100];
 	int status, n;
 
 	describe(t, script, sizeof(script));
-	status = run_script(script, may_hang ? 600 : 20000);
-	if (status == -1 && !may_hang)
+	status = run_script(script, 20000);
+	if (status == -1)
 		problem("hung", script, "and was killed");
 	cut_off = status == -1 ||
 		(t->way == KILLS && WIFSIGNALED(status) &&

@@ -46,7 +46,7 @@ tell_wanted(void *arg, const struct ofs_token_wanted *w)
 		jline_begin(&j, w->present ? "token-back" : "token-wanted");
 		jline_text(&j, "label", w->label);
 		jline_text(&j, "serial", w->serial);
-		jline_number(&j, "seconds_left", w->left / 1000000);
+		jline_number(&j, "seconds_left", (w->left + 999999) / 1000000);
 		return jline_end(&j, s->out);
 	}
 	if (w->present)
@@ -55,7 +55,7 @@ tell_wanted(void *arg, const struct ofs_token_wanted *w)
 		out_say(s->out, "insert token '%s'%s%s%s; waiting %lld s",
 			label, w->serial[0] != '\0' ? " (serial " : "",
 			w->serial, w->serial[0] != '\0' ? ")" : "",
-			(long long)(w->left / 1000000));
+			(long long)((w->left + 999999) / 1000000));
 	return 0;
 }
 
