@@ -225,6 +225,7 @@ build(struct bridge *b, const ofs_key *k, struct ofs_error *e)
 	b->ctx = PKCS11_CTX_new();
 	if (b->ctx == NULL)
 		return err_nomem(e);
+	atomic_store(&k->token->module->lent, true);
 	if (PKCS11_CTX_load(b->ctx, k->token->module->path) != 0)
 		return err_ssl(e, OFS_EMODULE,
 			"cannot load the module '%s' into libp11",
