@@ -125,6 +125,13 @@ abandon_locked(struct chunk *c)
 	c->next = c->n;
 }
 
+/* an item that is not signed because its token is lost */
+static void
+mark_lost(struct work *w)
+{
+	w->status = w->attempts > 0 ? OFS_ITEM_FAILED : OFS_ITEM_NOT_ATTEMPTED;
+}
+
 /* what was handed back is signed by nobody any more */
 static void
 drop_again_locked(struct pipeline *p)
@@ -133,7 +140,7 @@ drop_again_locked(struct pipeline *p)
 
 	while ((w = p->again) != NULL) {
 		p->again = w->again;
-		w->status = OFS_ITEM_FAILED;
+		mark_lost(w);
 		w->chunk->done++;
 	}
 }
@@ -236,7 +243,7 @@ take_one_locked(struct worker *wk, struct work *w, struct chunk *from)
 	wk->work = NULL;
 	why = w->err;
 	if (fate == LEAVE)
-		w->status = OFS_ITEM_FAILED;
+		mark_lost(w);
 	if (fate == GO_ON || fate == LEAVE)
 		through_locked(wk, w);
 	else
@@ -326,7 +333,9 @@ lose(struct worker *wk)
 	if (w != NULL) {
 		w->attempts += asked;
 		w->err = why;
-		w->status = asked ? OFS_ITEM_UNKNOWN : OFS_ITEM_FAILED;
+		mark_lost(w);
+		if (asked)
+			w->status = OFS_ITEM_UNKNOWN;
 		through_locked(wk, w);
 	}
 	leave_locked(wk, WORKER_HUNG, &why);
