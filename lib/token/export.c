@@ -51,6 +51,37 @@ ofs_key_pub_der(ofs_key *key, uint8_t **der, size_t *len)
 	return hand_out(key, &b, rc, der, len, &e);
 }
 
+static int
+check_cert(const ofs_key *key, struct ofs_error *e)
+{
+	if (key->p.x509 != NULL)
+		return 0;
+	return err_set(e, OFS_EKEY,
+		"key '%s' has no certificate on the token; import one with "
+		"ofs-token import-cert",
+		key->p.info.label);
+}
+
+int
+ofs_key_cert_pem(ofs_key *key, char **pem)
+{
+	struct buf b = BUF_INIT;
+	struct ofs_error e;
+	uint8_t *p = NULL;
+	size_t len;
+	int rc;
+
+	*pem = NULL;
+	err_clear(&key->err);
+	err_clear(&e);
+	rc = check_cert(key, &e);
+	if (rc == 0)
+		rc = cert_to_pem(key->p.x509, &b, &e);
+	rc = hand_out(key, &b, rc, &p, &len, &e);
+	*pem = (char *)p;
+	return rc;
+}
+
 int
 ofs_key_cert_der(ofs_key *key, uint8_t **der, size_t *len)
 {
@@ -62,12 +93,8 @@ ofs_key_cert_der(ofs_key *key, uint8_t **der, size_t *len)
 	*len = 0;
 	err_clear(&key->err);
 	err_clear(&e);
-	if (key->p.x509 == NULL)
-		rc = err_set(&e, OFS_EKEY,
-			"key '%s' has no certificate on the token; import one "
-			"with ofs-token import-cert",
-			key->p.info.label);
-	else
+	rc = check_cert(key, &e);
+	if (rc == 0)
 		rc = cert_to_der(key->p.x509, &b, &e);
 	return hand_out(key, &b, rc, der, len, &e);
 }

@@ -307,32 +307,6 @@ ofs_key_get_info(const ofs_key *key)
 	return &key->p.info;
 }
 
-int
-ofs_key_cert_pem(ofs_key *key, char **pem)
-{
-	struct buf b = BUF_INIT;
-	struct ofs_error e;
-	size_t len;
-	int rc;
-
-	*pem = NULL;
-	err_clear(&key->err);
-	err_clear(&e);
-	if (key->p.x509 == NULL)
-		rc = err_set(&e, OFS_EKEY,
-			"key '%s' has no certificate on the token; import one "
-			"with ofs-token import-cert",
-			key->p.info.label);
-	else
-		rc = cert_to_pem(key->p.x509, &b, &e);
-	if (rc == 0 && buf_cstr(&b) == NULL)
-		rc = err_nomem(&e);
-	if (rc == 0)
-		*pem = (char *)buf_take(&b, &len);
-	buf_free(&b);
-	return rc == 0 ? 0 : key_fail(key, &e);
-}
-
 EVP_PKEY *
 key_pub(const ofs_key *k)
 {
