@@ -13,6 +13,7 @@ static const char help[] =
 "refuses one that can leave the token, proves it with one signature, and\n"
 "records it.\n"
 "\n"
+TOKEN_SIGN_HELP
 TOKEN_HELP
 "\n"
 "Example: ofs-token adopt 'pkcs11:token=yubikey;id=%02'\n";
@@ -52,6 +53,7 @@ cmd_token_adopt(struct out *o, int argc, char **argv)
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
+		TOKEN_SIGN_OPTS(so),
 		TOKEN_OPTS(so),
 		{ "json", .flag = &json },
 		{ .name = NULL },

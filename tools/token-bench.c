@@ -21,6 +21,7 @@ static const char help[] =
 "  --jobs LIST        numbers of sessions, as 1,2,8; default: doubled from 1 on\n"
 "                     while it helps and the token opens them\n"
 "  --use-enrolled     measure with keys that documents are signed with, too\n"
+TOKEN_SIGN_HELP
 TOKEN_HELP
 "\n"
 "Example: ofs-token bench 'pkcs11:token=payroll;object=test' --jobs 1,2,4\n";
@@ -187,6 +188,7 @@ cmd_token_bench(struct out *o, int argc, char **argv)
 		{ "seconds", .number = &seconds, .min = 1, .max = 3600 },
 		{ "jobs", .text = &list },
 		{ "use-enrolled", .flag = &bo.use_enrolled },
+		TOKEN_SIGN_OPTS(so),
 		TOKEN_OPTS(so),
 		{ "json", .flag = &json },
 		{ .name = NULL },

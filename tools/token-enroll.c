@@ -26,6 +26,7 @@ static const char help[] =
 "  --padding P        pkcs1 (default) or pss, of what an RSA key signs here\n"
 "  --cert-out FILE    write the certificate as PEM, too\n"
 "  --force            replace FILE if it exists\n"
+TOKEN_SIGN_HELP
 TOKEN_HELP
 "\n"
 "Example: ofs-token enroll 'pkcs11:token=payroll;object=batch' \\\n"
@@ -178,6 +179,7 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 		{ "padding", .choice = &padding, .names = paddings },
 		{ "cert-out", .text = &n.cert_out },
 		{ "force", .flag = &n.force },
+		TOKEN_SIGN_OPTS(so),
 		TOKEN_OPTS(so),
 		{ "json", .flag = &json },
 		{ .name = NULL },

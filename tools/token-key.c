@@ -21,6 +21,9 @@ static const struct {
 	{ "sign", offsetof(struct ofs_key_info, sign) },
 };
 
+/* by enum ofs_always_auth */
+const char *const cmd_token_policies[] = { "refuse", "hold", "ask", NULL };
+
 #define N_FLAGS (sizeof(flags) / sizeof(flags[0]))
 
 /* 1, 0, or -1 where the token did not say */

@@ -34,7 +34,19 @@ int cmd_token_check(struct out *o, int argc, char **argv);
 		"last-try", .flag = &(so).last_try                             \
 	}
 
+/* of verbs that sign */
+extern const char *const cmd_token_policies[];
+#define TOKEN_SIGN_OPTS(so)                                 \
+	{                                                   \
+		"always-auth", .choice = &(so).always_auth, \
+			       .names = cmd_token_policies  \
+	}
+
 /* what --help says of them */
+#define TOKEN_SIGN_HELP                                                            \
+	"  --always-auth P    for a key that wants the PIN for every signature:\n" \
+	"                     hold the PIN for it, ask each time, or refuse\n"     \
+	"                     (default)\n"
 #define TOKEN_HELP                                                             \
 	"  --module PATH      PKCS#11 module (OFS_MODULE); may repeat\n"       \
 	"  --audit DIR        the audit log (OFS_AUDIT)\n"                     \

@@ -388,7 +388,7 @@ run_import(void *arg, struct ofs_error *e)
 	uint64_t seq;
 	int rc;
 
-	rc = open_key(n, e);
+	rc = key_open_idle(n->token, n->uri, &n->key, e);
 	if (rc == 0)
 		rc = cert_list_parse(n->given, n->given_len, &all, e);
 	if (rc != 0)

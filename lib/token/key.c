@@ -197,10 +197,14 @@ key_new(ofs_token *t, struct pair *p, ofs_key **out, struct ofs_error *e)
 	return 0;
 }
 
+/* what a key is opened for */
+enum use { USE_SIGN, USE_IDLE, USE_PUBLIC };
+
 static int
-open_key(ofs_token *t, const struct uri *u, bool public_only, ofs_key **out,
+open_key(ofs_token *t, const struct uri *u, enum use use, ofs_key **out,
 	struct ofs_error *e)
 {
+	bool public_only = use == USE_PUBLIC;
 	struct session *s;
 	struct pair p;
 	ofs_key *k = NULL;
@@ -225,10 +229,10 @@ open_key(ofs_token *t, const struct uri *u, bool public_only, ofs_key **out,
 		rc = check_readable(t, &p, e);
 	if (rc == 0)
 		rc = key_new(t, &p, &k, e);
-	if (rc == 0 && !public_only)
+	if (rc == 0 && use == USE_SIGN)
 		rc = key_check_signing(k, e);
 	if (rc == 0) {
-		k->signs = !public_only;
+		k->signs = use == USE_SIGN;
 		*out = k;
 		k = NULL;
 	}
@@ -240,7 +244,7 @@ open_key(ofs_token *t, const struct uri *u, bool public_only, ofs_key **out,
 struct opening {
 	ofs_token *token;
 	const struct uri *u;
-	bool public_only;
+	enum use use;
 	ofs_key *key;
 };
 
@@ -249,16 +253,47 @@ run_open(void *arg, struct ofs_error *e)
 {
 	struct opening *o = arg;
 
-	return open_key(o->token, o->u, o->public_only, &o->key, e);
+	return open_key(o->token, o->u, o->use, &o->key, e);
+}
+
+static int
+open_uri(ofs_token *token, const char *uri, enum use use, ofs_key **out,
+	struct ofs_error *e)
+{
+	struct opening o = { .token = token, .use = use };
+	struct uri u;
+	int rc;
+
+	*out = NULL;
+	rc = uri_parse(uri, &u, e);
+	if (rc == 0)
+		rc = uri_check_key(&u, e);
+	/* the URI may name the token too; then it must be this one */
+	if (rc == 0 && !uri_matches_token(&u, &token->raw, token->slot))
+		rc = err_set(e, OFS_EINVAL,
+			"cannot open a key: the URI names another token than "
+			"'%s'",
+			token->info.label);
+	o.u = &u;
+	if (rc == 0)
+		rc = token_run(token, run_open, &o, e);
+	if (rc == 0)
+		*out = o.key;
+	uri_free(&u);
+	return rc;
+}
+
+int
+key_open_idle(ofs_token *t, const char *uri, ofs_key **out, struct ofs_error *e)
+{
+	return open_uri(t, uri, USE_IDLE, out, e);
 }
 
 int
 ofs_key_open(
 	ofs_token *token, const char *uri, unsigned int flags, ofs_key **out)
 {
-	struct opening o = { .token = token };
 	struct ofs_error e;
-	struct uri u;
 	int rc;
 
 	*out = NULL;
@@ -267,22 +302,8 @@ ofs_key_open(
 	if ((flags & ~(unsigned int)OFS_KEY_PUBLIC_ONLY) != 0)
 		return err_set(&token->err, OFS_EINVAL,
 			"cannot open a key: unknown flags 0x%x", flags);
-	rc = uri_parse(uri, &u, &e);
-	if (rc == 0)
-		rc = uri_check_key(&u, &e);
-	/* the URI may name the token too; then it must be this one */
-	if (rc == 0 && !uri_matches_token(&u, &token->raw, token->slot))
-		rc = err_set(&e, OFS_EINVAL,
-			"cannot open a key: the URI names another token than "
-			"'%s'",
-			token->info.label);
-	o.u = &u;
-	o.public_only = (flags & OFS_KEY_PUBLIC_ONLY) != 0;
-	if (rc == 0)
-		rc = token_run(token, run_open, &o, &e);
-	if (rc == 0)
-		*out = o.key;
-	uri_free(&u);
+	rc = open_uri(token, uri,
+		flags == OFS_KEY_PUBLIC_ONLY ? USE_PUBLIC : USE_SIGN, out, &e);
 	return rc == 0 ? 0 : token_fail(token, &e);
 }
 

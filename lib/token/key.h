@@ -91,6 +91,12 @@ bool key_takes_message(const ofs_key *k, const struct alg *alg);
 int key_generate(ofs_token *t, const char *uri, const char *spec, ofs_key **out,
 	struct ofs_error *e);
 int key_destroy(ofs_key *k, struct ofs_error *e);
+/*
+ * ofs_key_open with a login, where nothing is signed: a key that wants the PIN
+ * for every signature, or must not sign, is opened as well. The error is in e.
+ */
+int key_open_idle(
+	ofs_token *t, const char *uri, ofs_key **out, struct ofs_error *e);
 /* stores, or replaces, the certificate with the key's id and label */
 int key_store_cert(ofs_key *k, X509 *cert, struct ofs_error *e);
 /* reads the attributes and the certificate again */
