@@ -51,6 +51,8 @@ bench_init(struct bench *b, ofs_key *key, struct ofs_error *e)
 
 	memset(b, 0, sizeof(*b));
 	b->key = key;
+	if (key_wants_pin(key)) /* as in a batch */
+		b->limit = 1;
 	rc = key_alg(key, OFS_PADDING_DEFAULT, OFS_DIGEST_DEFAULT, &b->alg, e);
 	if (rc != 0)
 		return rc;

@@ -81,7 +81,12 @@ key_session_heal(struct key_session *s, struct ofs_error *e)
 bool
 key_wants_pin(const ofs_key *k)
 {
-	return k->wants_pin;
+	const ofs_ctx *ctx = k->token->ctx;
+
+	/* one that does not say so may turn out to want it */
+	return k->wants_pin ||
+		(k->p.info.always_authenticate == -1 &&
+			ctx->opts.always_auth != OFS_ALWAYS_AUTH_REFUSE);
 }
 
 void

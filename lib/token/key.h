@@ -58,7 +58,7 @@ void key_session_pause(struct key_session *s);
 /* C_Sign is under way: asked by another thread */
 bool key_session_in_sign(const struct key_session *s);
 
-/* every signature needs the PIN again: one session at a time */
+/* every signature needs the PIN again, or may: one session at a time */
 bool key_wants_pin(const ofs_key *k);
 /* a call on the key's token hangs, and never came back: nobody uses it again */
 void key_lose(ofs_key *k, const struct ofs_error *why);

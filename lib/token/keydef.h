@@ -10,11 +10,11 @@ struct ofs_key {
 	ofs_token *token;
 	struct ofs_error err;
 	struct pair p;
-	bool signs;     /* opened with a login and fit to sign */
-	uint32_t mechs; /* what it signs with: mech_offered() */
-	/* under the token's lock: */
-	unsigned long generation; /* of the handle in p.priv */
-	bool wants_pin; /* for every signature: it has one signer then */
+	bool signs;            /* opened with a login and fit to sign */
+	uint32_t mechs;        /* what it signs with: mech_offered() */
+	atomic_bool wants_pin; /* for every signature */
+	/* of the handle in p.priv; under the token's lock */
+	unsigned long generation;
 };
 
 struct key_session {

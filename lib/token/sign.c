@@ -117,7 +117,7 @@ take_signature(const struct key_session *s, const struct to_sign *t,
 /* inside the gates */
 static int
 attempt(struct key_session *s, const struct to_sign *what, struct mech *m,
-	struct buf *sig, struct ofs_error *e)
+	bool with_pin, struct buf *sig, struct ofs_error *e)
 {
 	uint8_t out[SIG_MAX];
 	CK_ULONG n = sizeof(out);
@@ -127,8 +127,8 @@ attempt(struct key_session *s, const struct to_sign *what, struct mech *m,
 	if (rc == 0)
 		rc = key_session_make_ready(s, e);
 	if (rc == 0)
-		rc = s->key->wants_pin ? sign_with_pin(s, m, out, &n, e)
-				       : sign_once(s, m, out, &n, e);
+		rc = with_pin ? sign_with_pin(s, m, out, &n, e)
+			      : sign_once(s, m, out, &n, e);
 	if (rc == 0)
 		rc = take_signature(s, what, out, n, sig, e);
 	mem_wipe(out, sizeof(out));
@@ -146,7 +146,7 @@ may_want_pin(const struct key_session *s, const struct ofs_error *e)
 {
 	const ofs_key *k = s->key;
 
-	return e->ckr == CKR_USER_NOT_LOGGED_IN && !k->wants_pin &&
+	return e->ckr == CKR_USER_NOT_LOGGED_IN &&
 		k->p.info.always_authenticate == -1 &&
 		k->token->ctx->opts.always_auth != OFS_ALWAYS_AUTH_REFUSE;
 }
@@ -158,6 +158,7 @@ key_session_try(struct key_session *s, const struct to_sign *what,
 	ofs_token *t = s->key->token;
 	size_t before = sig->len;
 	struct mech m;
+	bool with_pin;
 	int rc;
 
 	if (!alg_fits(what->alg, s->key->p.info.type))
@@ -171,11 +172,12 @@ key_session_try(struct key_session *s, const struct to_sign *what,
 		rc = key_session_enter(s, e);
 	if (rc != 0)
 		return rc;
-	rc = attempt(s, what, &m, sig, e);
-	if (rc != 0 && may_want_pin(s, e)) {
-		s->key->wants_pin = true;
+	with_pin = atomic_load(&s->key->wants_pin);
+	rc = attempt(s, what, &m, with_pin, sig, e);
+	if (rc != 0 && !with_pin && may_want_pin(s, e)) {
+		atomic_store(&s->key->wants_pin, true);
 		err_clear(e);
-		rc = attempt(s, what, &m, sig, e);
+		rc = attempt(s, what, &m, true, sig, e);
 	}
 	key_session_leave(s);
 	if (rc == 0) {

@@ -176,8 +176,10 @@ for verb in 'adopt' 'bench --seconds 1 --jobs 2'; do
 	status 3 "ofs-token ${verb%% *}: refused"
 	is "$(fault_calls counts C_Sign)" 0 'and not used'
 done
-counted ofs-token bench "$careful" --seconds 1 --jobs 2 --always-auth hold
+counted ofs-token bench "$careful" --seconds 1 --jobs 2 --always-auth hold --json
 status 0 'ofs-token bench --always-auth hold'
+is "$(jq 'select(.type == "level").jobs' <<<"$out")" 1 \
+	'measures one session: such keys are used by one at a time'
 is "$logins" $(($(fault_calls counts C_Sign) + 1)) \
 	'one C_Login for each signature'
 tidy bench
