@@ -20,6 +20,7 @@
 #define CERT_MAX 4096
 #define ISSUER "YubiKey PIV Attestation"
 #define ISSUER_ID 25
+#define YEAR (86400 * 365)
 
 struct value {
 	unsigned char p[VALUE_MAX];
@@ -121,19 +122,20 @@ name_of(const char *cn)
 }
 
 static X509 *
-issue(EVP_PKEY *key, const char *subject, long serial)
+issue(EVP_PKEY *key, const char *subject, long serial, const char *name,
+	EVP_PKEY *with, long seconds)
 {
-	X509_NAME *to = name_of(subject), *by = name_of(ISSUER);
+	X509_NAME *to = name_of(subject), *by = name_of(name);
 	X509 *x = X509_new();
 
 	if (x == NULL || X509_set_version(x, X509_VERSION_3) != 1 ||
 		ASN1_INTEGER_set(X509_get_serialNumber(x), serial) != 1 ||
 		X509_gmtime_adj(X509_getm_notBefore(x), -60) == NULL ||
-		X509_gmtime_adj(X509_getm_notAfter(x), 86400 * 365) == NULL ||
+		X509_gmtime_adj(X509_getm_notAfter(x), seconds) == NULL ||
 		X509_set_subject_name(x, to) != 1 ||
 		X509_set_issuer_name(x, by) != 1 ||
 		X509_set_pubkey(x, key) != 1 ||
-		X509_sign(x, issuer, EVP_sha256()) == 0) {
+		X509_sign(x, with, EVP_sha256()) == 0) {
 		X509_free(x);
 		x = NULL;
 	}
@@ -206,8 +208,8 @@ store_both(struct call *c, EVP_PKEY *key, struct value *id)
 		piv_number(id->p[0]));
 	snprintf(
 		subject, sizeof(subject), ISSUER " %02x", piv_number(id->p[0]));
-	root = issue(issuer, ISSUER, 1);
-	x = issue(key, subject, 2);
+	root = issue(issuer, ISSUER, 1, ISSUER, issuer, YEAR);
+	x = issue(key, subject, 2, ISSUER, issuer, YEAR);
 	if (root != NULL && x != NULL)
 		rv = store(c, root, "X.509 Certificate for PIV Attestation",
 			&own, 1);
@@ -233,5 +235,25 @@ attest_key(struct call *c, CK_OBJECT_HANDLE public_key)
 		rv = store_both(c, key, &id);
 	state_unlock();
 	EVP_PKEY_free(key);
+	return rv;
+}
+
+CK_RV
+attest_placeholder(struct call *c, CK_OBJECT_HANDLE public_key,
+	unsigned char id, const char *label)
+{
+	EVP_PKEY *key = read_key(c, public_key), *nobody = EVP_EC_gen("P-256");
+	CK_RV rv = CKR_OK;
+	char name[64];
+	X509 *x = NULL;
+
+	snprintf(name, sizeof(name), "YubiKey PIV Slot %x", piv_number(id));
+	if (key != NULL && nobody != NULL)
+		x = issue(key, name, 1, name, nobody, 0);
+	if (x != NULL)
+		rv = store(c, x, label, &id, 1);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(nobody);
 	return rv;
 }

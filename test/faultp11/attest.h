@@ -11,4 +11,11 @@
  */
 CK_RV attest_key(struct call *c, CK_OBJECT_HANDLE public_key);
 
+/*
+ * What ykcs11 stores as the certificate of a new key: in its own name, signed
+ * with a key that nobody has, and never valid.
+ */
+CK_RV attest_placeholder(struct call *c, CK_OBJECT_HANDLE public_key,
+	unsigned char id, const char *label);
+
 #endif

@@ -190,10 +190,10 @@ C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mech,
 		return rv;
 	if (mech != NULL && call_hidden(&c, mech->mechanism))
 		rv = CKR_MECHANISM_INVALID;
-	else if (call_has(&c, MODE_YUBIKEY))
+	else if (call_has(&c, MODE_YUBIKEY)) /* looks at templates first */
 		rv = yubikey_generate(
 			&c, mech, pub, pub_n, priv, priv_n, pub_key, priv_key);
-	else
+	else if (yubikey_may_write(&c, &rv))
 		rv = real->C_GenerateKeyPair(
 			c.h, mech, pub, pub_n, priv, priv_n, pub_key, priv_key);
 	if (rv == CKR_OK && call_has(&c, MODE_ATTEST))

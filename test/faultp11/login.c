@@ -10,6 +10,7 @@
 
 #include "count.h"
 #include "login.h"
+#include "yubikey.h"
 
 static void
 own_serial(struct call *c, char serial[17])
@@ -157,7 +158,7 @@ C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin,
 	}
 	if (typed != NULL)
 		rv = log_in(&c, user, typed);
-	else if (c.slot != NULL && call_has(&c, MODE_YUBIKEY))
+	else if (c.slot != NULL && yubikey_or_alike(&c))
 		rv = yubikey_login(&c, user, pin, len);
 	else
 		rv = real->C_Login(c.h, user, pin, len);
@@ -201,6 +202,8 @@ C_InitPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG len)
 
 	if (!call_session(&c, FN_C_InitPIN, session, &rv))
 		return rv;
+	if (call_has(&c, MODE_YUBIKEY))
+		return call_end(&c, CKR_FUNCTION_NOT_SUPPORTED);
 	swapped = login_is_so(&c) && !c.slot->so_behind;
 	if (swapped) {
 		(void)real->C_Logout(c.h);

@@ -114,6 +114,8 @@ C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE *a, CK_ULONG n,
 
 	if (!call_session(&c, FN_C_CreateObject, session, &rv))
 		return rv;
+	if (!yubikey_may_write(&c, &rv))
+		return call_end(&c, rv);
 	rv = call_has(&c, MODE_YUBIKEY)
 		? yubikey_create(&c, a, n, object)
 		: real->C_CreateObject(c.h, a, n, object);
@@ -143,8 +145,10 @@ C_DestroyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 
 	if (!call_session(&c, FN_C_DestroyObject, session, &rv))
 		return rv;
-	rv = call_has(&c, MODE_YUBIKEY) && !yubikey_may_write(&c)
-		? CKR_USER_NOT_LOGGED_IN
+	if (!yubikey_may_write(&c, &rv))
+		return call_end(&c, rv);
+	rv = call_has(&c, MODE_YUBIKEY)
+		? yubikey_destroy(&c, object_in(&c, object))
 		: real->C_DestroyObject(c.h, object_in(&c, object));
 	return call_end(&c, rv);
 }
@@ -269,6 +273,8 @@ C_SetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 	if (!call_session(&c, FN_C_SetAttributeValue, session, &rv))
 		return rv;
 	/* nothing can be renamed on a YubiKey */
+	if (!call_has(&c, MODE_YUBIKEY) && !yubikey_may_write(&c, &rv))
+		return call_end(&c, rv);
 	rv = call_has(&c, MODE_YUBIKEY)
 		? CKR_FUNCTION_NOT_SUPPORTED
 		: real->C_SetAttributeValue(c.h, object_in(&c, object), a, n);
@@ -310,7 +316,8 @@ found(struct call *c, CK_OBJECT_HANDLE *v, CK_ULONG max, CK_ULONG *n)
 			return rv;
 		have = 0;
 		for (CK_ULONG i = 0; i < *n; i++)
-			if (!nopublic || !is_public_key(c, v[i]))
+			if ((!nopublic || !is_public_key(c, v[i])) &&
+				!yubikey_hides(c, v[i]))
 				v[have++] = object_out(c, v[i]);
 	} while (have == 0 && *n > 0);
 	*n = have;

@@ -271,6 +271,7 @@ static const struct {
 	{ "pinpad", MODE_PINPAD, 0, { NULL } },
 	{ "pinpad-delay", MODE_PINPAD_DELAY, 1, { parse_time } },
 	{ "yubikey", MODE_YUBIKEY, 0, { NULL } },
+	{ "sowrites", MODE_SOWRITES, 0, { NULL } },
 	{ "attest", MODE_ATTEST, 0, { NULL } },
 	{ "serial", MODE_SERIAL, 2, { parse_word_a, parse_word_b } },
 	{ "label", MODE_LABEL, 2, { parse_word_a, parse_word_b } },

@@ -57,6 +57,7 @@ enum mode_kind {
 	MODE_PINPAD,
 	MODE_PINPAD_DELAY, /* n ms */
 	MODE_YUBIKEY,
+	MODE_SOWRITES,
 	MODE_ATTEST,
 	MODE_SERIAL, /* a: label, b: serial */
 	MODE_LABEL,  /* a: label, b: shown */

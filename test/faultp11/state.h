@@ -38,6 +38,7 @@ struct slot {
 	CK_CHAR serial[16];
 	bool so; /* yubikey: the SO is logged in, whoever it is behind */
 	bool so_behind;
+	uint32_t hidden; /* yubikey: the slots whose objects are not shown */
 	char so_pin[PIN_MAX], user_pin[PIN_MAX]; /* that were accepted */
 	pthread_mutex_t busy; /* latency: one C_Sign at a time */
 };

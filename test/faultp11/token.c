@@ -5,6 +5,7 @@
 
 #include "call.h"
 #include "count.h"
+#include "yubikey.h"
 
 #define SLOTS_BEHIND 256
 
@@ -201,6 +202,8 @@ C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 	state_unlock();
 	session_limits(&c, info);
 	rename_token(&c, info);
+	if (call_has(&c, MODE_YUBIKEY))
+		yubikey_describe(info);
 	if (call_has(&c, MODE_PINPAD))
 		info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
 	for (size_t i = 0; call_mode(&c, MODE_PINFLAGS, i, &m); i++)
@@ -286,7 +289,10 @@ C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG len, CK_UTF8CHAR *label)
 
 	if (!call_slot(&c, FN_C_InitToken, slot, &rv))
 		return rv;
-	return call_end(&c, real->C_InitToken(c.id, pin, len, label));
+	rv = call_has(&c, MODE_YUBIKEY)
+		? yubikey_reset(&c, pin, len)
+		: real->C_InitToken(c.id, pin, len, label);
+	return call_end(&c, rv);
 }
 
 CK_RV
@@ -343,6 +349,8 @@ forget_login(struct slot *s)
 {
 	if (s != NULL && session_any(s) == 0)
 		s->so = s->so_behind = false;
+	if (s != NULL && session_any(s) == 0)
+		s->hidden = 0;
 }
 
 CK_RV

@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest.h"
 #include "login.h"
 #include "object.h"
 #include "yubikey.h"
 
 #define ATTRIBUTES_MAX 32
 #define PIV_SLOTS 25
+#define DIGITAL_SIGNATURE 2
 
 static void
 slot_title(unsigned int id, char *out, size_t room)
@@ -46,7 +48,7 @@ struct template
 static bool
 copy(struct template *t, const CK_ATTRIBUTE *a, CK_ULONG n)
 {
-	if (n + 4 > ATTRIBUTES_MAX)
+	if (n + 5 > ATTRIBUTES_MAX)
 		return false;
 	memcpy(t->a, a, n * sizeof(*a));
 	t->n = n;
@@ -93,10 +95,101 @@ destroy(struct call *c, CK_OBJECT_CLASS class, unsigned char id)
 			break;
 }
 
-bool
-yubikey_may_write(struct call *c)
+/* the attestation has the same id, and stays */
+static void
+destroy_labelled(struct call *c, char *label)
 {
-	return login_is_so(c);
+	CK_ATTRIBUTE a = { CKA_LABEL, label, strlen(label) };
+	CK_OBJECT_HANDLE o;
+
+	while ((o = object_find(c->id, &a, 1)) != 0)
+		if (real->C_DestroyObject(c->h, o) != CKR_OK)
+			break;
+}
+
+bool
+yubikey_or_alike(struct call *c)
+{
+	return call_has(c, MODE_YUBIKEY) || call_has(c, MODE_SOWRITES);
+}
+
+bool
+yubikey_may_write(struct call *c, CK_RV *rv)
+{
+	*rv = call_has(c, MODE_YUBIKEY) ? CKR_USER_TYPE_INVALID
+					: CKR_USER_NOT_LOGGED_IN;
+	return !yubikey_or_alike(c) || login_is_so(c);
+}
+
+void
+yubikey_describe(CK_TOKEN_INFO *info)
+{
+	memcpy(info->manufacturerID, "Yubico (www.yubico.com)         ", 32);
+	memcpy(info->model, "YubiKey YK5     ", 16);
+}
+
+/* the PIV slot of an object, or 0 */
+static unsigned char
+slot_of(struct call *c, CK_OBJECT_HANDLE o)
+{
+	unsigned char id[64];
+	CK_ATTRIBUTE a = { CKA_ID, id, sizeof(id) };
+
+	if (real->C_GetAttributeValue(c->h, o, &a, 1) != CKR_OK ||
+		a.ulValueLen != 1 || id[0] > PIV_SLOTS)
+		return 0;
+	return id[0];
+}
+
+bool
+yubikey_hides(struct call *c, CK_OBJECT_HANDLE o)
+{
+	return c->slot != NULL && c->slot->hidden != 0 &&
+		(c->slot->hidden >> slot_of(c, o) & 1) != 0;
+}
+
+/*
+ * Whatever of a slot is to be deleted: its certificate is, and all the rest
+ * is not shown until the sessions are closed.
+ */
+CK_RV
+yubikey_destroy(struct call *c, CK_OBJECT_HANDLE o)
+{
+	unsigned char id = slot_of(c, o);
+	char label[64] = "X.509 Certificate for ";
+
+	if (id == 0)
+		return CKR_OBJECT_HANDLE_INVALID;
+	slot_title(id, label + strlen(label), sizeof(label) - strlen(label));
+	destroy_labelled(c, label);
+	state_lock();
+	c->slot->hidden |= (uint32_t)1 << id;
+	state_unlock();
+	return CKR_OK;
+}
+
+/* everything is gone, and the user's PIN is the maker's; the label is fixed */
+CK_RV
+yubikey_reset(struct call *c, CK_UTF8CHAR *pin, CK_ULONG len)
+{
+	CK_UTF8CHAR first[] = "123456";
+	CK_SESSION_HANDLE h;
+	CK_TOKEN_INFO t;
+	CK_RV rv;
+
+	rv = real->C_GetTokenInfo(c->id, &t);
+	if (rv == CKR_OK)
+		rv = real->C_InitToken(c->id, pin, len, t.label);
+	if (rv == CKR_OK)
+		rv = real->C_OpenSession(c->id,
+			CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &h);
+	if (rv != CKR_OK)
+		return rv;
+	rv = real->C_Login(h, CKU_SO, pin, len);
+	if (rv == CKR_OK)
+		rv = real->C_InitPIN(h, first, 6);
+	(void)real->C_CloseSession(h);
+	return rv;
 }
 
 CK_RV
@@ -109,8 +202,6 @@ yubikey_create(
 	unsigned char id;
 	CK_RV rv;
 
-	if (!yubikey_may_write(c))
-		return CKR_USER_NOT_LOGGED_IN;
 	if (class == NULL || class->ulValueLen != sizeof(CK_OBJECT_CLASS) ||
 		*(CK_OBJECT_CLASS *)class->pValue != CKO_CERTIFICATE)
 		return real->C_CreateObject(c->h, a, n, out);
@@ -121,7 +212,7 @@ yubikey_create(
 		return CKR_TEMPLATE_INCONSISTENT;
 	slot_title(id, label + strlen(label), sizeof(label) - strlen(label));
 	put(&t, CKA_LABEL, label, strlen(label));
-	destroy(c, CKO_CERTIFICATE, id);
+	destroy_labelled(c, label);
 	return real->C_CreateObject(c->h, t.a, t.n, out);
 }
 
@@ -130,23 +221,25 @@ yubikey_generate(struct call *c, CK_MECHANISM *mech, CK_ATTRIBUTE *pub,
 	CK_ULONG pub_n, CK_ATTRIBUTE *priv, CK_ULONG priv_n,
 	CK_OBJECT_HANDLE *pub_out, CK_OBJECT_HANDLE *priv_out)
 {
-	char title[32], pub_label[64], priv_label[64];
+	char title[32], pub_label[64], priv_label[64], cert_label[64];
 	const CK_ATTRIBUTE *id = attribute(priv, priv_n, CKA_ID);
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 	struct template p, s;
 	unsigned char slot;
 	CK_RV rv;
 
-	if (!yubikey_may_write(c))
-		return CKR_USER_NOT_LOGGED_IN;
 	if (attribute(priv, priv_n, CKA_EXTRACTABLE) != NULL)
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	rv = piv_slot(id != NULL ? id : attribute(pub, pub_n, CKA_ID), &slot);
 	if (rv != CKR_OK)
 		return rv;
+	if (!yubikey_may_write(c, &rv))
+		return rv;
 	if (!copy(&p, pub, pub_n) || !copy(&s, priv, priv_n))
 		return CKR_TEMPLATE_INCONSISTENT;
 	slot_title(slot, title, sizeof(title));
+	snprintf(cert_label, sizeof(cert_label), "X.509 Certificate for %s",
+		title);
 	snprintf(pub_label, sizeof(pub_label), "Public key for %s", title);
 	snprintf(priv_label, sizeof(priv_label), "Private key for %s", title);
 	put(&p, CKA_LABEL, pub_label, strlen(pub_label));
@@ -155,8 +248,16 @@ yubikey_generate(struct call *c, CK_MECHANISM *mech, CK_ATTRIBUTE *pub,
 	put(&s, CKA_ID, &slot, 1);
 	put(&s, CKA_SENSITIVE, &yes, sizeof(yes));
 	put(&s, CKA_EXTRACTABLE, &no, sizeof(no));
+	if (slot == DIGITAL_SIGNATURE)
+		put(&s, CKA_ALWAYS_AUTHENTICATE, &yes, sizeof(yes));
 	destroy(c, CKO_PRIVATE_KEY, slot);
 	destroy(c, CKO_PUBLIC_KEY, slot);
-	return real->C_GenerateKeyPair(
+	rv = real->C_GenerateKeyPair(
 		c->h, mech, p.a, p.n, s.a, s.n, pub_out, priv_out);
+	state_lock();
+	if (rv == CKR_OK)
+		c->slot->hidden &= ~((uint32_t)1 << slot);
+	state_unlock();
+	return rv != CKR_OK ? rv
+			    : attest_placeholder(c, *pub_out, slot, cert_label);
 }

@@ -653,6 +653,19 @@ generate(CK_SESSION_HANDLE s, unsigned char id, bool extractable)
 		s, &mech, pub, 2, priv, extractable ? 6 : 5, &a, &b);
 }
 
+static X509 *
+read_cert(CK_SESSION_HANDLE s, const char *label)
+{
+	unsigned char der[4096];
+	const unsigned char *p = der;
+	CK_ATTRIBUTE a = { CKA_VALUE, der, sizeof(der) };
+	CK_OBJECT_HANDLE o = fault_find(s, CKO_CERTIFICATE, label);
+
+	assert_int_not_equal(o, 0);
+	assert_int_equal(f->C_GetAttributeValue(s, o, &a, 1), CKR_OK);
+	return d2i_X509(NULL, &p, (long)a.ulValueLen);
+}
+
 static void
 is_a_yubikey(void **state)
 {
@@ -663,7 +676,7 @@ is_a_yubikey(void **state)
 	(void)state;
 	fault_script("yubikey");
 	assert_int_equal(fault_login(s, CKU_USER, SOFTHSM_PIN), CKR_OK);
-	assert_int_equal(generate(s, 4, false), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(generate(s, 4, false), CKR_USER_TYPE_INVALID);
 	assert_int_equal(f->C_Logout(s), CKR_OK);
 	assert_int_equal(fault_login(s, CKU_SO, "123"), CKR_PIN_INCORRECT);
 	assert_int_equal(fault_login(s, CKU_SO, SOFTHSM_SO_PIN), CKR_OK);
@@ -685,21 +698,79 @@ is_a_yubikey(void **state)
 	assert_int_equal(fault_login(s, CKU_USER, SOFTHSM_PIN), CKR_OK);
 	o = fault_find(
 		s, CKO_PRIVATE_KEY, "Private key for Card Authentication");
-	assert_int_equal(f->C_DestroyObject(s, o), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(f->C_DestroyObject(s, o), CKR_USER_TYPE_INVALID);
 	assert_int_equal(fault_sign(s, o, sig, &len), CKR_OK);
 }
 
-static X509 *
-read_cert(CK_SESSION_HANDLE s, const char *label)
+static void
+keeps_the_keys_of_a_yubikey(void **state)
 {
-	unsigned char der[4096];
-	const unsigned char *p = der;
-	CK_ATTRIBUTE a = { CKA_VALUE, der, sizeof(der) };
-	CK_OBJECT_HANDLE o = fault_find(s, CKO_CERTIFICATE, label);
+	static const char key_name[] = "Private key for Card Authentication",
+			  cert_name[] =
+				  "X.509 Certificate for Card Authentication";
+	CK_UTF8CHAR new_pin[] = "4321";
+	CK_SESSION_HANDLE s = fault_session(two);
+	CK_OBJECT_HANDLE o;
+	CK_TOKEN_INFO t;
+	X509 *x;
 
-	assert_int_not_equal(o, 0);
-	assert_int_equal(f->C_GetAttributeValue(s, o, &a, 1), CKR_OK);
-	return d2i_X509(NULL, &p, (long)a.ulValueLen);
+	(void)state;
+	fault_script("yubikey");
+	assert_int_equal(f->C_GetTokenInfo(two, &t), CKR_OK);
+	assert_memory_equal(t.manufacturerID, "Yubico ", 7);
+	assert_memory_equal(t.model, "YubiKey ", 8);
+	assert_int_equal(fault_login(s, CKU_SO, SOFTHSM_SO_PIN), CKR_OK);
+	assert_int_equal(
+		f->C_InitPIN(s, new_pin, 4), CKR_FUNCTION_NOT_SUPPORTED);
+	assert_int_equal(generate(s, 4, false), CKR_OK);
+	/* a certificate that nobody has signed */
+	x = read_cert(s, cert_name);
+	assert_non_null(x);
+	assert_int_equal(X509_NAME_cmp(X509_get_subject_name(x),
+				 X509_get_issuer_name(x)),
+		0);
+	assert_int_not_equal(X509_verify(x, X509_get0_pubkey(x)), 1);
+	X509_free(x);
+	o = fault_find(s, CKO_PRIVATE_KEY, key_name);
+	assert_int_equal(f->C_DestroyObject(s, o), CKR_OK);
+	assert_int_equal(fault_find(s, CKO_PRIVATE_KEY, key_name), 0);
+	/* it is back when the sessions of the token are closed */
+	assert_int_equal(f->C_CloseAllSessions(two), CKR_OK);
+	s = fault_session(two);
+	assert_int_equal(fault_login(s, CKU_USER, SOFTHSM_PIN), CKR_OK);
+	assert_int_not_equal(fault_find(s, CKO_PRIVATE_KEY, key_name), 0);
+	assert_int_equal(fault_find(s, CKO_CERTIFICATE, cert_name), 0);
+}
+
+static void
+leaves_writing_to_the_so(void **state)
+{
+	CK_ATTRIBUTE name = { CKA_LABEL, (void *)(uintptr_t) "x", 1 };
+	CK_SESSION_HANDLE s = fault_session(two);
+	CK_OBJECT_HANDLE o;
+
+	(void)state;
+	fault_script("sowrites");
+	assert_int_equal(fault_login(s, CKU_USER, SOFTHSM_PIN), CKR_OK);
+	assert_int_equal(generate(s, 4, true), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(f->C_Logout(s), CKR_OK);
+	assert_int_equal(fault_login(s, CKU_SO, SOFTHSM_SO_PIN), CKR_OK);
+	assert_int_equal(generate(s, 4, true), CKR_OK);
+	assert_int_equal(f->C_Logout(s), CKR_OK);
+	assert_int_equal(fault_login(s, CKU_USER, SOFTHSM_PIN), CKR_OK);
+	o = fault_find(s, CKO_PRIVATE_KEY, "mine");
+	assert_int_equal(
+		f->C_SetAttributeValue(s, o, &name, 1), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(f->C_DestroyObject(s, o), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(f->C_Logout(s), CKR_OK);
+	assert_int_equal(fault_login(s, CKU_SO, SOFTHSM_SO_PIN), CKR_OK);
+	/* handles of private objects end with a login */
+	o = fault_find(s, CKO_PRIVATE_KEY, "mine");
+	assert_int_equal(f->C_SetAttributeValue(s, o, &name, 1), CKR_OK);
+	assert_int_equal(f->C_DestroyObject(s, o), CKR_OK);
+	assert_int_equal(f->C_Logout(s), CKR_OK);
+	assert_int_equal(fault_login(s, CKU_USER, SOFTHSM_PIN), CKR_OK);
+	assert_int_equal(fault_find(s, CKO_PRIVATE_KEY, "x"), 0);
 }
 
 static void
@@ -857,6 +928,8 @@ main(void)
 		TEST(has_a_pin_pad),
 		TEST(wears_other_names),
 		TEST(is_a_yubikey),
+		TEST(keeps_the_keys_of_a_yubikey),
+		TEST(leaves_writing_to_the_so),
 		TEST(attests_its_keys),
 		TEST(knows_a_forked_child),
 		TEST(hangs_at_the_end),
