@@ -19,6 +19,7 @@ static const char help[] =
 "\n"
 "  --cert-only        the certificates, not the key\n"
 "  --yes LABEL        do not ask; LABEL must be that of the key\n"
+SO_HELP
 TOKEN_HELP
 "\n"
 "Example: ofs-token delete 'pkcs11:token=payroll;object=batch-2019'\n";
@@ -244,6 +245,7 @@ cmd_token_delete(struct out *o, int argc, char **argv)
 	const struct opt table[] = {
 		{ "cert-only", .flag = &d.cert_only },
 		{ "yes", .text = &d.yes },
+		SO_OPTS(so),
 		TOKEN_OPTS(so),
 		{ "json", .flag = &json },
 		{ .name = NULL },

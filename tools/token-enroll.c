@@ -27,6 +27,7 @@ static const char help[] =
 "  --cert-out FILE    write the certificate as PEM, too\n"
 "  --force            replace FILE if it exists\n"
 TOKEN_SIGN_HELP
+SO_HELP
 TOKEN_HELP
 "\n"
 "Example: ofs-token enroll 'pkcs11:token=payroll;object=batch' \\\n"
@@ -48,19 +49,23 @@ static void
 print_next(struct out *o, const struct enroll *n, const struct ofs_enrolled *e)
 {
 	FILE *f = out_human(o);
+	const char *uri = n->uri;
 
+	/* named by both, of which the token may have kept one only */
+	if (strstr(uri, "id=") != NULL && strstr(uri, "object=") != NULL)
+		uri = e->key.uri;
 	if (o->json || (n->cert_out != NULL && strcmp(n->cert_out, "-") == 0))
 		return;
 	if (n->csr != NULL) {
 		fputs("next, have the request signed by your CA, then:\n"
 		      "  ofs-token import-cert ",
 			f);
-		plain_put_shell(f, n->uri);
+		plain_put_shell(f, uri);
 		fputs(" cert.pem\n", f);
 		return;
 	}
 	fputs("next, sign:\n  ofs-sign --key ", f);
-	plain_put_shell(f, n->uri);
+	plain_put_shell(f, uri);
 	fputs(e->key.has_cert ? " FILE...\n" : " --format raw FILE...\n", f);
 }
 
@@ -180,6 +185,7 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 		{ "cert-out", .text = &n.cert_out },
 		{ "force", .flag = &n.force },
 		TOKEN_SIGN_OPTS(so),
+		SO_OPTS(so),
 		TOKEN_OPTS(so),
 		{ "json", .flag = &json },
 		{ .name = NULL },

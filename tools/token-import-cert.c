@@ -14,6 +14,7 @@ static const char help[] =
 "URI names. A certificate of another key is refused; one that is there already\n"
 "is replaced. Recorded in the audit log.\n"
 "\n"
+SO_HELP
 TOKEN_HELP
 "\n"
 "Example: ofs-token import-cert 'pkcs11:token=payroll;object=batch' cert.pem\n";
@@ -60,6 +61,7 @@ cmd_token_import_cert(struct out *o, int argc, char **argv)
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
+		SO_OPTS(so),
 		TOKEN_OPTS(so),
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -74,6 +76,7 @@ cmd_token_import_cert(struct out *o, int argc, char **argv)
 			"the URI of the key or the certificate's file");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
+	so.always_auth = OFS_ALWAYS_AUTH_HOLD; /* nothing is signed */
 	rc = tool_open(&s, o, &so);
 	if (rc == 0)
 		rc = import(&s, &so, ops.p[0], ops.p[1]);

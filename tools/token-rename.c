@@ -15,6 +15,7 @@ static const char help[] =
 "\n"
 "  --label NEW        the new label, at most 128 bytes\n"
 "  --id HEX           the new id, as hex digits\n"
+SO_HELP
 TOKEN_HELP
 "\n"
 "Example: ofs-token rename 'pkcs11:token=payroll;object=batch' \\\n"
@@ -56,6 +57,7 @@ cmd_token_rename(struct out *o, int argc, char **argv)
 	const struct opt table[] = {
 		{ "label", .text = &ro.label },
 		{ "id", .text = &hex },
+		SO_OPTS(so),
 		TOKEN_OPTS(so),
 		{ "json", .flag = &json },
 		{ .name = NULL },

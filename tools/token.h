@@ -42,6 +42,15 @@ extern const char *const cmd_token_policies[];
 			       .names = cmd_token_policies  \
 	}
 
+/* of verbs that change what is on the token */
+#define SO_OPTS(so)                                   \
+	{                                             \
+		"so-pin-source", .text = &(so).so_pin \
+	}
+#define SO_HELP                                                                \
+	"  --so-pin-source SRC  the SO PIN, for tokens whose SO looks after\n" \
+	"                     the keys (OFS_SO_PIN_SOURCE)\n"
+
 /* what --help says of them */
 #define TOKEN_SIGN_HELP                                                            \
 	"  --always-auth P    for a key that wants the PIN for every signature:\n" \
@@ -62,6 +71,9 @@ void cmd_token_key_print(FILE *f, const struct ofs_key_info *k);
 /* what enroll and adopt say of the key that they recorded */
 int cmd_token_key_recorded(struct out *o, const char *type,
 	const struct ofs_enrolled *e, const char *pem_path);
+
+/* words for --always-auth, by enum ofs_always_auth */
+extern const char *const cmd_token_always_auth[];
 
 /* the state of the user PIN in words */
 const char *cmd_token_pin_state(const struct ofs_token_info *t);

@@ -204,6 +204,11 @@ struct ofs_enrolled {
  * OFS_EPOLICY. One tagged test message is signed and verified. Every C_Sign is
  * recorded in `audit` before it happens, and a key record at the end.
  * ofs_enrolled_clear frees what is in *out.
+ *
+ * Some tokens leave the making of keys to their SO. There OFS_PIN_SO is asked
+ * for, once; the SO logs in, does that, logs out, and the user is logged in
+ * again; so it is with ofs_cert_import, ofs_key_rename and ofs_key_delete. On a
+ * YubiKey id= is required (OFS_EINVAL), and its key cannot be destroyed.
  */
 int ofs_key_enroll(ofs_token *token, ofs_audit *audit, const char *uri,
 	const struct ofs_enroll_opts *opts, struct ofs_enrolled *out);
@@ -409,7 +414,8 @@ struct ofs_key_delete_opts {
  * deleted, too. Logs in. Nothing is deleted before the record of it is
  * durable; another is written at the end (*seq, may be NULL). Errors: OFS_EKEY,
  * OFS_EAMBIGUOUS, what confirm returned, OFS_ETOKEN (the message says what is
- * deleted and what is left), OFS_EAUDIT.
+ * deleted and what is left), OFS_EUNSUPPORTED (a YubiKey, whose module deletes
+ * certificates only), OFS_EAUDIT.
  */
 int ofs_key_delete(ofs_token *token, ofs_audit *audit, const char *uri,
 	const struct ofs_key_delete_opts *opts, uint64_t *seq);

@@ -99,6 +99,8 @@ struct ofs_pin_request {
 	const char *token_serial;
 	bool count_low; /* the token says that a PIN was wrong lately */
 	bool final_try; /* one more wrong PIN locks the token */
+	/* the SO PIN of a YubiKey: the PIV management key, in hex */
+	bool management_key;
 };
 
 /*

@@ -11,7 +11,7 @@
 #include "crypto/cert.h"
 #include "crypto/cert_ext.h"
 #include "crypto/pubkey.h"
-#include "token/token.h"
+#include "token/so.h"
 
 #define DAYS_DEFAULT 365
 #define DAYS_MAX 36500
@@ -260,11 +260,6 @@ enroll(struct enrolment *n, struct ofs_error *e)
 	if (rc == 0 && n->audit == NULL)
 		rc = err_set(e, OFS_EINVAL,
 			"a key is not made without an audit log; open one");
-	if (rc == 0) {
-		rc = ofs_token_login(n->token);
-		if (rc != 0)
-			*e = *ofs_token_error(n->token);
-	}
 	if (rc == 0)
 		rc = key_generate(n->token, n->uri, o->key_type, &n->key, e);
 	if (rc == 0)
@@ -349,6 +344,7 @@ run(struct enrolment *n, watch_fn fn)
 	}
 	err_clear(&e);
 	rc = token_run(n->token, fn, n, &e);
+	so_forget(n->token);
 	if (rc != 0 && n->out != NULL)
 		ofs_enrolled_clear(n->out);
 	enrolment_clear(n);

@@ -6,6 +6,7 @@
 #include "base/ctx.h"
 #include "station/recorded.h"
 #include "token/managed.h"
+#include "token/so.h"
 
 static int
 check_args(ofs_token *token, const ofs_audit *audit, const char *what)
@@ -105,6 +106,7 @@ run_rename(void *arg, struct ofs_error *e)
 	rc = managed_open(t->token, t->uri, &m, e);
 	if (rc == 0)
 		rc = rename_found(t, &m, e);
+	so_forget(t->token);
 	managed_free(&m);
 	return rc;
 }
@@ -179,7 +181,9 @@ find(ofs_token *token, const char *uri, const struct ofs_key_delete_opts *o,
 {
 	int rc = managed_open(token, uri, m, e);
 
-	return rc == 0 && o->cert_only ? managed_certs_only(m, e) : rc;
+	if (rc == 0 && o->cert_only)
+		rc = managed_certs_only(m, e);
+	return rc != 0 ? rc : managed_check_delete(m, e);
 }
 
 /* m is what was shown; what is there when the answer comes must be the same */
@@ -237,6 +241,7 @@ run_delete(void *arg, struct ofs_error *e)
 	rc = find_confirmed(t->token, t->uri, t->delete_, &m, e);
 	if (rc == 0)
 		rc = delete_found(t, &m, e);
+	so_forget(t->token);
 	managed_free(&m);
 	return rc;
 }

@@ -7,9 +7,10 @@
 
 #include "base/hex.h"
 #include "base/text.h"
-#include "token/keydef.h"
 #include "token/label.h"
 #include "token/login.h"
+#include "token/so.h"
+#include "token/yubikey.h"
 
 #define NEW_ID_LEN 16
 #define TEMPLATE_MAX 16
@@ -45,6 +46,7 @@ struct place {
 	size_t id_len;
 	uint8_t label[255];
 	size_t label_len;
+	bool random; /* nobody chose the id */
 };
 
 struct template
@@ -132,6 +134,7 @@ take_place(const struct uri *u, struct place *p, struct ofs_error *e)
 			return err_ssl(e, OFS_EINTERNAL,
 				"cannot make a random key id");
 		p->id_len = NEW_ID_LEN;
+		p->random = true;
 	}
 	if (u->label_len > 0) {
 		memcpy(p->label, u->label, u->label_len);
@@ -344,23 +347,40 @@ make(const ofs_token *t, const struct session *s, const struct spec *spec,
 	if (rv != CKR_OK) {
 		p->pub.h = p->priv.h = 0;
 		return cryptoki_err(e, cryptoki_code(rv), rv,
-			"cannot make a key of type '%s' on '%s'", spec->text,
-			t->info.label);
+			"cannot make a key of type '%s' on '%s'%s", spec->text,
+			t->info.label,
+			is_template_trouble(rv) && place->random
+				? " (it may want an id=)"
+				: "");
 	}
 	return 0;
 }
 
+struct destroying {
+	const struct pair *p;
+	bool again; /* the user was refused: this is the SO's session */
+};
+
 /* deletes what is there of a pair; the first failure is told */
 static int
-destroy_objects(
-	const struct session *s, const struct pair *p, struct ofs_error *e)
+destroy_objects(void *arg, const struct session *s, struct ofs_error *e)
 {
-	const CK_OBJECT_HANDLE all[] = { p->priv.h, p->pub.h, p->cert.h };
+	static const CK_OBJECT_CLASS classes[] = { CKO_PRIVATE_KEY,
+		CKO_PUBLIC_KEY, CKO_CERTIFICATE };
+	struct destroying *d = arg;
+	const struct object *all[] = { &d->p->priv, &d->p->pub, &d->p->cert };
 	struct ofs_error one;
 	int rc = 0;
 
 	for (size_t i = 0; i < 3; i++) {
-		if (all[i] == 0 || object_destroy(s, all[i], &one) == 0)
+		CK_OBJECT_HANDLE h = all[i]->h;
+
+		if (h == 0)
+			continue;
+		err_clear(&one);
+		if ((!d->again ||
+			    so_find(s, classes[i], all[i], &h, &one) == 0) &&
+			object_destroy(s, h, &one) == 0)
 			continue;
 		if (one.ckr == CKR_OBJECT_HANDLE_INVALID)
 			continue; /* it went with the private key */
@@ -368,52 +388,118 @@ destroy_objects(
 			*e = one;
 		rc = e->code;
 	}
+	d->again = true;
 	return rc;
 }
 
-/* the private object that was made, as the token shows it now */
 static int
-read_back(ofs_token *t, const struct session *s, struct pair *p,
+destroy(ofs_token *t, const struct pair *p, struct ofs_error *e)
+{
+	struct destroying d = { p, so_known(t) };
+	bool as_so;
+	int rc;
+
+	rc = yubikey_check_delete(
+		t, p->priv.id, p->priv.id_len, p->info.label, e);
+	return rc != 0
+		? rc
+		: so_try(t, "deletes keys", destroy_objects, &d, &as_so, e);
+}
+
+/* A pair that is to be made, and then its handles. */
+struct making {
+	ofs_token *t;
+	const struct spec *spec;
+	const struct place *place;
+	struct pair made;
+	bool as_so;
+};
+
+static int
+make_there(void *arg, const struct session *s, struct ofs_error *e)
+{
+	struct making *m = arg;
+	struct object *const made[] = { &m->made.priv, &m->made.pub };
+	int rc = check_free(m->t, s, m->place, e);
+
+	if (rc == 0)
+		rc = make(m->t, s, m->spec, m->place, &m->made, e);
+	for (size_t i = 0; rc == 0 && i < 2; i++) {
+		memcpy(made[i]->id, m->place->id, m->place->id_len);
+		made[i]->id_len = m->place->id_len;
+	}
+	return rc;
+}
+
+/*
+ * The private object that was made, as the token shows it now. What the SO
+ * made has another handle now; nothing had this id before.
+ */
+static int
+find_made(struct making *m, const struct session *s, struct pair *p,
 	struct ofs_error *e)
 {
 	struct object_query q = { .class_ = CKO_PRIVATE_KEY };
-	CK_OBJECT_HANDLE made = p->priv.h;
 	struct object_list l;
 	int rc;
 
+	if (m->as_so) {
+		q.id = m->place->id;
+		q.id_len = m->place->id_len;
+	}
 	rc = object_find(s, &q, &l, e);
-	for (size_t i = 0; rc == 0 && i < l.n; i++)
-		if (l.v[i].h == made) {
+	for (size_t i = 0; rc == 0 && i < l.n && p->priv.h == 0; i++)
+		if (m->as_so ? l.n == 1 : l.v[i].h == m->made.priv.h)
 			rc = object_copy(&p->priv, &l.v[i], e);
-			if (rc == 0)
-				rc = pair_load(t, s, p, e);
-			goto out;
-		}
-	if (rc == 0)
+	if (rc == 0 && p->priv.h == 0)
 		rc = err_set(e, OFS_EKEY,
 			"cannot find the key that '%s' has just made",
-			t->info.label);
-out:
+			m->t->info.label);
 	object_list_free(&l);
 	return rc;
 }
 
 static int
-generate(ofs_token *t, const struct session *s, const struct spec *spec,
-	const struct place *place, ofs_key **out, struct ofs_error *e)
+read_back(struct making *m, struct pair *p, struct ofs_error *e)
 {
-	struct pair p, made;
+	struct session *s;
+	int rc;
+
+	rc = token_session(m->t, &s, e);
+	if (rc == 0)
+		rc = find_made(m, s, p, e);
+	return rc != 0 ? rc : pair_load(m->t, s, p, e);
+}
+
+/* a key that is of no use is not left behind */
+static void
+discard(struct making *m)
+{
 	struct ofs_error left;
+
+	err_clear(&left);
+	if (destroy(m->t, &m->made, &left) != 0)
+		ctx_log(m->t->ctx, OFS_LOG_ERROR,
+			"the key that cannot be used is still on the token: "
+			"%s",
+			left.message);
+}
+
+static int
+generate(ofs_token *t, const struct spec *spec, const struct place *place,
+	ofs_key **out, struct ofs_error *e)
+{
+	struct making m = { .t = t, .spec = spec, .place = place };
+	struct pair p;
 	ofs_key *k = NULL;
 	int rc;
 
 	memset(&p, 0, sizeof(p));
-	memset(&made, 0, sizeof(made));
-	rc = make(t, s, spec, place, &made, e);
-	if (rc != 0)
+	rc = so_try(t, "makes keys", make_there, &m, &m.as_so, e);
+	if (m.made.priv.h == 0)
 		return rc;
-	p.priv.h = made.priv.h;
-	rc = read_back(t, s, &p, e);
+	if (rc == 0)
+		rc = read_back(&m, &p, e);
 	if (rc == 0 && (p.key == NULL || p.info.type != spec->type))
 		rc = err_set(e, OFS_ETOKEN,
 			"token '%s' made a key whose public key cannot be "
@@ -427,22 +513,37 @@ generate(ofs_token *t, const struct session *s, const struct spec *spec,
 		k->signs = true;
 		*out = k;
 		k = NULL;
-	} else if (destroy_objects(s, &made, &left) != 0) {
-		ctx_log(t->ctx, OFS_LOG_ERROR,
-			"the key that cannot be used is still on the token: "
-			"%s",
-			left.message);
+	} else {
+		discard(&m);
 	}
 	ofs_key_free(k);
 	pair_free(&p);
 	return rc;
 }
 
+/* the token may have names of its own */
+static void
+compare_label(const ofs_key *k, const struct uri *u)
+{
+	const struct object *o = &k->p.priv;
+	char wished[256];
+
+	if (u->label_len == 0 ||
+		(u->label_len == o->label_len &&
+			memcmp(u->label, o->label, o->label_len) == 0))
+		return;
+	ctx_log(k->token->ctx, OFS_LOG_WARNING,
+		"token '%s' calls the new key '%s', not '%s'; name it by its "
+		"id",
+		k->token->info.label, k->p.info.label,
+		label_text(wished, sizeof(wished), u->label, u->label_len));
+}
+
 int
 key_generate(ofs_token *t, const char *uri, const char *spec_text,
 	ofs_key **out, struct ofs_error *e)
 {
-	struct session s = { NULL, 0, 0 };
+	struct session *s;
 	struct place place;
 	struct spec spec;
 	struct uri u;
@@ -460,16 +561,20 @@ key_generate(ofs_token *t, const char *uri, const char *spec_text,
 	if (rc == 0)
 		rc = parse_spec(spec_text, &spec, e);
 	if (rc == 0)
+		rc = yubikey_check_place(t, &u, e);
+	if (rc == 0)
 		rc = take_place(&u, &place, e);
 	if (rc == 0)
 		rc = login_user(t, e);
 	if (rc == 0)
-		rc = token_rw_session(t, &s, e);
+		rc = token_session(t, &s, e);
+	/* an SO may not see all that is there, and is asked for nothing then */
+	if (rc == 0 && so_known(t))
+		rc = check_free(t, s, &place, e);
 	if (rc == 0)
-		rc = check_free(t, &s, &place, e);
+		rc = generate(t, &spec, &place, out, e);
 	if (rc == 0)
-		rc = generate(t, &s, &spec, &place, out, e);
-	session_close(&s);
+		compare_label(*out, &u);
 	uri_free(&u);
 	return rc;
 }
@@ -477,12 +582,5 @@ key_generate(ofs_token *t, const char *uri, const char *spec_text,
 int
 key_destroy(ofs_key *k, struct ofs_error *e)
 {
-	struct session s;
-	int rc;
-
-	rc = token_rw_session(k->token, &s, e);
-	if (rc == 0)
-		rc = destroy_objects(&s, &k->p, e);
-	session_close(&s);
-	return rc;
+	return destroy(k->token, &k->p, e);
 }

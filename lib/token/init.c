@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "token/label.h"
 #include "token/login.h"
+#include "token/yubikey.h"
 
 #define LABEL_MAX 32
 
@@ -141,6 +142,8 @@ pick(struct init *in, struct ofs_error *e)
 			"cannot erase '%s': the token in slot %lu is blank; "
 			"leave the erasing out",
 			TEXT_Q(erase), in->info.slot_id);
+	if (rc == 0)
+		rc = yubikey_check_label(&in->info, in->o->label, e);
 	for (size_t i = 0; rc == 0 && i < l.n; i++)
 		if (has_label(&l.v[i], in->o->label) &&
 			!(l.v[i].module == in->target.module &&
@@ -272,6 +275,11 @@ set_user_pin(struct init *in, struct ofs_error *e)
 	int rc;
 
 	rc = session_open(m, in->target.id, true, &s, e);
+	if (rc == 0 && yubikey_is(&in->info)) {
+		rc = yubikey_set_first_pin(
+			in->ctx, &s, &in->info, &in->user, e);
+		goto out;
+	}
 	if (rc == 0)
 		rc = login_once(in->ctx, &s, OFS_PIN_SO, &in->so, &in->info,
 			&rejected, e);
@@ -290,6 +298,7 @@ set_user_pin(struct init *in, struct ofs_error *e)
 				"cannot log the SO out of '%s'",
 				in->info.label);
 	}
+out:
 	session_close(&s);
 	return rc;
 }

@@ -4,7 +4,7 @@
 
 #include "crypto/cert.h"
 #include "token/attest.h"
-#include "token/keydef.h"
+#include "token/so.h"
 
 #define TEMPLATE_MAX 12
 
@@ -149,11 +149,24 @@ replace(const ofs_key *k, const struct session *s, const struct parts *p,
 	return rc;
 }
 
+struct storing {
+	const ofs_key *k;
+	struct parts p;
+};
+
+static int
+store(void *arg, const struct session *s, struct ofs_error *e)
+{
+	struct storing *w = arg;
+
+	return replace(w->k, s, &w->p, e);
+}
+
 int
 key_store_cert(ofs_key *k, X509 *cert, struct ofs_error *e)
 {
-	struct parts p = { BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT };
-	struct session s = { NULL, 0, 0 };
+	struct storing w = { k, { BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT } };
+	bool as_so = false;
 	int rc;
 
 	if (!cert_has_key(cert, k->p.key))
@@ -166,13 +179,13 @@ key_store_cert(ofs_key *k, X509 *cert, struct ofs_error *e)
 			"cannot store a certificate for key '%s': the key has "
 			"no id on the token that would join them",
 			k->p.info.label);
-	rc = parts_make(cert, &p, e);
+	rc = parts_make(cert, &w.p, e);
 	if (rc == 0)
-		rc = token_rw_session(k->token, &s, e);
-	if (rc == 0)
-		rc = replace(k, &s, &p, e);
-	session_close(&s);
-	parts_free(&p);
+		rc = so_try(
+			k->token, "stores certificates", store, &w, &as_so, e);
+	parts_free(&w.p);
+	if (rc == 0 && as_so && k->p.priv.h != 0)
+		rc = so_key_again(k, e);
 	if (rc == 0)
 		rc = key_refresh(k, e);
 	if (rc == 0 && (k->p.x509 == NULL || X509_cmp(k->p.x509, cert) != 0))

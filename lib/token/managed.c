@@ -6,7 +6,10 @@
 #include "crypto/pubkey.h"
 #include "token/label.h"
 #include "token/login.h"
+#include "token/attest.h"
 #include "token/managed.h"
+#include "token/so.h"
+#include "token/yubikey.h"
 
 #define SHOWN_MAX 8 /* objects that a message names */
 
@@ -15,6 +18,12 @@ static const CK_OBJECT_CLASS classes[] = {
 	[OFS_OBJECT_PUBLIC_KEY] = CKO_PUBLIC_KEY,
 	[OFS_OBJECT_CERTIFICATE] = CKO_CERTIFICATE,
 };
+
+CK_OBJECT_CLASS
+managed_class(enum ofs_object_kind kind)
+{
+	return classes[kind];
+}
 
 const char *
 managed_kind(enum ofs_object_kind kind)
@@ -288,7 +297,9 @@ managed_certs_only(struct managed *m, struct ofs_error *e)
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->n; i++) {
-		if (m->v[i].info.kind == OFS_OBJECT_CERTIFICATE)
+		/* the maker's word on the key is not the key's certificate */
+		if (m->v[i].info.kind == OFS_OBJECT_CERTIFICATE &&
+			!attest_is_labelled(&m->v[i].o))
 			m->v[n++] = m->v[i];
 		else
 			object_free(&m->v[i].o);
@@ -299,6 +310,17 @@ managed_certs_only(struct managed *m, struct ofs_error *e)
 	return err_set(e, OFS_EKEY,
 		"key '%s' has no certificate on '%s'; nothing was deleted",
 		m->key->p.info.label, m->t->info.label);
+}
+
+int
+managed_check_delete(const struct managed *m, struct ofs_error *e)
+{
+	const struct managed_object *first = m->v;
+
+	if (m->n == 0 || first->info.kind != OFS_OBJECT_PRIVATE_KEY)
+		return 0;
+	return yubikey_check_delete(
+		m->t, first->o.id, first->o.id_len, m->key->p.info.label, e);
 }
 
 bool
@@ -352,6 +374,15 @@ tell_half(const struct managed *m, size_t done, struct ofs_error *e)
 	buf_free(&b);
 }
 
+static int
+still_there(const struct managed *m, size_t i, struct ofs_error *e)
+{
+	return err_set(e, OFS_ETOKEN,
+		"token '%s' answered CKR_OK, but still shows the %s of '%s'",
+		m->t->info.label, managed_kind(m->v[i].info.kind),
+		m->key->p.info.label);
+}
+
 /* CKR_OK is not believed */
 static int
 check_gone(
@@ -368,39 +399,91 @@ check_gone(
 		rc = object_find(s, &q, &l, e);
 		for (size_t j = 0; rc == 0 && j < l.n; j++)
 			if (l.v[j].h == o->h)
-				rc = err_set(e, OFS_ETOKEN,
-					"token '%s' answered CKR_OK, but still "
-					"shows the %s of '%s'",
-					m->t->info.label,
-					managed_kind(m->v[i].info.kind),
-					m->key->p.info.label);
+				rc = still_there(m, i, e);
 		object_list_free(&l);
 	}
+	return rc;
+}
+
+/* what the token shows in sessions of later: some hide what they were to delete
+ */
+static int
+check_gone_later(const struct managed *m, struct ofs_error *e)
+{
+	const struct object *o = pair_anchor(&m->key->p);
+	struct object_query q = { .id = o->id, .id_len = o->id_len };
+	const EVP_PKEY *ours = m->key->p.key;
+	struct managed now;
+	int rc;
+
+	if (o->id_len == 0) {
+		q.label = o->label;
+		q.label_len = o->label_len;
+	}
+	rc = managed_find(m->t, &q, &now, e);
+	if (rc == OFS_EKEY) { /* nothing is left */
+		err_clear(e);
+		managed_free(&now);
+		return 0;
+	}
+	for (size_t i = 0; rc == 0 && i < m->n; i++)
+		for (size_t j = 0; rc == 0 && j < now.n; j++)
+			if (memcmp(&m->v[i].info, &now.v[j].info,
+				    sizeof(now.v[j].info)) == 0 &&
+				(ours == NULL || now.key->p.key == NULL ||
+					pubkey_equal(ours, now.key->p.key)))
+				rc = still_there(m, i, e);
+	managed_free(&now);
+	return rc;
+}
+
+struct deleting {
+	struct managed *m;
+	size_t done;
+	bool again; /* the user was refused: this is the SO's session */
+};
+
+static int
+delete_all(void *arg, const struct session *s, struct ofs_error *e)
+{
+	struct deleting *d = arg;
+	struct managed *m = d->m;
+	int rc = 0;
+
+	for (; rc == 0 && d->done < m->n; d->done += rc == 0) {
+		const struct managed_object *v = &m->v[d->done];
+		CK_OBJECT_HANDLE h = v->o.h;
+		CK_RV rv = CKR_OK;
+
+		if (d->again)
+			rc = so_find(s, classes[v->info.kind], &v->o, &h, e);
+		if (rc == OFS_EKEY && d->done > 0) {
+			rc = 0; /* it went with the one before */
+			continue;
+		}
+		if (rc == 0)
+			CRYPTOKI(rv, s->module->f->C_DestroyObject(s->h, h));
+		if (rv != CKR_OK)
+			rc = cryptoki_err(e, cryptoki_code(rv), rv,
+				"cannot delete the %s of '%s' on '%s'",
+				managed_kind(v->info.kind),
+				m->key->p.info.label, m->t->info.label);
+	}
+	if (rc == 0 && !d->again)
+		rc = check_gone(m, s, e);
+	d->again = true;
 	return rc;
 }
 
 int
 managed_delete(struct managed *m, struct ofs_error *e)
 {
-	struct session s;
-	size_t done;
-	CK_RV rv;
+	struct deleting d = { m, 0, so_known(m->t) };
+	bool as_so = false;
 	int rc;
 
-	rc = token_rw_session(m->t, &s, e);
-	for (done = 0; rc == 0 && done < m->n; done++) {
-		CRYPTOKI(rv, s.module->f->C_DestroyObject(s.h, m->v[done].o.h));
-		if (rv == CKR_OK)
-			continue;
-		rc = cryptoki_err(e, cryptoki_code(rv), rv,
-			"cannot delete the %s of '%s' on '%s'",
-			managed_kind(m->v[done].info.kind),
-			m->key->p.info.label, m->t->info.label);
-		tell_half(m, done, e);
-		break;
-	}
-	if (rc == 0)
-		rc = check_gone(m, &s, e);
-	session_close(&s);
-	return rc;
+	rc = so_try(m->t, "deletes keys", delete_all, &d, &as_so, e);
+	if (rc != 0 && d.done < m->n)
+		tell_half(m, d.done, e);
+	return rc == 0 && as_so ? check_gone_later(m, e) : rc;
 }

@@ -33,14 +33,18 @@ int managed_find(ofs_token *t, const struct object_query *q,
 void managed_free(struct managed *m);
 /* "private key" */
 const char *managed_kind(enum ofs_object_kind kind);
+CK_OBJECT_CLASS managed_class(enum ofs_object_kind kind);
 /* the certificates only; OFS_EKEY when there is none */
 int managed_certs_only(struct managed *m, struct ofs_error *e);
+/* OFS_EUNSUPPORTED where the token cannot do it, and would say that it did */
+int managed_check_delete(const struct managed *m, struct ofs_error *e);
 /* the same objects with the same names, and the same public key */
 bool managed_same(const struct managed *a, const struct managed *b);
 
 /*
  * Deletes each object, the private key first: where a token refuses, nothing
- * is lost. The message of a failure says what is deleted and what is left.
+ * is lost. The message of a failure says what is deleted and what is left. Both
+ * leave it to the SO where the token does; then no handle in m is valid.
  */
 int managed_delete(struct managed *m, struct ofs_error *e);
 

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "crypto/pubkey.h"
 #include "token/managed.h"
+#include "token/so.h"
+#include "token/yubikey.h"
 
 #define LABEL_MAX 128
 
@@ -123,7 +125,8 @@ managed_check_rename(const struct managed *m,
 		return err_set(e, OFS_EINVAL,
 			"cannot rename a key: an id has 1 to %d bytes",
 			OBJECT_ID_MAX);
-	if (o->label != NULL)
+	rc = yubikey_check_rename(m->t, m->key->p.info.label, e);
+	if (rc == 0 && o->label != NULL)
 		rc = check_label(o->label, e);
 	for (size_t i = 0; rc == 0 && i < m->n; i++) {
 		struct names n = names_new(&m->v[i].o, o);
@@ -212,12 +215,14 @@ refused(const struct managed *m, const struct session *s, size_t done, CK_RV rv,
 			"for the %s%s; nothing was changed",
 			m->key->p.info.label, m->t->info.label, what,
 			fixed ? ", as labels and ids on it are fixed" : "");
-	return cryptoki_err(e, OFS_ETOKEN, rv,
+	(void)cryptoki_err(e, OFS_ETOKEN, rv,
 		"key '%s' on '%s' is renamed in part: %zu of its %zu objects "
 		"have the new name, beginning with the %s, and the %s refuses "
 		"it; ofs-token keys shows them, rename it again by its id",
 		m->key->p.info.label, m->t->info.label, kept, m->n,
 		managed_kind(m->v[0].info.kind), what);
+	e->ckr = 0; /* nothing that the SO could do as well */
+	return e->code;
 }
 
 /* what the token shows is what was asked for */
@@ -280,25 +285,43 @@ find_again(struct managed *m, const struct ofs_key_rename_opts *r,
 	return 0;
 }
 
+struct renaming {
+	struct managed *m;
+	const struct ofs_key_rename_opts *r;
+	bool again; /* the user was refused: this is the SO's session */
+};
+
+static int
+rename_all(void *arg, const struct session *s, struct ofs_error *e)
+{
+	struct renaming *w = arg;
+	struct managed *m = w->m;
+	CK_RV rv;
+	int rc = 0;
+
+	for (size_t i = 0; w->again && rc == 0 && i < m->n; i++)
+		rc = so_find(s, managed_class(m->v[i].info.kind), &m->v[i].o,
+			&m->v[i].o.h, e);
+	for (size_t i = 0; rc == 0 && i < m->n; i++) {
+		struct names old = names_now(&m->v[i].o);
+		struct names want = names_new(&m->v[i].o, w->r);
+
+		rv = set_names(s, &m->v[i].o, &old, &want);
+		if (rv != CKR_OK)
+			rc = refused(m, s, i, rv, w->r, e);
+	}
+	w->again = true;
+	return rc != 0 ? rc : read_back(m, s, w->r, e);
+}
+
 int
 managed_rename(struct managed *m, const struct ofs_key_rename_opts *r,
 	struct ofs_error *e)
 {
-	struct session s;
-	CK_RV rv;
+	struct renaming w = { m, r, so_known(m->t) };
+	bool as_so;
 	int rc;
 
-	rc = token_rw_session(m->t, &s, e);
-	for (size_t i = 0; rc == 0 && i < m->n; i++) {
-		struct names old = names_now(&m->v[i].o);
-		struct names want = names_new(&m->v[i].o, r);
-
-		rv = set_names(&s, &m->v[i].o, &old, &want);
-		if (rv != CKR_OK)
-			rc = refused(m, &s, i, rv, r, e);
-	}
-	if (rc == 0)
-		rc = read_back(m, &s, r, e);
-	session_close(&s);
+	rc = so_try(m->t, "renames keys", rename_all, &w, &as_so, e);
 	return rc != 0 ? rc : find_again(m, r, e);
 }

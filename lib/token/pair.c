@@ -12,6 +12,7 @@
 #include "token/attest.h"
 #include "token/label.h"
 #include "token/pair.h"
+#include "token/yubikey.h"
 
 const struct object *
 pair_anchor(const struct pair *p)
@@ -257,6 +258,10 @@ take_cert(ofs_token *t, const struct session *s, struct pair *p,
 			ctx_log(t->ctx, OFS_LOG_WARNING,
 				"a certificate on '%s' has the id of another "
 				"key; it is not used",
+				t->info.label);
+		} else if (yubikey_is_placeholder(t, c)) {
+			ctx_log(t->ctx, OFS_LOG_DEBUG,
+				"a placeholder on '%s' is no certificate",
 				t->info.label);
 		} else if (p->x509 == NULL || is_newer(c, p->x509)) {
 			object_free(&p->cert);

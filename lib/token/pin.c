@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "token/pin.h"
 #include "token/watch.h"
+#include "token/yubikey.h"
 
 #define ROOM (OFS_PIN_MAX + 1)
 
@@ -42,6 +43,8 @@ pin_ask(ofs_ctx *ctx, enum ofs_pin_kind kind,
 {
 	struct ofs_pin_request req = { .size = sizeof(req),
 		.kind = kind,
+		.management_key = yubikey_is(token) &&
+			(kind == OFS_PIN_SO || kind == OFS_PIN_NEW_SO),
 		.token_label = token->label,
 		.token_serial = token->serial };
 	int rc;

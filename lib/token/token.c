@@ -174,6 +174,7 @@ ofs_token_free(ofs_token *token)
 	if (token->pid == getpid() && token->pinned.module != NULL)
 		(void)token_run(token, close_pinned, token, &ignored);
 	pin_free(&token->held);
+	pin_free(&token->so_pin);
 	turn_close(token->turn);
 	/* a call that hangs may still look at it */
 	if (atomic_load(&token->module->hung))

@@ -28,6 +28,9 @@ struct ofs_token {
 	bool so_rejected;      /* the same of the SO PIN */
 	struct pin held;       /* the PIN that it accepted, or PIN_NONE */
 	bool held_pad;         /* it accepted one from its PIN pad */
+	bool so_manages;       /* it left to its SO what the user wanted */
+	bool so_asked;         /* so_pin is there: token/so.c */
+	struct pin so_pin;     /* to be sent, or accepted already */
 	struct turn *turn;     /* with other processes; NULL: not needed */
 
 	/*

@@ -230,6 +230,9 @@ yubikey_generate(struct call *c, CK_MECHANISM *mech, CK_ATTRIBUTE *pub,
 
 	if (attribute(priv, priv_n, CKA_EXTRACTABLE) != NULL)
 		return CKR_ATTRIBUTE_VALUE_INVALID;
+	if (attribute(pub, pub_n, CKA_VERIFY_RECOVER) != NULL ||
+		attribute(priv, priv_n, CKA_SIGN_RECOVER) != NULL)
+		return CKR_ATTRIBUTE_TYPE_INVALID;
 	rv = piv_slot(id != NULL ? id : attribute(pub, pub_n, CKA_ID), &slot);
 	if (rv != CKR_OK)
 		return rv;

@@ -135,8 +135,10 @@ make_prompt(
 		note = "LAST TRY: one more wrong PIN locks the token.\n";
 	else if (req->count_low)
 		note = "The token says that a PIN was wrong lately.\n";
-	snprintf(to, size, "%s%s of '%s'%s%s%s: ", again ? "" : note,
-		what[req->kind], req->token_label,
+	snprintf(to, size, "%s%s%s of '%s'%s%s%s: ", again ? "" : note,
+		what[req->kind],
+		req->management_key ? " (the management key, in hex)" : "",
+		req->token_label,
 		req->token_serial[0] != '\0' ? " (serial " : "",
 		req->token_serial, req->token_serial[0] != '\0' ? ")" : "");
 	if (again)
