@@ -50,22 +50,13 @@ as_user(ofs_token *t, so_fn fn, void *arg, bool *refused, struct ofs_error *e)
 	return rc;
 }
 
-/* the token's state as it is now; it must still be the same token */
+/* the token's state is read anew, and lets a PIN be sent */
 static int
 guard(ofs_token *t, enum ofs_pin_kind kind, struct ofs_error *e)
 {
-	struct slot now = { .module = t->module, .id = t->slot };
-	int rc;
+	int rc = login_refresh(t, e);
 
-	rc = slot_read(t->module, t->slot, &now.raw, e);
-	if (rc == 0 && !slot_same_token(&now.raw, &t->raw))
-		rc = err_set(e, OFS_ETOKEN,
-			"another token is in slot %lu; insert '%s' (serial %s)",
-			t->slot, t->info.label, t->info.serial);
-	if (rc != 0)
-		return rc;
-	slot_describe(&now, &t->info);
-	return login_guard(t->ctx, kind, &t->info, e);
+	return rc != 0 ? rc : login_guard(t->ctx, kind, &t->info, e);
 }
 
 static int
@@ -202,10 +193,8 @@ login_user_again(ofs_token *t, const struct pin *pin, struct ofs_error *e)
 	if (rc == 0)
 		rc = login_once(t->ctx, s, OFS_PIN_USER, pin, &t->info,
 			&t->rejected, e);
-	if (rc != 0 && t->rejected) {
-		pin_free(&t->held);
-		t->held_pad = false;
-	}
+	if (t->rejected)
+		login_forget(t);
 	return rc;
 }
 
