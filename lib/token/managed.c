@@ -405,14 +405,31 @@ check_gone(
 	return rc;
 }
 
-/* what the token shows in sessions of later: some hide what they were to delete
- */
+/* of the same name; what else it says may depend on what was deleted */
+static bool
+same_object(const struct ofs_object_info *a, const struct ofs_object_info *b)
+{
+	return a->kind == b->kind && a->id_len == b->id_len &&
+		memcmp(a->id, b->id, a->id_len) == 0 &&
+		strcmp(a->label, b->label) == 0 &&
+		strcmp(a->subject, b->subject) == 0 &&
+		strcmp(a->serial, b->serial) == 0;
+}
+
+static bool
+may_be_same_key(const struct managed *a, const struct managed *b)
+{
+	const EVP_PKEY *ka = a->key->p.key, *kb = b->key->p.key;
+
+	return ka == NULL || kb == NULL || pubkey_equal(ka, kb);
+}
+
+/* in sessions of later: some only hide what they were to delete */
 static int
 check_gone_later(const struct managed *m, struct ofs_error *e)
 {
 	const struct object *o = pair_anchor(&m->key->p);
 	struct object_query q = { .id = o->id, .id_len = o->id_len };
-	const EVP_PKEY *ours = m->key->p.key;
 	struct managed now;
 	int rc;
 
@@ -428,10 +445,8 @@ check_gone_later(const struct managed *m, struct ofs_error *e)
 	}
 	for (size_t i = 0; rc == 0 && i < m->n; i++)
 		for (size_t j = 0; rc == 0 && j < now.n; j++)
-			if (memcmp(&m->v[i].info, &now.v[j].info,
-				    sizeof(now.v[j].info)) == 0 &&
-				(ours == NULL || now.key->p.key == NULL ||
-					pubkey_equal(ours, now.key->p.key)))
+			if (same_object(&m->v[i].info, &now.v[j].info) &&
+				may_be_same_key(m, &now))
 				rc = still_there(m, i, e);
 	managed_free(&now);
 	return rc;
