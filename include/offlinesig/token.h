@@ -88,7 +88,9 @@ struct ofs_token_init_opts {
  * PIN (OFS_PIN_NEW_SO on a blank token, OFS_PIN_SO when erasing) and for the
  * new user PIN (OFS_PIN_NEW_USER). An initialised token is refused with
  * OFS_EPOLICY unless opts->erase is its label. A token with the same label
- * already there is refused too. Recorded in ctx's audit log where one is set.
+ * already there is refused too. A YubiKey keeps its label, which must be given
+ * (OFS_EINVAL); the new PIN replaces its maker's, and the PUK is its maker's
+ * afterwards. Recorded in ctx's audit log where one is set.
  * *out (may be NULL) describes the token afterwards.
  */
 int ofs_token_init(ofs_ctx *ctx, const struct ofs_token_init_opts *opts,

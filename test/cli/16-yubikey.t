@@ -113,6 +113,31 @@ must ofs-sign --key "$key" --force one
 must ofs-verify --trust ca.crt one
 ok $? 'which signs as before'
 
+# both PINs are asked for one after the other, and which is which is said
+if command -v script >/dev/null; then
+	# prompted REGEX TEXT: types it when the terminal shows that
+	prompted()
+	{
+		for _ in {1..100}; do
+			grep -qE "$1" tty && break
+			sleep 0.1
+		done
+		printf '%s\n' "$2"
+	}
+	: >tty
+	{
+		prompted '^PIN of .sandbox' "$pin"
+		prompted '^SO PIN .the management key, in hex. of .sandbox' \
+			"$so_pin"
+	} | OFS_PIN_SOURCE=prompt script -qec \
+		"ofs-token enroll '$u;id=%07' --key-type ec:P-256" /dev/null \
+		>tty 2>&1
+	is "$?" 0 'enroll asks for both PINs on the terminal'
+	like "$(cat tty)" 'label +Private key for Retired Key 3' 'and goes on'
+	is "$(grep -c 'PIN.* of ' tty)" 2 'each is asked for once'
+	said+=$(cat tty)
+fi
+
 # names are fixed; the module does not delete keys, whatever it answers
 tried ofs-token rename "$u;id=%01" --label other "${so[@]}"
 status 2 'rename'
