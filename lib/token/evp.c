@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <libp11.h>
+#include <openssl/ui.h>
 
 #include "base/text.h"
 #include "crypto/pubkey.h"
@@ -26,6 +27,11 @@
  *   exponent crashes; objects are joined by their id alone.
  * - A failing C_OpenSession makes it wait for ever.
  * - A failing C_GetInfo makes PKCS11_CTX_load finalise the module.
+ * - For a key that wants the PIN each time it asks on the terminal, or on
+ *   standard input. Such a key is refused; one that turns out to be one finds
+ *   nobody to ask.
+ * - PSS goes out as CKM_RSA_X_509, which many tokens do not have: OpenSSL then
+ *   says that signing failed. A batch uses CKM_RSA_PKCS_PSS.
  */
 
 /* What was made once for a key, and is handed out again for the same key. */
@@ -38,6 +44,7 @@ struct bridge {
 	CK_OBJECT_HANDLE priv;
 	uint8_t spki[32];
 	PKCS11_CTX *ctx;
+	UI_METHOD *silent;
 	PKCS11_SLOT *slots;
 	unsigned int n;
 	EVP_PKEY *pk; /* NULL: it could not be made */
@@ -172,6 +179,12 @@ check(const ofs_key *k, struct ofs_error *e)
 			"libp11 knows RSA and EC keys only; sign with it "
 			"through a batch",
 			e);
+	if (k->p.info.always_authenticate == 1)
+		return refuse(k,
+			"it wants the PIN for every signature, for which "
+			"libp11 asks on the terminal; sign with it through a "
+			"batch",
+			e);
 	if (k->p.priv.id_len == 0)
 		return refuse(k,
 			"it has no id, and libp11 finds what belongs to it by "
@@ -214,6 +227,13 @@ find_key(PKCS11_SLOT *slot, const struct object *o)
 	return NULL;
 }
 
+static int
+ask_nobody(UI *ui)
+{
+	(void)ui;
+	return 0;
+}
+
 /* fills b, which is on the list already: nothing of it is ever given back */
 static int
 build(struct bridge *b, const ofs_key *k, struct ofs_error *e)
@@ -223,7 +243,10 @@ build(struct bridge *b, const ofs_key *k, struct ofs_error *e)
 	EVP_PKEY *pk;
 
 	b->ctx = PKCS11_CTX_new();
-	if (b->ctx == NULL)
+	b->silent = UI_create_method("no questions");
+	if (b->ctx == NULL || b->silent == NULL ||
+		UI_method_set_opener(b->silent, ask_nobody) != 0 ||
+		PKCS11_set_ui_method(b->ctx, b->silent, NULL) != 0)
 		return err_nomem(e);
 	atomic_store(&k->token->module->lent, true);
 	if (PKCS11_CTX_load(b->ctx, k->token->module->path) != 0)
@@ -259,7 +282,8 @@ build(struct bridge *b, const ofs_key *k, struct ofs_error *e)
 static bool
 is_for(const struct bridge *b, const ofs_key *k)
 {
-	return b->pk != NULL && b->load == k->token->module->load &&
+	return b->pk != NULL &&
+		b->load == atomic_load(&k->token->module->load) &&
 		b->pid == getpid() && b->slot == k->token->slot &&
 		b->priv == k->p.priv.h &&
 		memcmp(b->spki, k->p.info.spki_sha256, sizeof(b->spki)) == 0;
@@ -279,7 +303,7 @@ find_or_build(struct bridge **list, const ofs_key *k, struct bridge **out,
 	b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		return err_nomem(e);
-	b->load = k->token->module->load;
+	b->load = atomic_load(&k->token->module->load);
 	b->pid = getpid();
 	b->slot = k->token->slot;
 	b->priv = k->p.priv.h;
@@ -306,7 +330,12 @@ run_lend(void *arg, struct ofs_error *e)
 	rc = check(l->key, e);
 	if (rc != 0)
 		return rc;
-	list = module_bridge_lock();
+	list = module_bridge_lock(atomic_load(&l->key->token->module->limit));
+	if (list == NULL)
+		return err_set(e, OFS_ETOKEN,
+			"cannot lend key '%s' to OpenSSL: libp11 hangs with "
+			"another one; end this program and look at that token",
+			l->key->p.info.label);
 	cryptoki_enter(&g);
 	rc = find_or_build(list, l->key, &b, e);
 	cryptoki_leave(&g);

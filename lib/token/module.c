@@ -26,7 +26,7 @@ static struct {
 	pthread_mutex_t lock;        /* of modules and loads */
 	pthread_mutex_t bridge_lock; /* of bridges */
 	struct module *modules;
-	unsigned long loads;
+	atomic_ulong loads;
 	struct bridge *bridges;
 	atomic_bool stuck; /* the holder of `lock` hangs */
 } registry = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, NULL, 0,
@@ -173,7 +173,7 @@ load(char *real, struct module **out, struct ofs_error *e)
 	if (rc != 0)
 		goto out;
 	m->refs = 1;
-	m->load = ++registry.loads;
+	module_renew(m);
 	*out = m;
 	m = NULL;
 out:
@@ -355,7 +355,7 @@ module_restart(struct module *m, struct ofs_error *e)
 	if (gate_close(&m->gate, RESTART_WAIT_US)) {
 		CRYPTOKI(rv, p11_kit_module_finalize(m->f));
 		rc = initialize(m, e);
-		m->load = ++registry.loads;
+		module_renew(m);
 		gate_open(&m->gate);
 		(void)rv;
 	} else {
@@ -365,6 +365,12 @@ module_restart(struct module *m, struct ofs_error *e)
 	}
 	(void)pthread_mutex_unlock(&registry.lock);
 	return rc;
+}
+
+void
+module_renew(struct module *m)
+{
+	atomic_store(&m->load, atomic_fetch_add(&registry.loads, 1) + 1);
 }
 
 int
@@ -408,10 +414,15 @@ module_slots(struct module *m, CK_SLOT_ID **ids, size_t *n, struct ofs_error *e)
 }
 
 struct bridge **
-module_bridge_lock(void)
+module_bridge_lock(int64_t limit)
 {
-	(void)pthread_mutex_lock(&registry.bridge_lock);
-	return &registry.bridges;
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += limit / 1000000 + 1;
+	return pthread_mutex_timedlock(&registry.bridge_lock, &until) == 0
+		? &registry.bridges
+		: NULL;
 }
 
 void

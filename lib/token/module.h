@@ -25,8 +25,9 @@ struct module {
 	atomic_bool lent;      /* libp11 uses it, too: it is not only ours */
 	atomic_bool hung;      /* a call never came back: no more calls */
 	unsigned int refs;
-	pid_t pid;          /* of the process that initialised it last */
-	unsigned long load; /* differs each time that a module is loaded */
+	pid_t pid; /* of the process that initialised it last */
+	/* another one after a load, a restart, and when a token came back */
+	atomic_ulong load;
 };
 
 /* The modules of one context. */
@@ -59,6 +60,9 @@ int module_check_hung(struct module *m, struct ofs_error *e);
  */
 int module_restart(struct module *m, struct ofs_error *e);
 
+/* what was kept of sessions and handles is of no use any more */
+void module_renew(struct module *m);
+
 /* slot ids with a token in them; caller frees *ids with free() */
 int module_slots(
 	struct module *m, CK_SLOT_ID **ids, size_t *n, struct ofs_error *e);
@@ -69,7 +73,8 @@ int module_slots(
  * guarded by module_bridge_lock, which also serialises libp11's set-up.
  */
 struct bridge;
-struct bridge **module_bridge_lock(void);
+/* NULL: another thread has held it for `limit` us, and hangs perhaps */
+struct bridge **module_bridge_lock(int64_t limit);
 void module_bridge_unlock(void);
 
 #endif

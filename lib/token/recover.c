@@ -141,6 +141,7 @@ step(ofs_key *k, unsigned int rung, bool *away, struct ofs_error *e)
 		atomic_store(&t->fresh, true);
 	if (rc != 0)
 		return rc;
+	module_renew(t->module);
 	pthread_mutex_lock(&t->lock);
 	k->p.priv.h = h;
 	k->generation = t->generation + 1; /* the caller makes it so */

@@ -281,8 +281,10 @@ token_session(ofs_token *t, struct session **out, struct ofs_error *e)
 		return rc;
 	/* a session that died with its token is replaced */
 	if (t->pinned.module != NULL &&
-		session_state(&t->pinned, &state) != CKR_OK)
+		session_state(&t->pinned, &state) != CKR_OK) {
 		session_close(&t->pinned);
+		module_renew(t->module);
+	}
 	if (t->pinned.module == NULL) {
 		rc = token_check_present(t, e);
 		if (rc == 0)
