@@ -85,9 +85,13 @@ none(const ofs_token *t, const struct session *s, CK_OBJECT_CLASS class_,
 	return e->code;
 }
 
-/* the one object of a class that the URI matches; *to stays empty for none */
+/*
+ * The one object of a class that the URI matches, out of `from`, or on the
+ * token where that is NULL; *to stays empty for none.
+ */
 static int
-find_one(const ofs_token *t, const struct session *s, CK_OBJECT_CLASS class_,
+find_one(const ofs_token *t, const struct session *s,
+	const struct object_list *from, CK_OBJECT_CLASS class_,
 	const struct uri *u, struct object *to, struct ofs_error *e)
 {
 	struct object_query q = { .class_ = class_,
@@ -99,7 +103,8 @@ find_one(const ofs_token *t, const struct session *s, CK_OBJECT_CLASS class_,
 	int rc;
 
 	memset(to, 0, sizeof(*to));
-	rc = object_find(s, &q, &l, e);
+	rc = from != NULL ? object_pick(from, &q, &l, e)
+			  : object_find(s, &q, &l, e);
 	if (rc == 0 && l.n > 1)
 		rc = several(t, &l, e);
 	else if (rc == 0 && l.n == 1)
@@ -115,11 +120,35 @@ find_public(ofs_token *t, const struct session *s, const struct uri *u,
 {
 	int rc;
 
-	rc = find_one(t, s, CKO_PUBLIC_KEY, u, &p->pub, e);
+	rc = find_one(t, s, NULL, CKO_PUBLIC_KEY, u, &p->pub, e);
 	if (rc == 0 && p->pub.h == 0)
-		rc = find_one(t, s, CKO_CERTIFICATE, u, &p->cert, e);
+		rc = find_one(t, s, NULL, CKO_CERTIFICATE, u, &p->cert, e);
 	if (rc == 0 && p->pub.h == 0 && p->cert.h == 0)
 		rc = none(t, s, CKO_PUBLIC_KEY, e);
+	if (rc == 0)
+		rc = pair_load(t, s, p, e);
+	return rc;
+}
+
+/* the private key and what belongs to it, in one search if the URI has an id */
+static int
+find_private(ofs_token *t, const struct session *s, const struct uri *u,
+	struct pair *p, struct ofs_error *e)
+{
+	const bool by_id = u->id_len > 0;
+	struct object_list kin;
+	int rc;
+
+	rc = pair_kin(s, u->id, u->id_len, &kin, e);
+	if (rc == 0)
+		rc = find_one(t, s, by_id ? &kin : NULL, CKO_PRIVATE_KEY, u,
+			&p->priv, e);
+	if (rc == 0 && p->priv.h == 0)
+		rc = none(t, s, CKO_PRIVATE_KEY, e);
+	if (rc == 0)
+		rc = by_id ? pair_complete(t, s, p, &kin, &kin, e)
+			   : pair_load(t, s, p, e);
+	object_list_free(&kin);
 	return rc;
 }
 
@@ -216,15 +245,8 @@ open_key(ofs_token *t, const struct uri *u, enum use use, ofs_key **out,
 		rc = token_session(t, &s, e);
 	if (rc != 0)
 		return rc;
-	if (public_only) {
-		rc = find_public(t, s, u, &p, e);
-	} else {
-		rc = find_one(t, s, CKO_PRIVATE_KEY, u, &p.priv, e);
-		if (rc == 0 && p.priv.h == 0)
-			rc = none(t, s, CKO_PRIVATE_KEY, e);
-	}
-	if (rc == 0)
-		rc = pair_load(t, s, &p, e);
+	rc = public_only ? find_public(t, s, u, &p, e)
+			 : find_private(t, s, u, &p, e);
 	if (rc == 0)
 		rc = check_readable(t, &p, e);
 	if (rc == 0)

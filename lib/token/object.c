@@ -49,7 +49,8 @@ find_handles(const struct session *s, const struct object_query *q,
 	CK_RV rv;
 	int rc;
 
-	attr_add(t, &nt, CKA_CLASS, &q->class_, sizeof(q->class_));
+	if (q->class_ != OBJECT_ANY)
+		attr_add(t, &nt, CKA_CLASS, &q->class_, sizeof(q->class_));
 	attr_add_bool(t, &nt, CKA_TOKEN, true);
 	/* an empty id or label in a template matches anything */
 	if (q->id_len > 0)
@@ -68,22 +69,26 @@ find_handles(const struct session *s, const struct object_query *q,
 	return rc;
 }
 
+/* class_: what was looked for; OBJECT_ANY: the object tells */
 static int
-read_object(const struct session *s, CK_OBJECT_HANDLE h, struct object *o,
-	struct ofs_error *e)
+read_object(const struct session *s, CK_OBJECT_HANDLE h, CK_OBJECT_CLASS class_,
+	struct object *o, struct ofs_error *e)
 {
 	static const CK_ATTRIBUTE_TYPE types[] = { CKA_ID, CKA_LABEL,
-		CKA_KEY_TYPE };
+		CKA_KEY_TYPE, CKA_CLASS };
 	const uint8_t *p;
 	struct attrs a;
 	size_t len;
 	int rc;
 
 	memset(o, 0, sizeof(*o));
-	rc = attrs_read(s, h, types, sizeof(types) / sizeof(types[0]), &a, e);
+	rc = attrs_read(s, h, types, class_ == OBJECT_ANY ? 4 : 3, &a, e);
 	if (rc != 0)
 		goto out;
 	o->h = h;
+	o->class_ = class_;
+	if (class_ == OBJECT_ANY && !attrs_ulong(&a, CKA_CLASS, &o->class_))
+		o->class_ = OBJECT_ANY;
 	if (!attrs_ulong(&a, CKA_KEY_TYPE, &o->key_type))
 		o->key_type = CKK_VENDOR_DEFINED;
 	p = attrs_get(&a, CKA_ID, &len);
@@ -113,6 +118,8 @@ matches(const struct object *o, const struct object_query *q)
 		(o->id_len != q->id_len ||
 			memcmp(o->id, q->id, q->id_len) != 0))
 		return false;
+	if (q->class_ != OBJECT_ANY && o->class_ != q->class_)
+		return false;
 	return q->label_len == 0 ||
 		(o->label_len == q->label_len &&
 			memcmp(o->label, q->label, q->label_len) == 0);
@@ -137,7 +144,7 @@ object_find(const struct session *s, const struct object_query *q,
 		goto out;
 	}
 	for (size_t i = 0; i < n; i++) {
-		rc = read_object(s, handles[i], &o, e);
+		rc = read_object(s, handles[i], q->class_, &o, e);
 		if (rc != 0 && e->ckr == CKR_OBJECT_HANDLE_INVALID) {
 			rc = 0; /* deleted since the search */
 			continue;
@@ -151,6 +158,24 @@ object_find(const struct session *s, const struct object_query *q,
 	}
 out:
 	free(handles);
+	return rc;
+}
+
+int
+object_pick(const struct object_list *from, const struct object_query *q,
+	struct object_list *out, struct ofs_error *e)
+{
+	int rc = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (from->n == 0)
+		return 0;
+	out->v = calloc(from->n, sizeof(*out->v));
+	if (out->v == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; rc == 0 && i < from->n; i++)
+		if (matches(&from->v[i], q))
+			rc = object_copy(&out->v[out->n++], &from->v[i], e);
 	return rc;
 }
 

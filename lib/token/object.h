@@ -7,8 +7,12 @@
 
 #define OBJECT_ID_MAX 64
 
+/* as a class: whatever it is */
+#define OBJECT_ANY CK_UNAVAILABLE_INFORMATION
+
 struct object {
 	CK_OBJECT_HANDLE h; /* 0: none */
+	CK_OBJECT_CLASS class_;
 	CK_KEY_TYPE key_type;
 	uint8_t id[OBJECT_ID_MAX];
 	size_t id_len;
@@ -36,6 +40,9 @@ struct object_query {
  * frees with object_list_free, after a failure too.
  */
 int object_find(const struct session *s, const struct object_query *q,
+	struct object_list *out, struct ofs_error *e);
+/* copies of those in a list that the query matches; free it, too */
+int object_pick(const struct object_list *from, const struct object_query *q,
 	struct object_list *out, struct ofs_error *e);
 void object_list_free(struct object_list *l);
 

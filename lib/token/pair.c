@@ -170,7 +170,8 @@ take_public(ofs_token *t, const struct session *s, struct pair *p,
 		const struct object *o = &pubs->v[i];
 		EVP_PKEY *k;
 
-		if (o->h == p->pub.h || !same_id(pair_anchor(p), o) ||
+		if (o->class_ != CKO_PUBLIC_KEY || o->h == p->pub.h ||
+			!same_id(pair_anchor(p), o) ||
 			(p->priv.h != 0 && o->key_type != p->priv.key_type))
 			continue;
 		k = read_public(s, o, &p->odd);
@@ -243,8 +244,8 @@ take_cert(ofs_token *t, const struct session *s, struct pair *p,
 		EVP_PKEY *k;
 		X509 *c;
 
-		if (o->h == p->cert.h || !same_id(pair_anchor(p), o) ||
-			attest_is_labelled(o))
+		if (o->class_ != CKO_CERTIFICATE || o->h == p->cert.h ||
+			!same_id(pair_anchor(p), o) || attest_is_labelled(o))
 			continue;
 		c = pair_read_cert(s, o);
 		k = c != NULL ? X509_get0_pubkey(c) : NULL;
@@ -391,26 +392,30 @@ pair_complete(ofs_token *t, const struct session *s, struct pair *p,
 }
 
 int
+pair_kin(const struct session *s, const uint8_t *id, size_t len,
+	struct object_list *out, struct ofs_error *e)
+{
+	struct object_query q = {
+		.class_ = OBJECT_ANY, .id = id, .id_len = len
+	};
+
+	memset(out, 0, sizeof(*out));
+	/* an empty id would match everything */
+	return len > 0 ? object_find(s, &q, out, e) : 0;
+}
+
+int
 pair_load(ofs_token *t, const struct session *s, struct pair *p,
 	struct ofs_error *e)
 {
-	struct object_list pubs = { NULL, 0 }, certs = { NULL, 0 };
-	struct object_query q = { .class_ = CKO_PUBLIC_KEY,
-		.id = pair_anchor(p)->id,
-		.id_len = pair_anchor(p)->id_len };
-	int rc = 0;
+	const struct object *o = pair_anchor(p);
+	struct object_list kin;
+	int rc;
 
-	/* an empty id would match everything */
-	if (q.id_len > 0) {
-		rc = object_find(s, &q, &pubs, e);
-		q.class_ = CKO_CERTIFICATE;
-		if (rc == 0)
-			rc = object_find(s, &q, &certs, e);
-	}
+	rc = pair_kin(s, o->id, o->id_len, &kin, e);
 	if (rc == 0)
-		rc = pair_complete(t, s, p, &pubs, &certs, e);
-	object_list_free(&pubs);
-	object_list_free(&certs);
+		rc = pair_complete(t, s, p, &kin, &kin, e);
+	object_list_free(&kin);
 	return rc;
 }
 

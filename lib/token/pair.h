@@ -29,13 +29,17 @@ const struct object *pair_anchor(const struct pair *p);
 /*
  * Fills the rest of a pair of which the anchor is set: its attributes, its
  * public key in the order of trust (private object, CKA_PUBLIC_KEY_INFO,
- * public object, certificate), info. Out of `pubs` and `certs` those with the
- * same id are taken; without an id nothing belongs together.
+ * public object, certificate), info. Out of `pubs` and `certs`, which may be
+ * one list, those with the same id are taken; without an id nothing belongs
+ * together.
  */
 int pair_complete(ofs_token *t, const struct session *s, struct pair *p,
 	const struct object_list *pubs, const struct object_list *certs,
 	struct ofs_error *e);
-/* the same, with public keys and certificates looked for on the token */
+/* all that has this id, in one search: they are slow among many objects */
+int pair_kin(const struct session *s, const uint8_t *id, size_t len,
+	struct object_list *out, struct ofs_error *e);
+/* pair_complete with what pair_kin finds */
 int pair_load(ofs_token *t, const struct session *s, struct pair *p,
 	struct ofs_error *e);
 void pair_free(struct pair *p);

@@ -26,6 +26,7 @@ static struct {
 	CK_MECHANISM_TYPE m; /* of the last C_SignInit */
 	CK_ULONG in_len;     /* of the last C_Sign */
 	int made;
+	int searches;
 } f;
 
 /*
@@ -299,6 +300,61 @@ has_ecdsa_hashed_by_the_token(void **state)
 	ofs_key_free(k);
 }
 
+static CK_RV
+count_search(CK_SESSION_HANDLE s, CK_ATTRIBUTE *t, CK_ULONG n)
+{
+	f.searches++;
+	return real->C_FindObjectsInit(s, t, n);
+}
+
+static void
+opens_with(const char *uri, int code, int searches)
+{
+	ofs_key *k;
+
+	f.searches = 0;
+	assert_int_equal(ofs_key_open(token, uri, 0, &k), code);
+	if (searches > 0)
+		assert_int_equal(f.searches, searches);
+	if (code == 0) {
+		assert_true(ofs_key_get_info(k)->has_public);
+		sign_both_ways(k, false);
+	}
+	ofs_key_free(k);
+}
+
+/* each search is slow on a token with many objects */
+static void
+searches_once(void **state)
+{
+	static const char *const labels[] = { "a", "b", "alone" };
+	static const char *const ids[] = { "71", "71", "72" };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		const char *const args[] = { "--keypairgen", "--key-type",
+			"RSA:2048", "--label", labels[i], "--id", ids[i],
+			"--usage-sign", NULL };
+
+		assert_int_equal(softhsm_pkcs11_tool("kinds", args), 0);
+	}
+	close_all(NULL);
+	open_all(NULL);
+	changed.C_FindObjectsInit = count_search;
+	token->module->f = &changed;
+	opens_with("pkcs11:id=%72", 0, 1);
+	opens_with("pkcs11:id=%72;object=alone", 0, 1);
+	opens_with("pkcs11:object=alone", 0, 2);
+	/* of those with one id the label tells */
+	opens_with("pkcs11:id=%71;object=a", 0, 1);
+	opens_with("pkcs11:id=%71;object=b", 0, 1);
+	opens_with("pkcs11:id=%71", OFS_EAMBIGUOUS, 1);
+	assert_non_null(strstr(ofs_token_error(token)->message, "'a' (id 71)"));
+	assert_non_null(strstr(ofs_token_error(token)->message, "'b' (id 71)"));
+	opens_with("pkcs11:id=%71;object=alone", OFS_EKEY, 0);
+	opens_with("pkcs11:id=%73", OFS_EKEY, 0);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, open_all, close_all)
 
 int
@@ -309,6 +365,7 @@ main(void)
 		TEST(takes_keys_of_others),
 		TEST(generates_by_name),
 		TEST(has_ecdsa_hashed_by_the_token),
+		TEST(searches_once),
 	};
 	int rc;
 
