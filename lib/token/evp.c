@@ -248,7 +248,6 @@ build(struct bridge *b, const ofs_key *k, struct ofs_error *e)
 		UI_method_set_opener(b->silent, ask_nobody) != 0 ||
 		PKCS11_set_ui_method(b->ctx, b->silent, NULL) != 0)
 		return err_nomem(e);
-	atomic_store(&k->token->module->lent, true);
 	if (PKCS11_CTX_load(b->ctx, k->token->module->path) != 0)
 		return err_ssl(e, OFS_EMODULE,
 			"cannot load the module '%s' into libp11",

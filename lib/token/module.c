@@ -344,11 +344,6 @@ module_restart(struct module *m, struct ofs_error *e)
 	CK_RV rv;
 	int rc;
 
-	if (atomic_load(&m->lent))
-		return err_set(e, OFS_ETOKEN,
-			"cannot restart the PKCS#11 module '%s': a key of it "
-			"is lent to OpenSSL",
-			TEXT_Q(m->path));
 	rc = registry_lock(e);
 	if (rc != 0)
 		return rc;

@@ -22,7 +22,6 @@ struct module {
 	CK_FUNCTION_LIST *raw; /* the module's own, for recovery only */
 	struct gate gate;      /* signers inside; closed to start it anew */
 	_Atomic int64_t limit; /* us that a call may take */
-	atomic_bool lent;      /* libp11 uses it, too: it is not only ours */
 	atomic_bool hung;      /* a call never came back: no more calls */
 	unsigned int refs;
 	pid_t pid; /* of the process that initialised it last */
