@@ -119,23 +119,23 @@ if command -v script >/dev/null; then
 	prompted()
 	{
 		for _ in {1..100}; do
-			grep -qE "$1" tty && break
+			grep -qE "$1" screen && break
 			sleep 0.1
 		done
 		printf '%s\n' "$2"
 	}
-	: >tty
+	: >screen
 	{
 		prompted '^PIN of .sandbox' "$pin"
 		prompted '^SO PIN .the management key, in hex. of .sandbox' \
 			"$so_pin"
 	} | OFS_PIN_SOURCE=prompt script -qec \
 		"ofs-token enroll '$u;id=%07' --key-type ec:P-256" /dev/null \
-		>tty 2>&1
+		>screen 2>&1
 	is "$?" 0 'enroll asks for both PINs on the terminal'
-	like "$(cat tty)" 'label +Private key for Retired Key 3' 'and goes on'
-	is "$(grep -c 'PIN.* of ' tty)" 2 'each is asked for once'
-	said+=$(cat tty)
+	like "$(cat screen)" 'label +Private key for Retired Key 3' 'and goes on'
+	is "$(grep -c 'PIN.* of ' screen)" 2 'each is asked for once'
+	said+=$(cat screen)
 fi
 
 # names are fixed; the module does not delete keys, whatever it answers
