@@ -288,11 +288,14 @@ static void
 ends_at_the_last_session(void **state)
 {
 	struct fixture *f = *state;
+	const unsigned int steps[] = { 1, 2, 8 };
 	struct ofs_bench_opts o = OFS_BENCH_OPTS_INIT;
 	struct ofs_bench_report r;
 	struct levels all = { .n = 0 };
 
 	o.seconds = 1;
+	o.jobs = steps;
+	o.n_jobs = 3;
 	session_close(&f->token->pinned);
 	stand_in_front(f);
 	front.room = 4;
