@@ -286,8 +286,10 @@ int ofs_key_bench(ofs_token *token, ofs_audit *audit, const char *uri,
  * with anything in OpenSSL (TLS, CMS, X509_REQ). What is signed with it is
  * outside our records: flags must hold OFS_KEY_UNRECORDED, and lending the
  * handle is itself recorded in `audit`. Free *out with EVP_PKEY_free before
- * the key. Errors: OFS_EINVAL (flag missing), OFS_EUNSUPPORTED (a token where
- * libp11 would fail), OFS_EAUDIT.
+ * the key. OpenSSL's calls have no deadline and do not heal: after the token
+ * was away they fail, and the key is to be lent anew; a module with a server
+ * may raise SIGPIPE in them. Errors: OFS_EINVAL (flag missing),
+ * OFS_EUNSUPPORTED (a token where libp11 would fail), OFS_EAUDIT.
  */
 int ofs_key_evp_pkey(ofs_key *key, ofs_audit *audit, unsigned int flags,
 	struct evp_pkey_st **out);

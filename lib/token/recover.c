@@ -9,6 +9,8 @@
 #include "token/login.h"
 
 #define POLL_US 200000
+/* polls of a module that shows nothing, until it is started anew */
+#define POLLS_RESTART 5
 
 /*
  * Modules disagree about what they answer when a token is gone, and about what
@@ -18,8 +20,14 @@
  *   1  close all sessions of the slot first, other users' too
  *   2  finalise and initialise the module first
  *
- * and all of it again while the caller is ready to wait.
+ * and all of it again while the caller is ready to wait. A token that is not
+ * there is waited for on rung 0; but a module that shows no token at all may
+ * have lost its server (p11-kit's client then has no slots), and is now and
+ * then started anew.
  */
+
+/* what a module says of the token, where it works */
+enum seen { SEEN, SEEN_OTHERS, SEEN_NOTHING };
 
 bool
 recover_can(const struct ofs_error *e)
@@ -95,9 +103,9 @@ shake(ofs_token *t, unsigned int rung)
 	}
 }
 
-/* where the token is now; *away: the module works, and it is not there */
+/* where the token is now */
 static int
-locate(ofs_token *t, bool *away, struct ofs_error *e)
+locate(ofs_token *t, enum seen *seen, struct ofs_error *e)
 {
 	struct slot_list l = { NULL, 0 };
 	const struct slot *found = NULL;
@@ -111,7 +119,7 @@ locate(ofs_token *t, bool *away, struct ofs_error *e)
 		t->slot = found->id;
 		slot_describe(found, &t->info);
 	} else if (rc == 0) {
-		*away = true;
+		*seen = l.n > 0 ? SEEN_OTHERS : SEEN_NOTHING;
 		rc = err_set(e, OFS_ETOKEN,
 			"token '%s' (serial %s) is not there", t->info.label,
 			t->info.serial);
@@ -121,23 +129,23 @@ locate(ofs_token *t, bool *away, struct ofs_error *e)
 }
 
 static int
-step(ofs_key *k, unsigned int rung, bool *away, struct ofs_error *e)
+step(ofs_key *k, unsigned int rung, enum seen *seen, struct ofs_error *e)
 {
 	ofs_token *t = k->token;
 	CK_OBJECT_HANDLE h;
 	int rc;
 
-	*away = false;
+	*seen = SEEN;
 	session_close(&t->pinned);
 	shake(t, rung);
-	rc = locate(t, away, e);
+	rc = locate(t, seen, e);
 	if (rc == 0)
 		rc = session_open(t->module, t->slot, false, &t->pinned, e);
 	if (rc == 0)
 		rc = login_again(t, e);
 	if (rc == 0)
 		rc = key_find_again(k, &t->pinned, &h, e);
-	if (*away)
+	if (*seen != SEEN)
 		atomic_store(&t->fresh, true);
 	if (rc != 0)
 		return rc;
@@ -194,8 +202,9 @@ recover_climb(ofs_key *k, unsigned int rung, struct ofs_error *e)
 {
 	ofs_token *t = k->token;
 	int64_t began = time_mono(), until = began + ctx_token_limit(t->ctx);
+	unsigned int polls = 0;
 	struct ofs_error own;
-	bool away;
+	enum seen seen;
 	int rc;
 
 	pthread_mutex_lock(&t->lock);
@@ -204,12 +213,14 @@ recover_climb(ofs_key *k, unsigned int rung, struct ofs_error *e)
 	pthread_mutex_unlock(&t->lock);
 	for (;;) {
 		err_clear(&own);
-		rc = step(k, rung, &away, &own);
+		rc = step(k, rung, &seen, &own);
 		if (rc == 0 || is_final(&own))
 			break;
-		if (!away && ++rung < RECOVER_RUNGS)
+		if (seen == SEEN && ++rung < RECOVER_RUNGS)
 			continue;
 		rung = 0;
+		if (seen == SEEN_NOTHING && ++polls % POLLS_RESTART == 0)
+			rung = RECOVER_RUNGS - 1;
 		if (!nap(t, until))
 			break;
 	}
