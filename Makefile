@@ -65,6 +65,7 @@ TEST_OBJ := $(call obj,$(filter-out test/lib/iofail.c,$(wildcard \
 # a PKCS#11 module that misbehaves as it is told
 FAULT := $(O)/test/faultp11.so
 FAULT_OBJ := $(call obj,test/faultp11/*.c)
+BENCHES := $(patsubst %,$(O)/test/bench/%,bench start slow)
 CLI_TESTS := $(wildcard test/cli/*.t test/interop/*.t)
 REPLAYS := $(patsubst %.c,$(O)/%,$(wildcard test/fuzz/*_fuzz.c))
 MANS := $(wildcard man/*.[1357])
@@ -194,7 +195,8 @@ $(O)/test/fuzz/%_fuzz: $(O)/obj/test/fuzz/%_fuzz.o \
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
-$(O)/test/bench/bench: $(O)/obj/test/bench/bench.o $(O)/obj/internal.a
+$(BENCHES): $(O)/%: $(O)/obj/%.o $(O)/obj/test/bench/common.o \
+		$(O)/obj/internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
@@ -251,7 +253,7 @@ lint: have-lint all #: layers, exports, style, man pages
 	printf '  LINT  %s\n' "$$l"; \
 	$(TEST_ENV) sh "$$l" '$(abspath $(O))' || rc=1; done; exit $$rc
 
-bench: have-test all $(O)/test/bench/bench #: what signing costs, against bare loops and other tools
+bench: have-test all $(BENCHES) $(FAULT) #: what signing costs, against bare loops and other tools
 	@test/bench/bench.sh '$(O)'
 
 FUZZERS := $(patsubst test/fuzz/%.c,$(O)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))

@@ -1,26 +1,108 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# make bench: a private token, two keys, then the figures.
-# usage: bench.sh BUILD-DIR
+# make bench: private tokens with a few keys, or many, then the figures.
+# usage: bench.sh BUILD-DIR [speed] [start] [slow]
 set -eu
 build=$(cd "$1" && pwd)
 top=$(cd "$(dirname "$0")/../.." && pwd)
+shift
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT INT TERM
+missed=0
 
-env=$(OFS_TOKEN="$build/bin/ofs-token" "$top/softhsm-conf/sandbox" "$dir/sandbox" 2>"$dir/log") || {
-	cat "$dir/log" >&2
-	exit 1
-}
-eval "$env"
-OFS_BENCH_PIN=$(cat "${OFS_PIN_SOURCE#file:}")
-export OFS_BENCH_PIN
-for k in rsa:2048=bench-rsa ec:P-256=bench-ec; do
-	"$build/bin/ofs-token" enroll "pkcs11:token=sandbox;object=${k#*=}" \
-		--key-type "${k%=*}" --subject "/CN=${k#*=}" --self-signed \
-		>"$dir/log" 2>&1 || {
+# said only when it fails
+quietly()
+{
+	"$@" >"$dir/log" 2>&1 || {
 		cat "$dir/log" >&2
 		exit 1
 	}
+}
+
+# sandbox NAME: a token in $dir/NAME, and its environment
+sandbox()
+{
+	env=$(OFS_TOKEN="$build/bin/ofs-token" "$top/softhsm-conf/sandbox" \
+		"$dir/$1" 2>"$dir/log") || {
+		cat "$dir/log" >&2
+		exit 1
+	}
+	eval "$env"
+}
+
+# enroll URI-PATH TYPE
+enroll()
+{
+	quietly "$build/bin/ofs-token" enroll "pkcs11:token=sandbox;$1" \
+		--key-type "$2" --subject /CN=bench --self-signed
+}
+
+# a program of this folder; a goal that it missed ends nothing
+measure()
+{
+	program=$build/test/bench/$1
+	shift
+	rc=0
+	"$program" "$@" || rc=$?
+	case $rc in
+	0) ;;
+	1) missed=1 ;;
+	*) exit 1 ;;
+	esac
+}
+
+speed()
+{
+	sandbox speed
+	OFS_BENCH_PIN=$(cat "${OFS_PIN_SOURCE#file:}")
+	export OFS_BENCH_PIN
+	enroll 'object=bench-rsa' rsa:2048
+	enroll 'object=bench-ec' ec:P-256
+	measure bench "$dir" "${OFS_PIN_SOURCE#file:}" "$build/bin/ofs-sign"
+}
+
+# the same token with one key, and with a thousand
+start()
+{
+	sandbox one
+	enroll 'object=bench;id=%BE%0C' ec:P-256
+	cp -a "$dir/one" "$dir/many"
+	sed "s|$dir/one|$dir/many|" "$dir/one/softhsm2.conf" \
+		>"$dir/many/softhsm2.conf"
+	SOFTHSM2_CONF=$dir/many/softhsm2.conf \
+		quietly "$build/test/bench/start" fill "$dir/one/pin" 999
+	measure start measure "$build/bin/ofs-sign" "$dir"
+}
+
+# four tokens with one key; their label and serial stand in token.object
+slow()
+{
+	sandbox slow
+	enroll 'object=bench' ec:P-256
+	tokens=$dir/slow/tokens
+	one=$(ls "$tokens")
+	serial=$(grep -aoE '[0-9a-f]{16}' "$tokens/$one/token.object" | head -1)
+	for i in 1 2 3 4; do
+		cp -a "$tokens/$one" "$tokens/slow-$i"
+		sed -e "s/sandbox/slow-$i /" -e "s/$serial/00000000c10e000$i/" \
+			"$tokens/$one/token.object" \
+			>"$tokens/slow-$i/token.object"
+	done
+	rm -r "${tokens:?}/$one"
+	export OFS_MODULE="$build/test/faultp11.so"
+	export FAULTP11_SCRIPT="latency 200ms; sessions 1"
+	measure slow "${OFS_PIN_SOURCE#file:}" "$build/bin/ofs-sign" "$dir"
+	unset FAULTP11_SCRIPT
+}
+
+[ $# -gt 0 ] || set -- speed start slow
+for part; do
+	case $part in
+	speed | start | slow) "$part" ;;
+	*)
+		echo "bench.sh: no part '$part'; there are speed, start, slow" >&2
+		exit 2
+		;;
+	esac
 done
-"$build/test/bench/bench" "$dir" "${OFS_PIN_SOURCE#file:}" "$build/bin/ofs-sign"
+[ "$missed" = 0 ] && echo 'every goal is met' || echo 'some goals are missed'
