@@ -31,8 +31,7 @@ LINT_DEPS := g++ mandoc bsdextrautils clang-format shellcheck \
 	universal-ctags binutils
 FUZZ_DEPS := clang llvm libclang-rt-14-dev
 
-LIB_PKGS := libcrypto libp11 p11-kit-1 sqlite3
-PKGS := $(LIB_PKGS) jansson
+PKGS := libcrypto libp11 p11-kit-1 sqlite3 jansson
 
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wundef
@@ -46,7 +45,6 @@ ALL_CFLAGS := -std=c11 -fPIC -fvisibility=hidden -fno-strict-aliasing \
 	-fno-sanitize-recover=undefined)
 ALL_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(LDFLAGS) \
 	$(if $(SAN),-fsanitize=$(SAN))
-LIB_LIBS := $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
 ALL_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # the headers that each part may see beside the public ones
 INC_lib := -Ilib
@@ -171,7 +169,7 @@ $(O)/$(SONAME): $(LIB_OBJ) lib/offlinesig.map
 	echo 'lib/offlinesig.map has no node for $(VERSION)' >&2; exit 1; }
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
 	-Wl,-soname,$(SONAME) -Wl,--version-script,lib/offlinesig.map \
-	-o $@ $(LIB_OBJ) $(LIB_LIBS)
+	-o $@ $(LIB_OBJ) $(ALL_LIBS)
 	$(Q)ln -sf $(SONAME) $(O)/libofflinesig.so
 comma := ,
 
@@ -268,7 +266,8 @@ fuzz: have-fuzz #: every parser for FUZZ_SECONDS=60 each
 	-Ilib -o $(O)/fuzz/$$f test/fuzz/$${f}_fuzz.c \
 	$(O)/fuzz-obj/obj/internal.a $(ALL_LIBS) && \
 	$(O)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
-	-print_final_stats=1 -artifact_prefix=$(O)/fuzz/$$f- $$c \
+	-print_final_stats=1 -artifact_prefix=$(O)/fuzz/$$f- \
+	$$(test ! -e test/fuzz/$$f.dict || echo -dict=test/fuzz/$$f.dict) $$c \
 	test/fuzz/corpus/$$f || exit 1; done
 
 cov: #: line coverage of make check, in build/cov
@@ -289,7 +288,7 @@ install: all #: to PREFIX=/usr/local, below DESTDIR=
 	install -m 644 include/offlinesig.h '$(I)/include'
 	install -m 644 include/offlinesig/*.h '$(I)/include/offlinesig'
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
-	-e 's|@PKGS@|$(LIB_PKGS)|' lib/offlinesig.pc.in \
+	-e 's|@PKGS@|$(PKGS)|' lib/offlinesig.pc.in \
 	>'$(I)/lib/pkgconfig/offlinesig.pc'
 	install -m 755 softhsm-conf/sandbox '$(I)/share/offlinesig'
 	install -m 644 softhsm-conf/softhsm2.conf.in '$(I)/share/offlinesig'

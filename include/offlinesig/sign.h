@@ -52,6 +52,26 @@ enum ofs_item_status {
 	OFS_ITEM_UNKNOWN /* C_Sign was asked, the outcome is not recorded */
 };
 
+/*
+ * A document with what is known of it. The texts are UTF-8 without control
+ * characters and not empty, or NULL; none of them is read from the document.
+ */
+struct ofs_item {
+	size_t size;
+	const char *path;
+	/* 32 bytes that the document must have, or NULL */
+	const uint8_t *sha256;
+	const char *id;      /* at most 255 bytes, no two alike in a batch */
+	const char *name;    /* 1,023 bytes; for the record; NULL: base name */
+	const char *version; /* 255 bytes */
+	const char *media_type; /* "application/xml"; 255 bytes */
+};
+
+#define OFS_ITEM_INIT                                     \
+	{                                                 \
+		sizeof(struct ofs_item), 0, 0, 0, 0, 0, 0 \
+	}
+
 /* The result of one item; pointers are borrowed for the call. */
 struct ofs_result {
 	size_t size;
