@@ -73,6 +73,33 @@ int ofs_batch_add_tree(ofs_batch *batch, const char *dir);
  * line.
  */
 int ofs_batch_add_sums(ofs_batch *batch, const char *sums_path);
+/* ofs_batch_add_item: one document with all that is known of it; copied */
+int ofs_batch_add_item(ofs_batch *batch, const struct ofs_item *item);
+/*
+ * ofs_batch_add_manifest: the documents of a JSON Lines file, one object a
+ * line: {"path", "sha256"?, "id"?, "name"?, "version"?, "media_type"?}, texts
+ * as in struct ofs_item. `path` may be "-", the standard input. With `root`
+ * (or NULL) paths are relative to that directory, and none may leave it, by
+ * name or by a link: what is outside is not read later, either. Without it
+ * they are relative to the directory of the manifest. The whole file is
+ * checked before anything is added: OFS_EFORMAT names the line; OFS_EINVAL:
+ * there is none.
+ */
+int ofs_batch_add_manifest(
+	ofs_batch *batch, const char *path, const char *root);
+/* What stands between names. */
+enum ofs_names {
+	OFS_NAMES_AUTO, /* NUL if there is one at the beginning of the list */
+	OFS_NAMES_LINES,
+	OFS_NAMES_NUL
+};
+/*
+ * ofs_batch_add_names: the documents that a list of bare names has, as find(1)
+ * writes it. All as for a manifest, but without `root` names are relative to
+ * the working directory.
+ */
+int ofs_batch_add_names(ofs_batch *batch, const char *path, const char *root,
+	enum ofs_names how);
 /*
  * ofs_batch_add_bytes: a document in memory (borrowed until the run ends);
  * its signature goes to the result callback and not to a file. `name` goes to
@@ -85,7 +112,9 @@ int ofs_batch_add_bytes(
  * ofs_batch_plan: reads and checks every item without touching the token:
  * readable, digest as listed, output free, outputs distinct, raw input
  * harmless. Each item goes to the result callback (OFS_ITEM_NOT_ATTEMPTED
- * when it could be signed). Returns 0, or OFS_EITEMS when some cannot be.
+ * when it could be signed). Returns 0, or OFS_EITEMS when some cannot be;
+ * OFS_EFORMAT, here and from ofs_batch_run, when two items have one id or the
+ * batch is beyond its limits, before anything is read.
  */
 int ofs_batch_plan(ofs_batch *batch, struct ofs_progress *out);
 

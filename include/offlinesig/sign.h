@@ -35,13 +35,22 @@ struct ofs_sign_opts {
 	bool stop_on_error; /* no further item once one has failed */
 	enum ofs_padding padding; /* of an RSA key */
 	bool low_s;               /* secp256k1: s never above half the order */
+	/* a batch beyond these is refused before the first signature; 0: any */
+	size_t max_items;
+	uint64_t max_bytes; /* of all documents */
+	/*
+	 * Where a long list lies while the batch works on it, in a file that
+	 * has no name and is readable for nobody else; NULL: the directory of
+	 * the audit log. Copied.
+	 */
+	const char *spool_dir;
 };
 
 #define OFS_SIGN_OPTS_INIT                                                     \
 	{                                                                      \
 		sizeof(struct ofs_sign_opts), OFS_FORMAT_CMS,                  \
 			OFS_DIGEST_DEFAULT, 0, 0, false, 0, OFS_EXISTING_FAIL, \
-			0, false, OFS_PADDING_DEFAULT, false                   \
+			0, false, OFS_PADDING_DEFAULT, false, 0, 0, 0          \
 	}
 
 enum ofs_item_status {
@@ -89,6 +98,7 @@ struct ofs_result {
 	size_t signature_len;
 	int code;            /* 0 when signed or skipped */
 	const char *message; /* "" when signed */
+	const char *id;      /* of the item; NULL: none */
 };
 
 /* ofs_format_suffix: ".p7s", ".p7m" or ".sig". Static. */

@@ -103,5 +103,6 @@ int log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
 /* The operator as this process sees itself; strings are owned by `a`. */
 void log_operator(ofs_audit *a, struct rec_operator *out);
 bool log_read_only(const ofs_audit *a);
+const char *log_place(const ofs_audit *a); /* absolute; owned by `a` */
 
 #endif

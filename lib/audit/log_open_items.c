@@ -29,6 +29,12 @@ log_read_only(const ofs_audit *a)
 	return a->read_only;
 }
 
+const char *
+log_place(const ofs_audit *a)
+{
+	return a->place.dir;
+}
+
 /* a walk: `fn` is one of three types */
 struct walk {
 	ofs_audit *a;

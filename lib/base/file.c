@@ -5,18 +5,29 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/file.h"
 #include "base/text.h"
 
 #define BLOCK 65536
 
-/* Never waits for a FIFO's other end, a modem or a lease. */
+/*
+ * Never waits for a FIFO's other end, a modem or a lease. With `inside` that
+ * is opened, below the directory `root`.
+ */
 static int
-open_regular(const char *path, int *fd, struct stat *st, struct ofs_error *e)
+open_regular(int root, const char *inside, const char *path, int *fd,
+	struct stat *st, struct ofs_error *e)
 {
-	int err = 0, flags;
+	int err = 0, flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	*fd = inside == NULL ? open(path, flags)
+			     : beneath_open(root, inside, flags);
+	if (*fd < 0 && inside != NULL && errno == EXDEV)
+		return err_set(e, OFS_EIO,
+			"cannot open '%s': a symbolic link leads out of the "
+			"directory that it has to be in",
+			TEXT_Q(path));
 	if (*fd < 0)
 		return err_sys(
 			e, OFS_EIO, errno, "cannot open '%s'", TEXT_Q(path));
@@ -60,7 +71,7 @@ file_read(const char *path, size_t max, struct buf *to, struct ofs_error *e)
 	struct stat st;
 	int fd, err;
 
-	err = open_regular(path, &fd, &st, e);
+	err = open_regular(-1, NULL, path, &fd, &st, e);
 	if (err != 0)
 		return err;
 	/* one more than the size: most files then end with the second read */
@@ -134,13 +145,20 @@ int
 file_stream(const char *path, file_block_fn fn, void *arg, uint64_t *size,
 	struct ofs_error *e)
 {
+	return file_stream_in(-1, NULL, path, fn, arg, size, e);
+}
+
+int
+file_stream_in(int root, const char *inside, const char *path, file_block_fn fn,
+	void *arg, uint64_t *size, struct ofs_error *e)
+{
 	struct stat before, after, named;
 	uint64_t total = 0;
 	size_t block;
 	int fd, err;
 
 	*size = 0;
-	err = open_regular(path, &fd, &before, e);
+	err = open_regular(root, inside, path, &fd, &before, e);
 	if (err != 0)
 		return err;
 	block = before.st_size < BLOCK ? (size_t)before.st_size + 1 : BLOCK;

@@ -26,6 +26,13 @@ typedef int (*file_block_fn)(
 	void *arg, const uint8_t *p, size_t n, struct ofs_error *e);
 int file_stream(const char *path, file_block_fn fn, void *arg, uint64_t *size,
 	struct ofs_error *e);
+/*
+ * The same of `inside` below the directory `root` (base/beneath.h), which no
+ * link leads out of; `path` is for messages. All of it is file_stream where
+ * `inside` is NULL.
+ */
+int file_stream_in(int root, const char *inside, const char *path,
+	file_block_fn fn, void *arg, uint64_t *size, struct ofs_error *e);
 
 /*
  * An output that appears whole or not at all: file_out_write creates

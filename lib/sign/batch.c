@@ -24,7 +24,8 @@ struct ofs_batch {
 	ofs_key *keys[KEYS_MAX];
 	size_t n_keys;
 	ofs_audit *audit;
-	struct ofs_sign_opts opts; /* out_dir is owned, certs are not kept */
+	struct ofs_sign_opts opts; /* out_dir is owned, of the other pointers
+				      none is kept */
 	struct maker maker;
 	pthread_mutex_t lock; /* over the list */
 	struct list list;
@@ -65,6 +66,15 @@ default_jobs(void)
 	return n < 1 ? 1 : n > 16 ? 16 : (unsigned int)n;
 }
 
+/* a plan needs no log, but may need some place for its list */
+static const char *
+spool_dir(const ofs_audit *audit, const struct ofs_sign_opts *opts)
+{
+	if (opts->spool_dir != NULL)
+		return opts->spool_dir;
+	return audit != NULL ? log_place(audit) : "/tmp";
+}
+
 int
 ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
 	const struct ofs_sign_opts *opts, ofs_batch **out)
@@ -89,10 +99,12 @@ ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
 	b->keys[b->n_keys++] = key;
 	b->audit = audit;
 	b->opts = *opts;
-	b->opts.out_dir = NULL;
+	b->opts.out_dir = b->opts.spool_dir = NULL;
 	if (b->opts.jobs == 0)
 		b->opts.jobs = default_jobs();
-	rc = maker_init(&b->maker, ctx, key, opts, &e);
+	rc = list_init(&b->list, spool_dir(audit, opts), &e);
+	if (rc == 0)
+		rc = maker_init(&b->maker, ctx, key, opts, &e);
 	if (rc == 0 && opts->out_dir != NULL) {
 		b->opts.out_dir = strdup(opts->out_dir);
 		if (b->opts.out_dir == NULL)
@@ -232,6 +244,47 @@ ofs_batch_add_sums(ofs_batch *b, const char *sums_path)
 }
 
 int
+ofs_batch_add_item(ofs_batch *b, const struct ofs_item *item)
+{
+	int rc = begin_add(b);
+
+	if (rc != 0)
+		return rc;
+	rc = list_add_item(&b->list, item, &b->err);
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
+ofs_batch_add_manifest(ofs_batch *b, const char *path, const char *root)
+{
+	int rc = begin_add(b);
+
+	if (rc != 0)
+		return rc;
+	rc = list_add_manifest(&b->list, path, root, &b->err);
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
+ofs_batch_add_names(
+	ofs_batch *b, const char *path, const char *root, enum ofs_names how)
+{
+	int rc = begin_add(b);
+
+	if (rc != 0)
+		return rc;
+	if ((unsigned int)how > OFS_NAMES_NUL)
+		rc = err_set(&b->err, OFS_EINVAL,
+			"the separator of names is out of its range");
+	if (rc == 0)
+		rc = list_add_names(&b->list, path, root, how, &b->err);
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
 ofs_batch_add_bytes(ofs_batch *b, const char *name, const void *p, size_t n)
 {
 	int rc = begin_add(b);
@@ -260,6 +313,9 @@ settle(ofs_batch *b, struct ofs_progress *p)
 	else if (b->opts.out_dir != NULL)
 		rc = release_check_place(b->opts.out_dir, &b->err);
 	if (rc == 0)
+		rc = list_check_limits(&b->list, b->opts.max_items,
+			b->opts.max_bytes, &b->err);
+	if (rc == 0)
 		rc = list_place(
 			&b->list, b->opts.format, b->opts.out_dir, &b->err);
 	pthread_mutex_unlock(&b->lock);
@@ -267,15 +323,19 @@ settle(ofs_batch *b, struct ofs_progress *p)
 	return rc;
 }
 
-static void
+static int
 plan_one(ofs_batch *b, struct prepare *prep, size_t i, struct chunk *c,
 	struct ofs_progress *p)
 {
 	struct ofs_result res;
 	struct work *w;
+	int rc;
 
 	chunk_reset(c);
-	w = chunk_add(c, i, &b->list.items[i]);
+	w = chunk_add(c, i);
+	rc = list_read(&b->list, i, &w->own, &b->err);
+	if (rc != 0)
+		return rc;
 	maker_prepare(&b->maker, prep, w);
 	p->bytes += w->size;
 	if (w->status == OFS_ITEM_FAILED)
@@ -289,6 +349,7 @@ plan_one(ofs_batch *b, struct prepare *prep, size_t i, struct chunk *c,
 		b->result(b->result_arg, &res);
 	if (b->progress != NULL && i % 64 == 0)
 		b->progress(b->progress_arg, p);
+	return 0;
 }
 
 int
@@ -306,10 +367,13 @@ ofs_batch_plan(ofs_batch *b, struct ofs_progress *out)
 	c = chunk_new();
 	if (c == NULL)
 		return err_nomem(&b->err);
-	for (i = 0; i < b->list.n && !atomic_load(&b->cancelled); i++)
-		plan_one(b, &prep, i, c, p);
+	for (i = 0; i < b->list.n && rc == 0 && !atomic_load(&b->cancelled);
+		i++)
+		rc = plan_one(b, &prep, i, c, p);
 	chunk_free(c);
 	prepare_free(&prep);
+	if (rc != 0)
+		return rc;
 	if (atomic_load(&b->cancelled))
 		return err_set(&b->err, OFS_EINTR, "the plan was interrupted");
 	if (p->failed > 0)

@@ -24,7 +24,12 @@ work_reset(struct work *w, bool release)
 {
 	struct buf tbs = w->tbs, content = w->content, sig = w->sig,
 		   out = w->out;
+	struct list_item own = w->own;
 
+	if (release)
+		list_item_free(&own);
+	else
+		list_item_reset(&own);
 	wipe_buf(&sig, release);
 	wipe_buf(&out, release);
 	if (release || content.cap > (1u << 20))
@@ -34,6 +39,8 @@ work_reset(struct work *w, bool release)
 		buf_free(&tbs);
 	buf_reset(&tbs);
 	memset(w, 0, sizeof(*w));
+	w->own = own;
+	w->item = &w->own;
 	w->tbs = tbs;
 	w->content = content;
 	w->sig = sig;
@@ -81,7 +88,7 @@ chunk_reset(struct chunk *c)
 }
 
 struct work *
-chunk_add(struct chunk *c, size_t index, const struct list_item *item)
+chunk_add(struct chunk *c, size_t index)
 {
 	struct work *w;
 
@@ -89,8 +96,14 @@ chunk_add(struct chunk *c, size_t index, const struct list_item *item)
 		return NULL;
 	w = &c->works[c->n++];
 	w->index = index;
-	w->item = item;
+	w->item = &w->own;
 	return w;
+}
+
+void
+chunk_drop(struct chunk *c)
+{
+	work_reset(&c->works[--c->n], false);
 }
 
 void

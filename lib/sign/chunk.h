@@ -13,10 +13,11 @@
 /* One item: what prepare found, what the token said, what came of it. */
 struct work {
 	size_t index; /* in the list */
-	const struct list_item *item;
-	bool ready;    /* prepared: may go to the token */
-	bool verified; /* the software verification said yes */
-	bool placed;   /* the output file is under its name */
+	struct list_item own;
+	const struct list_item *item; /* &own */
+	bool ready;                   /* prepared: may go to the token */
+	bool verified;                /* the software verification said yes */
+	bool placed;                  /* the output file is under its name */
 	enum ofs_item_status status;
 	unsigned int attempts;      /* calls of C_Sign */
 	size_t key;                 /* index of the one that it went to */
@@ -55,9 +56,12 @@ struct chunk {
 struct chunk *chunk_new(void);
 void chunk_free(struct chunk *c);  /* wipes signatures */
 void chunk_reset(struct chunk *c); /* empty again, wiped, memory kept */
-/* a cleared work at the end of the chunk, or NULL when it is full */
-struct work *chunk_add(
-	struct chunk *c, size_t index, const struct list_item *item);
+/*
+ * A cleared work at the end of the chunk for item `index` of the list, or NULL
+ * when it is full; chunk_drop takes it back.
+ */
+struct work *chunk_add(struct chunk *c, size_t index);
+void chunk_drop(struct chunk *c);
 
 struct chunk_queue {
 	struct chunk *first, *last;

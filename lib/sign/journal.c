@@ -156,7 +156,10 @@ describe_document(
 {
 	memset(d, 0, sizeof(*d));
 	d->path = w->item->path;
-	d->name = file_basename(w->item->path);
+	d->name = w->item->name != NULL ? w->item->name
+					: file_basename(w->item->path);
+	d->id = w->item->id;
+	d->version = w->item->version;
 	d->size = w->size;
 	d->digest_alg = j->maker->alg->digest->name;
 	d->digest = (struct rec_span){ w->digest, j->maker->alg->digest->size };

@@ -1,402 +1,419 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The list of what a batch is to sign, and where each output goes. */
-#include <dirent.h>
-#include <errno.h>
+/* The list of what a batch is to sign, spooled. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sign/list.h"
 
-#include "base/file.h"
 #include "base/text.h"
 #include "crypto/digest.h"
-#include "format/sums.h"
+#include "format/manifest.h"
 
-#define TREE_DEPTH_MAX 64
 #define PATH_LEN_MAX 4096
 
-/* one name that the batch reads or writes, for finding collisions */
-struct place {
-	const char *absolute;
-	size_t item;
-	bool output;
+/* in `index`, one for each item: where it is in `text` */
+struct entry {
+	uint64_t at, place_at;
+	uint32_t len, place_len;
+	uint64_t problem; /* 0: none; else 2 * (1 + other item) + output? */
 };
 
-static int
-add(struct list *l, const char *path, struct list_item **out,
-	struct ofs_error *e)
-{
-	struct list_item *grown;
-	size_t cap;
+/* in `text`, followed by path, id, name, version, media_type, each with NUL */
+struct head {
+	uint64_t line, root, inside, bytes;
+	uint8_t sha256[32];
+	uint8_t has_sha256;
+};
 
-	if (strlen(path) >= PATH_LEN_MAX)
+int
+list_init(struct list *l, const char *dir, struct ofs_error *e)
+{
+	memset(l, 0, sizeof(*l));
+	l->dir = strdup(dir);
+	spool_init(&l->index, l->dir);
+	spool_init(&l->text, l->dir);
+	return l->dir == NULL ? err_nomem(e) : 0;
+}
+
+void
+list_free(struct list *l)
+{
+	if (l->dir == NULL)
+		return; /* was never made */
+	while (l->n_roots > 0) {
+		close(l->roots[--l->n_roots].fd);
+		free(l->roots[l->n_roots].dir);
+	}
+	free(l->roots);
+	free(l->bytes);
+	spool_free(&l->index);
+	spool_free(&l->text);
+	buf_free(&l->scratch);
+	free(l->dir);
+	memset(l, 0, sizeof(*l));
+}
+
+void
+list_item_reset(struct list_item *it)
+{
+	struct buf mem = it->mem;
+
+	free(it->problem);
+	buf_reset(&mem);
+	memset(it, 0, sizeof(*it));
+	it->mem = mem;
+	it->path = "";
+	it->root = -1;
+}
+
+void
+list_item_free(struct list_item *it)
+{
+	free(it->problem);
+	buf_free(&it->mem);
+	memset(it, 0, sizeof(*it));
+}
+
+struct list_mark
+list_mark(const struct list *l)
+{
+	return (struct list_mark){ l->n, l->n_bytes, spool_size(&l->text),
+		l->described };
+}
+
+void
+list_back(struct list *l, struct list_mark to)
+{
+	struct ofs_error ignored;
+
+	if (spool_cut(&l->index, to.n * sizeof(struct entry), &ignored) != 0 ||
+		spool_cut(&l->text, to.text, &ignored) != 0)
+		l->broken = true;
+	l->n = to.n;
+	l->n_bytes = to.n_bytes;
+	l->described = to.described;
+}
+
+/* a text and its NUL; NULL is as good as none */
+static void
+put_text(struct buf *to, const char *s)
+{
+	if (s != NULL)
+		buf_str(to, s);
+	buf_u8(to, 0);
+}
+
+/* appends what is in the scratch buffer */
+static int
+put_scratch(struct list *l, uint64_t *at, uint32_t *len, struct ofs_error *e)
+{
+	if (!buf_ok(&l->scratch))
+		return err_nomem(e);
+	*at = spool_size(&l->text);
+	*len = (uint32_t)l->scratch.len;
+	return spool_append(&l->text, l->scratch.p, l->scratch.len, e);
+}
+
+int
+list_add(struct list *l, const struct ofs_item *item,
+	const struct list_source *from, struct ofs_error *e)
+{
+	struct list_mark before = list_mark(l);
+	struct entry en = { 0 };
+	struct head h = { .line = from->line,
+		.root = from->root,
+		.inside = from->inside,
+		.bytes = from->bytes };
+	int rc;
+
+	if (l->broken)
+		return err_set(e, OFS_EIO,
+			"the list is unusable since a temporary file in '%s' "
+			"failed",
+			TEXT_Q(l->dir));
+	if (strlen(item->path) >= PATH_LEN_MAX)
 		return err_set(e, OFS_EINVAL,
 			"'%s' is too long a name; the limit is %d bytes",
-			TEXT_Q(path), PATH_LEN_MAX);
-	if (l->n == l->cap) {
-		cap = l->cap ? l->cap * 2 : 64;
-		grown = reallocarray(l->items, cap, sizeof(*grown));
-		if (grown == NULL)
-			return err_nomem(e);
-		l->items = grown;
-		l->cap = cap;
+			TEXT_Q(item->path), PATH_LEN_MAX);
+	h.has_sha256 = item->sha256 != NULL;
+	if (h.has_sha256)
+		memcpy(h.sha256, item->sha256, sizeof(h.sha256));
+	buf_reset(&l->scratch);
+	buf_put(&l->scratch, &h, sizeof(h));
+	put_text(&l->scratch, item->path);
+	put_text(&l->scratch, item->id);
+	put_text(&l->scratch, item->name);
+	put_text(&l->scratch, item->version);
+	put_text(&l->scratch, item->media_type);
+	rc = put_scratch(l, &en.at, &en.len, e);
+	if (rc == 0)
+		rc = spool_append(&l->index, &en, sizeof(en), e);
+	if (rc != 0) {
+		list_back(l, before);
+		return rc;
 	}
-	*out = &l->items[l->n];
-	memset(*out, 0, sizeof(**out));
-	(*out)->path = strdup(path);
-	if ((*out)->path == NULL)
-		return err_nomem(e);
+	if (item->id != NULL || item->name != NULL || item->version != NULL ||
+		item->media_type != NULL)
+		l->described = true;
 	l->n++;
 	return 0;
+}
+
+int
+list_add_item(struct list *l, const struct ofs_item *item, struct ofs_error *e)
+{
+	const struct list_source none = { 0 };
+	int rc;
+
+	if (item->size != sizeof(*item))
+		return err_set(e, OFS_EINVAL,
+			"the item is of another version of the library; start "
+			"from OFS_ITEM_INIT");
+	if (item->path == NULL || item->path[0] == '\0')
+		return err_set(e, OFS_EINVAL,
+			"an empty name cannot be signed; name a file");
+	rc = manifest_check_item(item, e);
+	if (rc != 0)
+		return err_set(e, rc, "cannot add '%s': %s", TEXT_Q(item->path),
+			e->message);
+	return list_add(l, item, &none, e);
 }
 
 int
 list_add_file(struct list *l, const char *path, const uint8_t *sha256,
 	struct ofs_error *e)
 {
-	struct list_item *it;
-	int rc;
+	struct ofs_item item = OFS_ITEM_INIT;
 
-	if (path[0] == '\0')
-		return err_set(e, OFS_EINVAL,
-			"an empty name cannot be signed; name a file");
-	rc = add(l, path, &it, e);
-	if (rc != 0)
-		return rc;
-	if (sha256 != NULL) {
-		it->has_sha256 = true;
-		memcpy(it->sha256, sha256, 32);
-	}
-	return 0;
+	item.path = path;
+	item.sha256 = sha256;
+	return list_add_item(l, &item, e);
 }
 
 int
 list_add_bytes(struct list *l, const char *name, const void *p, size_t n,
 	struct ofs_error *e)
 {
-	struct list_item *it;
+	struct list_mark before = list_mark(l);
+	struct ofs_item item = OFS_ITEM_INIT;
+	struct list_source from = { 0 };
+	struct list_bytes *grown;
 	int rc;
 
-	rc = add(l, name, &it, e);
-	if (rc != 0)
-		return rc;
-	it->bytes = p != NULL ? p : "";
-	it->len = n;
-	return 0;
-}
-
-static int
-not_dots(const struct dirent *d)
-{
-	return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
-}
-
-/* byte order, whatever the locale: a list has one digest everywhere */
-static int
-by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int add_dir(
-	struct list *l, const char *dir, int depth, struct ofs_error *e);
-
-static int
-add_entry(struct list *l, const char *dir, const char *name, int depth,
-	struct ofs_error *e)
-{
-	struct stat st;
-	char *path;
-	int rc = 0;
-
-	path = file_join(dir, name);
-	if (path == NULL)
+	grown = reallocarray(l->bytes, l->n_bytes + 1, sizeof(*grown));
+	if (grown == NULL)
 		return err_nomem(e);
-	if (lstat(path, &st) != 0)
-		rc = err_sys(
-			e, OFS_EIO, errno, "cannot look at '%s'", TEXT_Q(path));
-	else if (S_ISDIR(st.st_mode))
-		rc = add_dir(l, path, depth + 1, e);
-	else if (S_ISREG(st.st_mode) && !ofs_is_signature_name(name) &&
-		!file_out_is_tmp(name, NULL))
-		rc = list_add_file(l, path, NULL, e);
-	free(path);
+	l->bytes = grown;
+	l->bytes[l->n_bytes++] = (struct list_bytes){ p != NULL ? p : "", n };
+	item.path = name;
+	from.bytes = l->n_bytes;
+	rc = list_add(l, &item, &from, e);
+	if (rc != 0)
+		list_back(l, before);
 	return rc;
 }
 
 static int
-add_dir(struct list *l, const char *dir, int depth, struct ofs_error *e)
+read_entry(
+	const struct list *l, size_t i, struct entry *en, struct ofs_error *e)
 {
-	struct dirent **names = NULL;
-	int n, i, rc = 0;
-
-	if (depth > TREE_DEPTH_MAX)
-		return err_set(e, OFS_EIO,
-			"'%s' lies more than %d directories deep; "
-			"name its files one by one",
-			TEXT_Q(dir), TREE_DEPTH_MAX);
-	n = scandir(dir, &names, not_dots, by_name);
-	if (n < 0)
-		return err_sys(
-			e, OFS_EIO, errno, "cannot list '%s'", TEXT_Q(dir));
-	for (i = 0; i < n; i++) {
-		if (rc == 0)
-			rc = add_entry(l, dir, names[i]->d_name, depth, e);
-		free(names[i]);
-	}
-	free(names);
-	return rc;
+	return spool_read(&l->index, i * sizeof(*en), en, sizeof(*en), e);
 }
 
-static void
-truncate_to(struct list *l, size_t n)
+static int
+write_entry(
+	struct list *l, size_t i, const struct entry *en, struct ofs_error *e)
 {
-	struct list_item *it;
-
-	while (l->n > n) {
-		it = &l->items[--l->n];
-		free(it->path);
-		free(it->output);
-		free(it->absolute);
-		free(it->problem);
-	}
+	return spool_write(&l->index, i * sizeof(*en), en, sizeof(*en), e);
 }
 
 int
-list_add_tree(struct list *l, const char *dir, struct ofs_error *e)
+list_set_place(struct list *l, size_t i, const char *output,
+	const char *absolute, struct ofs_error *e)
 {
-	size_t before = l->n;
+	struct entry en;
 	int rc;
 
-	rc = add_dir(l, dir, 0, e);
-	if (rc != 0)
-		truncate_to(l, before);
-	return rc;
-}
-
-struct sums_walk {
-	struct list *list;
-	const char *dir;
-};
-
-static int
-add_sum(void *arg, const char *name, const uint8_t sha256[32],
-	struct ofs_error *e)
-{
-	struct sums_walk *w = arg;
-	char *path;
-	int rc;
-
-	path = name[0] == '/' || strcmp(w->dir, ".") == 0
-		? strdup(name)
-		: file_join(w->dir, name);
-	if (path == NULL)
-		return err_nomem(e);
-	rc = list_add_file(w->list, path, sha256, e);
-	free(path);
-	return rc;
-}
-
-int
-list_add_sums(struct list *l, const char *path, struct ofs_error *e)
-{
-	struct buf text = BUF_INIT;
-	struct sums_walk w = { l, NULL };
-	size_t before = l->n;
-	char *dir;
-	int rc;
-
-	dir = file_dirname(path);
-	if (dir == NULL)
-		return err_nomem(e);
-	w.dir = dir;
-	rc = file_read(path, SUMS_FILE_MAX, &text, e);
+	buf_reset(&l->scratch);
+	put_text(&l->scratch, output);
+	put_text(&l->scratch, absolute);
+	rc = read_entry(l, i, &en, e);
 	if (rc == 0)
-		rc = sums_parse(text.p, text.len, add_sum, &w, e);
-	if (rc == OFS_EFORMAT)
-		rc = err_set(e, OFS_EFORMAT, "cannot use list '%s': %s",
-			TEXT_Q(path), e->message);
-	if (rc != 0)
-		truncate_to(l, before);
-	buf_free(&text);
-	free(dir);
+		rc = put_scratch(l, &en.place_at, &en.place_len, e);
+	return rc != 0 ? rc : write_entry(l, i, &en, e);
+}
+
+int
+list_set_problem(struct list *l, size_t i, size_t other, bool output,
+	struct ofs_error *e)
+{
+	struct entry en;
+	int rc;
+
+	rc = read_entry(l, i, &en, e);
+	if (rc != 0 || en.problem != 0)
+		return rc;
+	en.problem = 2 * ((uint64_t)other + 1) + output;
+	return write_entry(l, i, &en, e);
+}
+
+/* the next text of the n bytes at *p; "" is none */
+static const char *
+take_text(const char **p, size_t *n, bool *bad)
+{
+	const char *s = *p, *end = *n == 0 ? NULL : memchr(s, '\0', *n);
+
+	if (end == NULL) {
+		*bad = true;
+		return NULL;
+	}
+	*n -= (size_t)(end + 1 - s);
+	*p = end + 1;
+	return s[0] == '\0' ? NULL : s;
+}
+
+static bool
+take_item(const struct list *l, const char *p, size_t n, struct list_item *it)
+{
+	const char *path;
+	struct head h;
+	bool bad = false;
+
+	if (n < sizeof(h))
+		return false;
+	memcpy(&h, p, sizeof(h));
+	p += sizeof(h);
+	n -= sizeof(h);
+	path = take_text(&p, &n, &bad);
+	it->id = take_text(&p, &n, &bad);
+	it->name = take_text(&p, &n, &bad);
+	it->version = take_text(&p, &n, &bad);
+	it->media_type = take_text(&p, &n, &bad);
+	if (!bad && n > 0) { /* it was placed */
+		it->output = take_text(&p, &n, &bad);
+		it->absolute = take_text(&p, &n, &bad);
+	}
+	if (bad || n != 0 || h.root > l->n_roots || h.bytes > l->n_bytes ||
+		(h.root > 0 && (path == NULL || h.inside >= strlen(path))))
+		return false;
+	if (path != NULL)
+		it->path = path;
+	it->line = (size_t)h.line;
+	it->has_sha256 = h.has_sha256 != 0;
+	memcpy(it->sha256, h.sha256, sizeof(it->sha256));
+	if (h.root > 0) {
+		it->root = l->roots[h.root - 1].fd;
+		it->inside = path + h.inside;
+	}
+	if (h.bytes > 0) {
+		it->bytes = l->bytes[h.bytes - 1].p;
+		it->len = l->bytes[h.bytes - 1].n;
+	}
+	return true;
+}
+
+static int
+read_item(const struct list *l, const struct entry *en, struct list_item *it,
+	struct ofs_error *e)
+{
+	size_t n = (size_t)en->len + en->place_len;
+	uint8_t *p;
+	int rc;
+
+	list_item_reset(it);
+	p = buf_grow(&it->mem, n);
+	if (p == NULL)
+		return err_nomem(e);
+	rc = spool_read(&l->text, en->at, p, en->len, e);
+	if (rc == 0)
+		rc = spool_read(
+			&l->text, en->place_at, p + en->len, en->place_len, e);
+	if (rc == 0 && !take_item(l, (const char *)p, n, it))
+		rc = err_set(e, OFS_EINTERNAL,
+			"a temporary file in '%s' was changed", TEXT_Q(l->dir));
 	return rc;
 }
 
-void
-list_free(struct list *l)
-{
-	truncate_to(l, 0);
-	free(l->items);
-	memset(l, 0, sizeof(*l));
-}
-
-/* the output of `it` is that of the item `other`, or is that document */
+/* the output of `it` is that of another item, or is that document */
 static int
-set_problem(struct list_item *it, const char *other, bool output,
+tell_problem(const struct list *l, uint64_t problem, struct list_item *it,
 	struct ofs_error *e)
 {
+	bool output = problem % 2 == 1;
 	const char *what =
 		output ? "is also that of" : "is a document of this batch,";
 	const char *next = output ? "which was named earlier; sign them apart"
 				  : "and is not overwritten; use --out";
+	struct list_item other = { 0 };
+	struct entry en;
+	int rc;
 
-	if (it->problem != NULL)
-		return 0;
-	if (asprintf(&it->problem, "output '%s' %s '%s', %s",
-		    TEXT_Q(it->output), what, TEXT_Q(other), next) < 0) {
+	rc = read_entry(l, (size_t)(problem / 2 - 1), &en, e);
+	if (rc == 0)
+		rc = read_item(l, &en, &other, e);
+	if (rc == 0 &&
+		asprintf(&it->problem, "output '%s' %s '%s', %s",
+			TEXT_Q(it->output != NULL ? it->output : ""), what,
+			TEXT_Q(other.path), next) < 0) {
 		it->problem = NULL;
-		return err_nomem(e);
+		rc = err_nomem(e);
 	}
 	it->problem_code = OFS_EEXIST;
-	return 0;
-}
-
-/* DIR/PATH made relative, and the suffix; allocated */
-static char *
-under(const char *dir, const char *path, const char *suffix)
-{
-	char *rel, *base, *out = NULL;
-
-	rel = file_relative_as_tar(path);
-	base = rel == NULL ? NULL : file_join(dir, rel);
-	if (base != NULL && asprintf(&out, "%s%s", base, suffix) < 0)
-		out = NULL;
-	free(rel);
-	free(base);
-	return out;
-}
-
-static int
-place_one(struct list_item *it, const char *suffix, const char *out_dir,
-	const char *out_absolute, struct ofs_error *e)
-{
-	if (out_dir != NULL) {
-		it->output = under(out_dir, it->path, suffix);
-		it->absolute = under(out_absolute, it->path, suffix);
-		if (it->absolute == NULL)
-			return err_nomem(e);
-	} else if (asprintf(&it->output, "%s%s", it->path, suffix) < 0) {
-		it->output = NULL;
-	}
-	if (it->output == NULL)
-		return err_nomem(e);
-	/* fails where the document's own directory is missing: said later */
-	if (it->absolute == NULL &&
-		file_absolute(it->output, &it->absolute, e) != 0)
-		err_clear(e);
-	return 0;
-}
-
-/* of a directory that may not be there yet */
-static int
-absolute_dir(const char *dir, char **out, struct ofs_error *e)
-{
-	char *cwd;
-
-	*out = realpath(dir, NULL);
-	if (*out != NULL)
-		return 0;
-	if (dir[0] == '/') {
-		*out = strdup(dir);
-		return *out == NULL ? err_nomem(e) : 0;
-	}
-	cwd = getcwd(NULL, 0);
-	if (cwd == NULL)
-		return err_sys(
-			e, OFS_EIO, errno, "cannot tell the current directory");
-	*out = file_join(cwd, dir);
-	free(cwd);
-	return *out == NULL ? err_nomem(e) : 0;
-}
-
-static int
-compare_places(const void *a, const void *b)
-{
-	const struct place *x = a, *y = b;
-	int order = strcmp(x->absolute, y->absolute);
-
-	if (order != 0)
-		return order;
-	if (x->output != y->output)
-		return x->output ? 1 : -1;
-	return x->item < y->item ? -1 : 1;
-}
-
-/* places are sorted: inputs of a name first, then outputs by item */
-static int
-find_collisions(
-	struct list *l, const struct place *p, size_t n, struct ofs_error *e)
-{
-	size_t i;
-	int rc = 0;
-
-	for (i = 1; i < n && rc == 0; i++) {
-		struct list_item *it = &l->items[p[i].item];
-		const char *other = l->items[p[i - 1].item].path;
-
-		if (!p[i].output ||
-			strcmp(p[i].absolute, p[i - 1].absolute) != 0)
-			continue;
-		rc = set_problem(it, other, p[i - 1].output, e);
-	}
+	list_item_free(&other);
 	return rc;
 }
 
 int
-list_place(struct list *l, enum ofs_format format, const char *out_dir,
+list_read(const struct list *l, size_t i, struct list_item *it,
 	struct ofs_error *e)
 {
-	const char *suffix = ofs_format_suffix(format);
-	struct place *p = NULL;
-	char **inputs = NULL, *out_absolute = NULL;
-	size_t i, n = 0;
-	int rc = 0;
+	struct entry en;
+	int rc;
 
-	if (l->n == 0)
-		return 0;
-	if (out_dir != NULL)
-		rc = absolute_dir(out_dir, &out_absolute, e);
+	rc = read_entry(l, i, &en, e);
+	if (rc == 0)
+		rc = read_item(l, &en, it, e);
+	if (rc == 0 && en.problem != 0)
+		rc = tell_problem(l, en.problem, it, e);
 	if (rc != 0)
-		return rc;
-	p = calloc(l->n * 2, sizeof(*p));
-	inputs = calloc(l->n, sizeof(*inputs));
-	if (p == NULL || inputs == NULL) {
-		rc = err_nomem(e);
-		goto out;
-	}
-	for (i = 0; i < l->n; i++) {
-		struct list_item *it = &l->items[i];
-
-		if (it->bytes != NULL)
-			continue;
-		rc = place_one(it, suffix, out_dir, out_absolute, e);
-		if (rc != 0)
-			goto out;
-		if (file_absolute(it->path, &inputs[i], e) == 0)
-			p[n++] = (struct place){ inputs[i], i, false };
-		if (it->absolute != NULL)
-			p[n++] = (struct place){ it->absolute, i, true };
-		err_clear(e);
-	}
-	qsort(p, n, sizeof(*p), compare_places);
-	rc = find_collisions(l, p, n, e);
-out:
-	for (i = 0; inputs != NULL && i < l->n; i++)
-		free(inputs[i]);
-	free(inputs);
-	free(p);
-	free(out_absolute);
+		list_item_reset(it);
 	return rc;
+}
+
+static void
+describe(struct buf *to, const char *text)
+{
+	buf_u8(to, text != NULL);
+	if (text == NULL)
+		return;
+	buf_u64(to, strlen(text));
+	buf_str(to, text);
+}
+
+static void
+describe_item(const struct list *l, const struct list_item *it, struct buf *to)
+{
+	buf_reset(to);
+	buf_u64(to, strlen(it->path));
+	buf_str(to, it->path);
+	buf_u8(to, it->has_sha256);
+	if (it->has_sha256)
+		buf_put(to, it->sha256, sizeof(it->sha256));
+	if (!l->described)
+		return;
+	describe(to, it->id);
+	describe(to, it->name);
+	describe(to, it->version);
+	describe(to, it->media_type);
 }
 
 int
 list_sha256(const struct list *l, uint8_t out[32], struct ofs_error *e)
 {
-	static const char tag[] = "ofs-list-v1";
+	static const char v1[] = "ofs-list-v1", v2[] = "ofs-list-v2";
+	struct list_item it = { 0 };
 	struct digest d = { 0 };
 	struct buf line = BUF_INIT;
 	size_t i;
@@ -404,16 +421,12 @@ list_sha256(const struct list *l, uint8_t out[32], struct ofs_error *e)
 
 	rc = digest_begin(&d, digest_by_id(OFS_DIGEST_SHA256), e);
 	if (rc == 0)
-		rc = digest_update(&d, tag, sizeof(tag), e);
+		rc = digest_update(&d, l->described ? v2 : v1, sizeof(v1), e);
 	for (i = 0; i < l->n && rc == 0; i++) {
-		const struct list_item *it = &l->items[i];
-
-		buf_reset(&line);
-		buf_u64(&line, strlen(it->path));
-		buf_str(&line, it->path);
-		buf_u8(&line, it->has_sha256);
-		if (it->has_sha256)
-			buf_put(&line, it->sha256, 32);
+		rc = list_read(l, i, &it, e);
+		if (rc != 0)
+			break;
+		describe_item(l, &it, &line);
 		rc = buf_ok(&line) ? digest_update(&d, line.p, line.len, e)
 				   : err_nomem(e);
 	}
@@ -421,5 +434,6 @@ list_sha256(const struct list *l, uint8_t out[32], struct ofs_error *e)
 		rc = digest_end(&d, out, e);
 	digest_free(&d);
 	buf_free(&line);
+	list_item_free(&it);
 	return rc;
 }

@@ -228,7 +228,8 @@ read_document(struct reading *r, struct ofs_error *e)
 		w->size = it->len;
 		rc = take_block(r, it->bytes, it->len, e);
 	} else {
-		rc = file_stream(it->path, take_block, r, &w->size, e);
+		rc = file_stream_in(it->root, it->inside, it->path, take_block,
+			r, &w->size, e);
 	}
 	if (rc == 0)
 		rc = digest_end(&r->prepare->digest, w->digest, e);

@@ -52,16 +52,33 @@ stopping(struct pipeline *p)
 	return yes;
 }
 
+/* the list cannot be read any more: nobody knows what is next */
+static void
+fail_list(struct pipeline *p, const struct ofs_error *why)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->why.code == 0)
+		p->why = *why;
+	pipeline_stop_locked(p, false);
+	pthread_mutex_unlock(&p->lock);
+}
+
 /* fills c from item `next` on; returns the item after the last */
 static size_t
 fill_chunk(struct pipeline *p, struct chunk *c, size_t target, size_t next)
 {
 	const struct list *l = p->o.list;
+	struct ofs_error e;
 
 	while (next < l->n && c->n < target && c->bytes < CHUNK_BYTES_MAX &&
 		!stopping(p)) {
-		struct work *w = chunk_add(c, next, &l->items[next]);
+		struct work *w = chunk_add(c, next);
 
+		if (list_read(l, next, &w->own, &e) != 0) {
+			chunk_drop(c);
+			fail_list(p, &e);
+			break;
+		}
 		maker_prepare(p->o.maker, &p->prepare, w);
 		next++;
 		c->bytes += w->content.len;

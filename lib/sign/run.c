@@ -41,6 +41,7 @@ run_result(const struct maker *m, const struct work *w, struct ofs_result *res)
 	res->status = w->status;
 	res->path = w->item->path;
 	res->output = w->item->output;
+	res->id = w->item->id;
 	res->digest_alg = m->alg->digest->id;
 	if (w->ready) {
 		res->digest = w->digest;
@@ -367,17 +368,21 @@ static void
 report_rest(struct run *r)
 {
 	const struct list *l = r->o->list;
+	struct list_item item = { 0 };
+	struct ofs_error ignored;
 	struct work w;
 	size_t i;
 
 	for (i = pipeline_taken(r->pipe); i < l->n; i++) {
 		memset(&w, 0, sizeof(w));
+		(void)list_read(l, i, &item, &ignored);
 		w.index = i;
-		w.item = &l->items[i];
+		w.item = &item;
 		w.status = OFS_ITEM_NOT_ATTEMPTED;
 		report(r, &w);
 		count(&r->recorded, w.status);
 	}
+	list_item_free(&item);
 }
 
 /* what the whole run comes to, once every item has its result */

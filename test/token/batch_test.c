@@ -38,6 +38,7 @@ struct tally {
 	char message[1024];
 	uint8_t sig[4096]; /* of the last memory item */
 	size_t sig_len;
+	char id[64];
 	ofs_batch *cancel; /* this batch, at the first result */
 };
 
@@ -50,6 +51,7 @@ note(void *arg, const struct ofs_result *r)
 
 	t->by_status[r->status]++;
 	t->last_index = r->index;
+	snprintf(t->id, sizeof(t->id), "%s", r->id != NULL ? r->id : "");
 	if (r->seq != 0)
 		t->seq = r->seq;
 	if (r->code != 0)
@@ -207,6 +209,88 @@ signs_memory_items(void **state)
 }
 
 /* enough for several chunks of growing size */
+static bool
+has_text(const ofs_record *rec, const char *name, const char *want)
+{
+	struct ofs_field field;
+
+	return ofs_record_find(rec, name, &field) &&
+		field.len == strlen(want) &&
+		memcmp(field.bytes, want, field.len) == 0;
+}
+
+/* what a manifest says of a document is in intent, outcome and result */
+static void
+records_what_is_known_of_an_item(void **state)
+{
+	struct fixture *f = *state;
+	struct ofs_item item = OFS_ITEM_INIT;
+	struct ofs_progress p;
+	struct ofs_field intent;
+	struct tally t;
+	uint64_t seq;
+	ofs_record *rec;
+	ofs_batch *b = new_batch(f, NULL, &t);
+
+	put(in_dir(f, "known"), "known");
+	item.path = in_dir(f, "known");
+	item.id = "ORDER-7";
+	item.name = "Order seven";
+	item.version = "2";
+	item.media_type = "application/xml";
+	assert_int_equal(ofs_batch_add_item(b, &item), 0);
+	assert_int_equal(ofs_batch_run(b, &p), 0);
+	assert_string_equal(t.id, "ORDER-7");
+	assert_int_equal(ofs_audit_get(f->audit, t.seq, &rec), 0);
+	assert_true(has_text(rec, "document.path", item.path));
+	assert_true(has_text(rec, "document.id", "ORDER-7"));
+	assert_true(has_text(rec, "document.name", "Order seven"));
+	assert_true(has_text(rec, "document.version", "2"));
+	assert_true(ofs_record_find(rec, "intent_seq", &intent));
+	seq = (uint64_t)intent.number;
+	ofs_record_free(rec);
+	assert_int_equal(ofs_audit_get(f->audit, seq, &rec), 0);
+	assert_true(has_text(rec, "items.0.id", "ORDER-7"));
+	assert_true(has_text(rec, "items.0.name", "Order seven"));
+	assert_true(has_text(rec, "items.0.version", "2"));
+	ofs_record_free(rec);
+	ofs_batch_free(b);
+}
+
+static void
+refuses_a_list_before_signing(void **state)
+{
+	struct fixture *f = *state;
+	struct ofs_sign_opts o = OFS_SIGN_OPTS_INIT;
+	struct ofs_item item = OFS_ITEM_INIT;
+	struct ofs_progress p;
+	struct tally t;
+	ofs_batch *b;
+	uint64_t before, after;
+
+	assert_int_equal(ofs_audit_size(f->audit, &before), 0);
+	put(in_dir(f, "r1"), "1");
+	put(in_dir(f, "r2"), "2");
+	o.max_items = 1;
+	for (int i = 0; i < 3; i++) {
+		b = new_batch(f, &o, &t);
+		item.id = i < 2 ? NULL : "same";
+		item.path = in_dir(f, "r1");
+		assert_int_equal(ofs_batch_add_item(b, &item), 0);
+		item.path = in_dir(f, "r2");
+		assert_int_equal(ofs_batch_add_item(b, &item), 0);
+		assert_int_equal(ofs_batch_run(b, &p), OFS_EFORMAT);
+		assert_int_equal(p.signed_items, 0);
+		assert_int_equal(t.by_status[OFS_ITEM_SIGNED], 0);
+		ofs_batch_free(b);
+		o.max_items = 2;
+		o.max_bytes = i == 0 ? 1 : 2;
+	}
+	assert_int_equal(ofs_audit_size(f->audit, &after), 0);
+	assert_int_equal(after, before);
+	assert_int_equal(access(in_dir(f, "r1.p7s"), F_OK), -1);
+}
+
 static void
 signs_many(void **state)
 {
@@ -494,6 +578,8 @@ main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(signs_memory_items),
+		cmocka_unit_test(records_what_is_known_of_an_item),
+		cmocka_unit_test(refuses_a_list_before_signing),
 		cmocka_unit_test(signs_many),
 		cmocka_unit_test(one_failure_does_not_stop_the_others),
 		cmocka_unit_test(stops_when_told_to),

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a list is filled from: trees, SHA256SUMS, manifests, lists of names. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sign/list.h"
+
+#include "base/beneath.h"
+#include "base/file.h"
+#include "base/lines.h"
+#include "base/text.h"
+#include "format/manifest.h"
+#include "format/sums.h"
+
+#define TREE_DEPTH_MAX 64
+#define NAME_LINE_MAX 65536
+
+static int
+not_dots(const struct dirent *d)
+{
+	return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+}
+
+/* byte order, whatever the locale: a list has one digest everywhere */
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int add_dir(
+	struct list *l, const char *dir, int depth, struct ofs_error *e);
+
+static int
+add_entry(struct list *l, const char *dir, const char *name, int depth,
+	struct ofs_error *e)
+{
+	struct stat st;
+	char *path;
+	int rc = 0;
+
+	path = file_join(dir, name);
+	if (path == NULL)
+		return err_nomem(e);
+	if (lstat(path, &st) != 0)
+		rc = err_sys(
+			e, OFS_EIO, errno, "cannot look at '%s'", TEXT_Q(path));
+	else if (S_ISDIR(st.st_mode))
+		rc = add_dir(l, path, depth + 1, e);
+	else if (S_ISREG(st.st_mode) && !ofs_is_signature_name(name) &&
+		!file_out_is_tmp(name, NULL))
+		rc = list_add_file(l, path, NULL, e);
+	free(path);
+	return rc;
+}
+
+static int
+add_dir(struct list *l, const char *dir, int depth, struct ofs_error *e)
+{
+	struct dirent **names = NULL;
+	int n, i, rc = 0;
+
+	if (depth > TREE_DEPTH_MAX)
+		return err_set(e, OFS_EIO,
+			"'%s' lies more than %d directories deep; "
+			"name its files one by one",
+			TEXT_Q(dir), TREE_DEPTH_MAX);
+	n = scandir(dir, &names, not_dots, by_name);
+	if (n < 0)
+		return err_sys(
+			e, OFS_EIO, errno, "cannot list '%s'", TEXT_Q(dir));
+	for (i = 0; i < n; i++) {
+		if (rc == 0)
+			rc = add_entry(l, dir, names[i]->d_name, depth, e);
+		free(names[i]);
+	}
+	free(names);
+	return rc;
+}
+
+int
+list_add_tree(struct list *l, const char *dir, struct ofs_error *e)
+{
+	struct list_mark before = list_mark(l);
+	int rc;
+
+	rc = add_dir(l, dir, 0, e);
+	if (rc != 0)
+		list_back(l, before);
+	return rc;
+}
+
+struct sums_walk {
+	struct list *list;
+	const char *dir;
+};
+
+/* allocated; `dir` is "." for what a list has beside it */
+static char *
+beside(const char *dir, const char *name)
+{
+	return name[0] == '/' || strcmp(dir, ".") == 0 ? strdup(name)
+						       : file_join(dir, name);
+}
+
+static int
+add_sum(void *arg, const char *name, const uint8_t sha256[32],
+	struct ofs_error *e)
+{
+	struct sums_walk *w = arg;
+	char *path = beside(w->dir, name);
+	int rc;
+
+	if (path == NULL)
+		return err_nomem(e);
+	rc = list_add_file(w->list, path, sha256, e);
+	free(path);
+	return rc;
+}
+
+int
+list_add_sums(struct list *l, const char *path, struct ofs_error *e)
+{
+	struct list_mark before = list_mark(l);
+	struct buf text = BUF_INIT;
+	struct sums_walk w = { l, NULL };
+	char *dir;
+	int rc;
+
+	dir = file_dirname(path);
+	if (dir == NULL)
+		return err_nomem(e);
+	w.dir = dir;
+	rc = file_read(path, SUMS_FILE_MAX, &text, e);
+	if (rc == 0)
+		rc = sums_parse(text.p, text.len, add_sum, &w, e);
+	if (rc == OFS_EFORMAT)
+		rc = err_set(e, OFS_EFORMAT, "cannot use list '%s': %s",
+			TEXT_Q(path), e->message);
+	if (rc != 0)
+		list_back(l, before);
+	buf_free(&text);
+	free(dir);
+	return rc;
+}
+
+/* one that items may not leave: *root is for struct list_source */
+static int
+find_root(struct list *l, const char *dir, size_t *root, struct ofs_error *e)
+{
+	struct list_root *grown;
+	size_t i;
+	int fd, rc;
+
+	for (i = 0; i < l->n_roots; i++)
+		if (strcmp(l->roots[i].dir, dir) == 0)
+			break;
+	*root = i + 1;
+	if (i < l->n_roots)
+		return 0;
+	rc = beneath_open_dir(dir, &fd, e);
+	if (rc != 0)
+		return rc;
+	grown = reallocarray(l->roots, i + 1, sizeof(*grown));
+	if (grown != NULL) {
+		l->roots = grown;
+		grown[i] = (struct list_root){ strdup(dir), fd };
+	}
+	if (grown == NULL || grown[i].dir == NULL) {
+		close(fd);
+		return err_nomem(e);
+	}
+	l->n_roots++;
+	return 0;
+}
+
+static bool
+has_parent(const char *path)
+{
+	size_t n;
+
+	for (; *path != '\0'; path += n, path += strspn(path, "/")) {
+		n = strcspn(path, "/");
+		if (n == 2 && path[0] == '.' && path[1] == '.')
+			return true;
+	}
+	return false;
+}
+
+/* what is missing or unreadable is said when it is read, as it always is */
+static int
+check_inside(
+	const struct list_root *root, const char *path, struct ofs_error *e)
+{
+	const char *why = path[0] == '/' ? "is absolute"
+		: has_parent(path)       ? "has '..' in it"
+					 : NULL;
+	int fd;
+
+	if (why != NULL)
+		return err_set(e, OFS_EFORMAT,
+			"'%s' %s; documents are named relative to '%s', and "
+			"lie below it",
+			TEXT_Q(path), why, TEXT_Q(root->dir));
+	fd = beneath_open(root->fd, path, O_PATH | O_CLOEXEC);
+	if (fd < 0 && errno == EXDEV)
+		return err_set(e, OFS_EFORMAT,
+			"'%s' leads out of '%s' by a symbolic link; name "
+			"documents that lie below it",
+			TEXT_Q(path), TEXT_Q(root->dir));
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+/* A list of documents that is read line by line. */
+struct naming {
+	struct list *list;
+	struct lines lines;
+	const char *dir; /* that names are relative to */
+	size_t root;     /* 0: names may be anywhere */
+};
+
+static int
+add_named(struct naming *w, struct ofs_item *item, struct ofs_error *e)
+{
+	struct list_source from = { .line = w->lines.line, .root = w->root };
+	const char *name = item->path;
+	char *path = beside(w->dir, name);
+	int rc = 0;
+
+	if (path == NULL)
+		return err_nomem(e);
+	if (w->root > 0)
+		rc = check_inside(&w->list->roots[w->root - 1], name, e);
+	from.inside = strlen(path) - strlen(name);
+	item->path = path;
+	if (rc == 0)
+		rc = list_add(w->list, item, &from, e);
+	if (rc == OFS_EINVAL || rc == OFS_EFORMAT)
+		rc = err_set(e, OFS_EFORMAT, "line %zu: %s", w->lines.line,
+			e->message);
+	free(path);
+	return rc;
+}
+
+static int
+add_manifest_line(
+	struct naming *w, const uint8_t *p, size_t n, struct ofs_error *e)
+{
+	struct manifest_line line;
+	int rc;
+
+	rc = manifest_parse(p, n, w->lines.line, &line, e);
+	if (rc != 0)
+		return rc;
+	rc = add_named(w, &line.item, e);
+	manifest_clear(&line);
+	return rc;
+}
+
+static int
+add_name_line(struct naming *w, const uint8_t *p, size_t n, struct ofs_error *e)
+{
+	struct ofs_item item = OFS_ITEM_INIT;
+	char *name;
+	int rc;
+
+	if (n == 0)
+		return err_set(
+			e, OFS_EFORMAT, "line %zu is empty", w->lines.line);
+	if (memchr(p, '\0', n) != NULL)
+		return err_set(e, OFS_EFORMAT,
+			"line %zu has a NUL; names are separated by NULs or by "
+			"newlines",
+			w->lines.line);
+	name = strndup((const char *)p, n);
+	if (name == NULL)
+		return err_nomem(e);
+	item.path = name;
+	rc = add_named(w, &item, e);
+	free(name);
+	return rc;
+}
+
+typedef int (*line_fn)(
+	struct naming *w, const uint8_t *p, size_t n, struct ofs_error *e);
+
+static int
+add_lines(struct naming *w, line_fn add, char end, struct ofs_error *e)
+{
+	const uint8_t *p;
+	size_t n;
+	int rc;
+
+	while ((rc = lines_next(&w->lines, end, &p, &n, e)) == 0 && p != NULL) {
+		rc = add(w, p, n, e);
+		if (rc != 0)
+			break;
+	}
+	if (rc == 0 && w->lines.line == 0)
+		rc = err_set(
+			e, OFS_EINVAL, "it is empty: there is nothing to sign");
+	return rc;
+}
+
+/* `add` for each line of `path`; all of them or none */
+static int
+add_listed(struct naming *w, const char *path, const char *root, size_t max,
+	line_fn add, enum ofs_names how, struct ofs_error *e)
+{
+	struct list_mark before = list_mark(w->list);
+	bool nul = how == OFS_NAMES_NUL;
+	int rc = 0;
+
+	if (root != NULL) {
+		w->dir = root;
+		rc = find_root(w->list, root, &w->root, e);
+	}
+	if (rc == 0)
+		rc = lines_open(&w->lines, path, max, e);
+	if (rc != 0)
+		return rc;
+	if (how == OFS_NAMES_AUTO)
+		rc = lines_has(&w->lines, '\0', &nul, e);
+	if (rc == 0)
+		rc = add_lines(w, add, nul ? '\0' : '\n', e);
+	if (rc == OFS_EFORMAT || rc == OFS_EINVAL)
+		rc = err_set(e, rc, "cannot use list '%s': %s", TEXT_Q(path),
+			e->message);
+	lines_close(&w->lines);
+	if (rc != 0)
+		list_back(w->list, before);
+	return rc;
+}
+
+int
+list_add_manifest(
+	struct list *l, const char *path, const char *root, struct ofs_error *e)
+{
+	struct naming w = { .list = l };
+	char *dir = strcmp(path, "-") == 0 ? strdup(".") : file_dirname(path);
+	int rc;
+
+	if (dir == NULL)
+		return err_nomem(e);
+	w.dir = dir;
+	rc = add_listed(&w, path, root, MANIFEST_LINE_MAX, add_manifest_line,
+		OFS_NAMES_LINES, e);
+	free(dir);
+	return rc;
+}
+
+int
+list_add_names(struct list *l, const char *path, const char *root,
+	enum ofs_names how, struct ofs_error *e)
+{
+	struct naming w = { .list = l, .dir = "." };
+
+	return add_listed(&w, path, root, NAME_LINE_MAX, add_name_line, how, e);
+}
