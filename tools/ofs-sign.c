@@ -50,6 +50,10 @@ static const char help[] =
 "What to sign\n"
 "  --recursive         what is in directories\n"
 "  --sums FILE         what a SHA256SUMS file lists, if it matches\n"
+"  --manifest FILE     what a JSON Lines manifest lists; '-' is standard input\n"
+"  --files-from FILE   what a list of names has; --null: NULs end them\n"
+"  --root DIR          what these two list is below DIR, and nowhere else\n"
+"  --max-items N, --max-bytes N: sign nothing if there is more\n"
 "How\n"
 "  --jobs N            token sessions; default: one for each processor\n"
 "  --dry-run           check everything, sign nothing\n"
@@ -133,17 +137,37 @@ add_operand(struct sign_report *r, ofs_batch *b, const char *path)
 	return 0;
 }
 
+bool
+cmd_sign_has_list(const struct sign_options *o)
+{
+	return o->sums.n + o->manifests.n + o->names.n > 0;
+}
+
+static int
+add_lists(ofs_batch *b, const struct sign_options *o)
+{
+	size_t n;
+	int rc = 0;
+
+	for (n = 0; n < o->sums.n && rc == 0; n++)
+		rc = ofs_batch_add_sums(b, o->sums.p[n]);
+	for (n = 0; n < o->manifests.n && rc == 0; n++)
+		rc = ofs_batch_add_manifest(b, o->manifests.p[n], o->root);
+	for (n = 0; n < o->names.n && rc == 0; n++)
+		rc = ofs_batch_add_names(b, o->names.p[n], o->root,
+			o->null ? OFS_NAMES_NUL : OFS_NAMES_AUTO);
+	return rc;
+}
+
 static int
 add_all(struct sign_report *r, ofs_batch *b, const struct bytes *input)
 {
-	const struct strings *sums = &r->opts->sums;
-	size_t n;
 	int i, rc = 0;
 
 	if (r->to_stdout)
 		rc = ofs_batch_add_bytes(b, "-", input->p, input->n);
-	for (n = 0; n < sums->n && rc == 0; n++)
-		rc = ofs_batch_add_sums(b, sums->p[n]);
+	if (rc == 0)
+		rc = add_lists(b, r->opts);
 	if (rc != 0)
 		return out_fail_with(r->out, ofs_batch_error(b));
 	for (i = 0; i < r->ops->n && rc == 0 && !r->to_stdout; i++)
@@ -200,6 +224,8 @@ fill_opts(const struct sign_options *o, const struct bytes *certs,
 				   : OFS_EXISTING_FAIL;
 	to->jobs = (unsigned int)o->jobs;
 	to->stop_on_error = o->stop_on_error;
+	to->max_items = o->max_items;
+	to->max_bytes = o->max_bytes;
 }
 
 /* the keys of a run, each on its token */
@@ -327,6 +353,33 @@ set_timeouts(struct sign_options *o)
 		o->token_timeout == 0 ? -1 : (int)o->token_timeout * 1000;
 }
 
+static size_t
+count_dashes(const struct strings *s)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < s->n; i++)
+		n += strcmp(s->p[i], "-") == 0;
+	return n;
+}
+
+static int
+check_lists(const struct args *a, struct out *o, const struct sign_options *op)
+{
+	if (op->root != NULL && op->manifests.n + op->names.n == 0)
+		return args_usage(a, o,
+			"'--root' is for what '--manifest' and '--files-from' "
+			"list");
+	if (op->null && op->names.n == 0)
+		return args_usage(
+			a, o, "'--null' is for the names of '--files-from'");
+	if (count_dashes(&op->manifests) + count_dashes(&op->names) > 1)
+		return args_usage(a, o,
+			"standard input is read once; a file of that name is "
+			"'./-'");
+	return 0;
+}
+
 static int
 check_usage(const struct args *a, struct out *o, const struct sign_options *op,
 	const struct operands *ops)
@@ -335,20 +388,20 @@ check_usage(const struct args *a, struct out *o, const struct sign_options *op,
 
 	if (op->keys.n == 0)
 		return args_usage(a, o, "'--key URI' is missing");
-	if (ops->n == 0 && op->sums.n == 0)
+	if (ops->n == 0 && !cmd_sign_has_list(op))
 		return args_usage(a, o, "no document to sign");
 	if (op->force && op->skip_existing)
 		return args_usage(a, o,
 			"'--force' and '--skip-existing' exclude each other");
 	for (i = 0; i < ops->n; i++)
 		if (strcmp(ops->p[i], "-") == 0 &&
-			(ops->n > 1 || op->sums.n > 0 || op->out_dir != NULL ||
-				o->json || op->dry_run))
+			(ops->n > 1 || cmd_sign_has_list(op) ||
+				op->out_dir != NULL || o->json || op->dry_run))
 			return args_usage(a, o,
 				"'-' goes with no other document, nor --out, "
 				"--json or --dry-run; a file of that name is "
 				"'./-'");
-	return 0;
+	return check_lists(a, o, op);
 }
 
 static int
@@ -385,6 +438,14 @@ run(struct out *o, int argc, char **argv)
 		{ "allow-expired", .flag = &op.allow_expired },
 		{ "recursive", .flag = &op.recursive },
 		{ "sums", .list = &op.sums },
+		{ "manifest", .list = &op.manifests },
+		{ "files-from", .list = &op.names },
+		{ "null", .flag = &op.null },
+		{ "root", .text = &op.root },
+		{ "max-items", .number = &op.max_items, .min = 1,
+			.max = LONG_MAX },
+		{ "max-bytes", .number = &op.max_bytes, .min = 1,
+			.max = LONG_MAX },
 		{ "jobs", .number = &op.jobs, .min = 1, .max = 256 },
 		{ "dry-run", .flag = &op.dry_run },
 		{ "stop-on-error", .flag = &op.stop_on_error },

@@ -97,7 +97,7 @@ cmd_sign_print_check(FILE *f, const struct sign_report *r)
 	}
 	if (o->recursive)
 		fputs(" --recursive", f);
-	if (o->sums.n > 0 || !fits(r->ops)) {
+	if (cmd_sign_has_list(o) || !fits(r->ops)) {
 		fputs(" FILE...\n  (FILE...: the documents that were signed)\n",
 			f);
 		return;

@@ -47,6 +47,8 @@ item_json(struct sign_report *r, const struct ofs_result *res)
 	jline_begin(&j, "item");
 	jline_number(&j, "index", (int64_t)res->index);
 	jline_name(&j, "path", res->path, strlen(res->path));
+	if (res->id != NULL)
+		jline_text(&j, "id", res->id);
 	jline_text(&j, "status", word(r, res));
 	if (res->digest != NULL) {
 		jline_text(&j, "digest_alg", digest_name(res->digest_alg));

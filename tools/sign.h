@@ -14,7 +14,10 @@ struct sign_options {
 	struct tool_opts session;
 	struct strings keys; /* of the same key on several tokens */
 	const char *cert, *out_dir;
-	struct strings sums;
+	struct strings sums, manifests, names; /* lists of documents */
+	const char *root;                      /* of the last two; or NULL */
+	bool null;                             /* names end in NUL */
+	unsigned long max_items, max_bytes;    /* 0: any */
 	int format, digest; /* enum ofs_format, enum ofs_digest */
 	unsigned long jobs, token_timeout;
 	int padding; /* enum ofs_padding */
@@ -33,6 +36,9 @@ struct sign_report {
 	size_t done;    /* signed or skipped, for the last command */
 	int code;       /* of what could not be printed; 0: nothing */
 };
+
+/* something to sign comes from a list */
+bool cmd_sign_has_list(const struct sign_options *o);
 
 /* an ofs_result_fn */
 void cmd_sign_report_item(void *arg, const struct ofs_result *res);

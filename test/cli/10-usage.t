@@ -56,6 +56,18 @@ usage "did you mean '--format'" ofs-sign --fromat raw
 usage "did you mean '--recursive'" ofs-sign --rec x
 usage "'--key URI' is missing" ofs-sign file
 usage 'no document to sign' ofs-sign --key "$uri"
+usage "'--root' is for what '--manifest' and '--files-from' list" \
+	ofs-sign --key "$uri" --root . file
+usage "'--null' is for the names of '--files-from'" \
+	ofs-sign --key "$uri" --null --manifest m
+usage 'standard input is read once' \
+	ofs-sign --key "$uri" --manifest - --files-from -
+usage "'-' goes with no other document" \
+	ofs-sign --key "$uri" --manifest m -
+usage "'--max-items' is a number from 1 to" \
+	ofs-sign --key "$uri" --max-items 0 file
+usage "'--max-bytes' is a number from 1 to" \
+	ofs-sign --key "$uri" --max-bytes 1k file
 usage "'--format' is one of cms, cms-attached, raw" ofs-sign --format pdf
 usage "'--jobs' is a number from 1 to 256, not '0'" ofs-sign --jobs 0
 usage "not '-1'" ofs-sign --jobs=-1

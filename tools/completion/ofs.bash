@@ -47,11 +47,11 @@ _ofs_value()
 		_ofs_words 'genesis batch-opened batch-closed intent outcome
 			recovery login key-lent key-event token-event release' "$2"
 		;;
-	--out | --audit)
+	--out | --audit | --root)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		;;
-	--cert | --module | --sums | --trust | --signer | --crl | --sig | \
+	--cert | --module | --sums | --manifest | --files-from | --trust | --signer | --crl | --sig | \
 		--csr | --cert-out | --advisories)
 		_ofs_files "$2"
 		;;
