@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/beneath.h"
@@ -10,20 +11,20 @@
 #include "base/text.h"
 
 #define BLOCK 65536
+/* the kernel may stamp all changes within so long alike (HZ=100, twice) */
+#define TICK_NS 20000000L
 
-/*
- * Never waits for a FIFO's other end, a modem or a lease. With `inside` that
- * is opened, below the directory `root`.
- */
+/* Never waits for a FIFO's other end, a modem or a lease. */
 static int
-open_regular(int root, const char *inside, const char *path, int *fd,
-	struct stat *st, struct ofs_error *e)
+open_regular(const struct file_place *at, int *fd, struct stat *st,
+	struct ofs_error *e)
 {
 	int err = 0, flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	const char *path = at->path;
 
-	*fd = inside == NULL ? open(path, flags)
-			     : beneath_open(root, inside, flags);
-	if (*fd < 0 && inside != NULL && errno == EXDEV)
+	*fd = at->inside == NULL ? open(path, flags)
+				 : beneath_open(at->root, at->inside, flags);
+	if (*fd < 0 && at->inside != NULL && errno == EXDEV)
 		return err_set(e, OFS_EIO,
 			"cannot open '%s': a symbolic link leads out of the "
 			"directory that it has to be in",
@@ -67,11 +68,12 @@ read_some(int fd, void *p, size_t n)
 int
 file_read(const char *path, size_t max, struct buf *to, struct ofs_error *e)
 {
+	const struct file_place at = { path, -1, NULL };
 	size_t start = to->len, total = 0, block;
 	struct stat st;
 	int fd, err;
 
-	err = open_regular(-1, NULL, path, &fd, &st, e);
+	err = open_regular(&at, &fd, &st, e);
 	if (err != 0)
 		return err;
 	/* one more than the size: most files then end with the second read */
@@ -141,30 +143,61 @@ stream_blocks(int fd, const char *path, size_t block, file_block_fn fn,
 	return err;
 }
 
+/* until a change of the file would give it another ctime than it has */
+static void
+let_settle(int fd, struct stat *st)
+{
+	struct timespec now, pause = { 0, TICK_NS };
+
+	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+		return;
+	if (now.tv_sec - st->st_ctim.tv_sec > 1)
+		return;
+	if ((now.tv_sec - st->st_ctim.tv_sec) * 1000000000L + now.tv_nsec -
+			st->st_ctim.tv_nsec >
+		TICK_NS)
+		return;
+	while (nanosleep(&pause, &pause) != 0 && errno == EINTR)
+		;
+	(void)fstat(fd, st);
+}
+
 int
 file_stream(const char *path, file_block_fn fn, void *arg, uint64_t *size,
 	struct ofs_error *e)
 {
-	return file_stream_in(-1, NULL, path, fn, arg, size, e);
+	const struct file_place at = { path, -1, NULL };
+
+	return file_stream_then(&at, fn, NULL, arg, size, e);
 }
 
 int
-file_stream_in(int root, const char *inside, const char *path, file_block_fn fn,
-	void *arg, uint64_t *size, struct ofs_error *e)
+file_stream_then(const struct file_place *at, file_block_fn fn,
+	file_then_fn then, void *arg, uint64_t *size, struct ofs_error *e)
 {
+	const char *path = at->path;
 	struct stat before, after, named;
 	uint64_t total = 0;
 	size_t block;
 	int fd, err;
 
 	*size = 0;
-	err = open_regular(root, inside, path, &fd, &before, e);
+	err = open_regular(at, &fd, &before, e);
 	if (err != 0)
 		return err;
+	if (then != NULL)
+		let_settle(fd, &before);
 	block = before.st_size < BLOCK ? (size_t)before.st_size + 1 : BLOCK;
 	if (before.st_size > BLOCK)
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	err = stream_blocks(fd, path, block, fn, arg, &total, e);
+	if (err == 0 && then != NULL) {
+		if (lseek(fd, 0, SEEK_SET) != 0)
+			err = err_sys(e, OFS_EIO, errno, "cannot read '%s'",
+				TEXT_Q(path));
+		else
+			err = then(arg, fd, e);
+	}
 	if (err != 0)
 		goto out;
 	/* the open file, and the file that now bears the name */

@@ -27,12 +27,23 @@ typedef int (*file_block_fn)(
 int file_stream(const char *path, file_block_fn fn, void *arg, uint64_t *size,
 	struct ofs_error *e);
 /*
- * The same of `inside` below the directory `root` (base/beneath.h), which no
- * link leads out of; `path` is for messages. All of it is file_stream where
- * `inside` is NULL.
+ * A file by its path, or, with `inside`, by its name below the directory `root`
+ * (base/beneath.h), which no link leads out of; `path` is for messages then.
  */
-int file_stream_in(int root, const char *inside, const char *path,
-	file_block_fn fn, void *arg, uint64_t *size, struct ofs_error *e);
+struct file_place {
+	const char *path;
+	int root;
+	const char *inside; /* NULL: path */
+};
+/*
+ * The same of such a place. When all is read, `then` (may be NULL) is called
+ * with the open descriptor at its beginning; the file must still be the same
+ * afterwards. So whoever reads in `then` reads what fn saw: a file that was
+ * changed just before is waited for until its ctime would show the next change.
+ */
+typedef int (*file_then_fn)(void *arg, int fd, struct ofs_error *e);
+int file_stream_then(const struct file_place *at, file_block_fn fn,
+	file_then_fn then, void *arg, uint64_t *size, struct ofs_error *e);
 
 /*
  * An output that appears whole or not at all: file_out_write creates

@@ -228,8 +228,9 @@ read_document(struct reading *r, struct ofs_error *e)
 		w->size = it->len;
 		rc = take_block(r, it->bytes, it->len, e);
 	} else {
-		rc = file_stream_in(it->root, it->inside, it->path, take_block,
-			r, &w->size, e);
+		const struct file_place at = { it->path, it->root, it->inside };
+
+		rc = file_stream_then(&at, take_block, NULL, r, &w->size, e);
 	}
 	if (rc == 0)
 		rc = digest_end(&r->prepare->digest, w->digest, e);

@@ -318,6 +318,73 @@ notices_change(void **state)
 	buf_free(&s.b);
 }
 
+/* what `then` does with the file that was read just now */
+struct looker {
+	struct buf b;
+	bool swap; /* other bytes come, and go again */
+	char seen[8];
+};
+
+static int
+look_again(void *arg, int fd, struct ofs_error *err)
+{
+	struct looker *l = arg;
+	int other = -1;
+
+	(void)err;
+	assert_int_equal(l->b.len, 5);
+	if (l->swap) {
+		other = open("t", O_WRONLY);
+		assert_int_equal(pwrite(other, "BAD", 3, 0), 3);
+	}
+	assert_int_equal(read(fd, l->seen, 5), 5);
+	if (l->swap) {
+		assert_int_equal(pwrite(other, "pay", 3, 0), 3);
+		close(other);
+	}
+	return l->seen[0] == 'X' ? OFS_EPOLICY : 0;
+}
+
+static int
+keep_block(void *arg, const uint8_t *p, size_t n, struct ofs_error *err)
+{
+	struct looker *l = arg;
+
+	(void)err;
+	buf_put(&l->b, p, n);
+	return 0;
+}
+
+/* right after the file was made: the change has to show all the same */
+static void
+holds_while_another_reads(void **state)
+{
+	const struct file_place t = { "t", -1, NULL };
+	struct looker l = { .b = BUF_INIT };
+	unsigned fds = open_files();
+	uint64_t size;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		make("t", "pay 5", 5);
+		buf_reset(&l.b);
+		l.swap = i % 2 == 1;
+		assert_int_equal(file_stream_then(&t, keep_block, look_again,
+					 &l, &size, &e),
+			l.swap ? OFS_EIO : 0);
+		assert_memory_equal(l.seen, l.swap ? "BAD 5" : "pay 5", 5);
+	}
+	assert_non_null(strstr(e.message, "changed"));
+	make("t", "Xay 5", 5);
+	buf_reset(&l.b);
+	l.swap = false;
+	assert_int_equal(
+		file_stream_then(&t, keep_block, look_again, &l, &size, &e),
+		OFS_EPOLICY);
+	buf_free(&l.b);
+	assert_int_equal(open_files(), fds);
+}
+
 static void
 refuses_what_is_no_file(void **state)
 {
@@ -653,6 +720,7 @@ main(void)
 		cmocka_unit_test_setup(reads_whole_files, no_faults),
 		cmocka_unit_test_setup(streams, no_faults),
 		cmocka_unit_test_setup(notices_change, no_faults),
+		cmocka_unit_test_setup(holds_while_another_reads, no_faults),
 		cmocka_unit_test_setup(refuses_what_is_no_file, no_faults),
 		cmocka_unit_test_setup(writes_new_files, no_faults),
 		cmocka_unit_test_setup(writes_without_renameat2, no_faults),

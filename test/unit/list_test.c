@@ -409,8 +409,9 @@ read_document(struct list *l, size_t i, struct ofs_error *e)
 
 	assert_int_equal(list_read(l, i, &it, e), 0);
 	assert_non_null(it.inside);
-	rc = file_stream_in(
-		it.root, it.inside, it.path, nothing, NULL, &size, e);
+	rc = file_stream_then(
+		&(struct file_place){ it.path, it.root, it.inside }, nothing,
+		NULL, NULL, &size, e);
 	list_item_free(&it);
 	return rc;
 }
