@@ -9,6 +9,7 @@
 #include <offlinesig/token.h>
 #include <offlinesig/sign.h>
 #include <offlinesig/batch.h>
+#include <offlinesig/plan.h>
 #include <offlinesig/verify.h>
 #include <offlinesig/audit.h>
 

@@ -16,10 +16,11 @@ struct ofs_progress {
 	size_t items; /* in the batch */
 	size_t signed_items;
 	size_t failed, skipped, not_attempted, unknown;
-	uint64_t bytes;    /* of documents read */
-	int64_t elapsed;   /* us since the run began */
-	bool stopped;      /* cancelled, or stopped on an error */
-	char batch_id[33]; /* hex; "" before the batch is opened */
+	uint64_t bytes;             /* of documents read */
+	int64_t elapsed;            /* us since the run began */
+	bool stopped;               /* cancelled, or stopped on an error */
+	char batch_id[33];          /* hex; "" before the batch is opened */
+	size_t copied, copy_failed; /* second copies, with opts.copy_dir */
 };
 
 /*
@@ -29,6 +30,26 @@ struct ofs_progress {
  */
 typedef void (*ofs_result_fn)(void *arg, const struct ofs_result *res);
 typedef void (*ofs_progress_fn)(void *arg, const struct ofs_progress *p);
+
+/* A document that somebody is asked about before it is signed. */
+struct ofs_document {
+	size_t size;
+	size_t index;      /* in the order of adding */
+	const char *path;  /* as given */
+	int fd;            /* open for reading, at the beginning; -1: memory */
+	const void *bytes; /* of a memory item */
+	uint64_t document_size;
+	uint8_t sha256[32]; /* of what will be signed if it is accepted */
+};
+
+/*
+ * Returns 0 to accept, OFS_EINTR when it was itself told to stop, or another
+ * negative code to refuse the document; it may put the reason, a text of less
+ * than `size` bytes, into `message`. Called from a thread of the library, for
+ * one document at a time.
+ */
+typedef int (*ofs_validate_fn)(
+	void *arg, const struct ofs_document *doc, char *message, size_t size);
 
 /*
  * ofs_batch_new: a batch for one key. `audit` is required: there is no
@@ -43,8 +64,9 @@ void ofs_batch_free(ofs_batch *batch);
 /*
  * ofs_batch_add_key: one more key (borrowed) that holds the same key pair: a
  * cloned card, another partition of an HSM. The work spreads over all of them,
- * and goes on while one of them is left. Errors: OFS_EKEY (another public
- * key), OFS_EINVAL (named twice, or the batch has run).
+ * and goes on while one of them is left. One that is in the batch already, but
+ * was opened with OFS_KEY_PUBLIC_ONLY, is replaced. Errors: OFS_EKEY (another
+ * public key), OFS_EINVAL (named twice, or the batch has run).
  */
 int ofs_batch_add_key(ofs_batch *batch, ofs_key *key);
 const struct ofs_error *ofs_batch_error(const ofs_batch *batch);
@@ -52,6 +74,14 @@ const struct ofs_error *ofs_batch_error(const ofs_batch *batch);
 void ofs_batch_on_result(ofs_batch *batch, ofs_result_fn fn, void *arg);
 /* at least every 200 ms while the batch runs */
 void ofs_batch_on_progress(ofs_batch *batch, ofs_progress_fn fn, void *arg);
+/*
+ * ofs_batch_on_validate: asked about every document after it was hashed and
+ * before anything of it reaches the token or the log. One that is refused
+ * fails with that code, and the reason is in its result and its record. A
+ * document that changes meanwhile fails with OFS_EIO, so that what was
+ * accepted is what is signed.
+ */
+void ofs_batch_on_validate(ofs_batch *batch, ofs_validate_fn fn, void *arg);
 
 /*
  * ofs_batch_add_file: one document. `sha256` (32 bytes, copied) may be NULL;
@@ -114,7 +144,11 @@ int ofs_batch_add_bytes(
  * harmless. Each item goes to the result callback (OFS_ITEM_NOT_ATTEMPTED
  * when it could be signed). Returns 0, or OFS_EITEMS when some cannot be;
  * OFS_EFORMAT, here and from ofs_batch_run, when two items have one id or the
- * batch is beyond its limits, before anything is read.
+ * batch is beyond its limits, before anything is read. What it found is in
+ * ofs_batch_get_plan(). ofs_batch_run may follow on the same handle, once
+ * ofs_batch_add_key() has replaced keys opened with OFS_KEY_PUBLIC_ONLY: it
+ * signs what was planned, and a document that changed since, or could not be
+ * signed then, fails with OFS_EMISMATCH.
  */
 int ofs_batch_plan(ofs_batch *batch, struct ofs_progress *out);
 
@@ -123,7 +157,8 @@ int ofs_batch_plan(ofs_batch *batch, struct ofs_progress *out);
  * what crashed batches of this log left: recorded outputs are released,
  * intents without an outcome are marked unknown.
  * Returns 0 when every item is signed or skipped, OFS_EITEMS when some failed,
- * OFS_EINTR when cancelled, or what stopped the batch: OFS_EAUDIT, OFS_ETOKEN,
+ * OFS_EINTR when cancelled, OFS_EIO when all is signed and some second copy
+ * could not be made, or what stopped the batch: OFS_EAUDIT, OFS_ETOKEN,
  * OFS_EBADSIG... *out is filled in every case.
  */
 int ofs_batch_run(ofs_batch *batch, struct ofs_progress *out);

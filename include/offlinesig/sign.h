@@ -44,13 +44,20 @@ struct ofs_sign_opts {
 	 * the audit log. Copied.
 	 */
 	const char *spool_dir;
+	/*
+	 * A second copy of every released file goes below this directory,
+	 * which must exist, with the path that it has below out_dir, or that of
+	 * the document. It is read back and compared. Copied string; NULL: none
+	 */
+	const char *copy_dir;
+	unsigned int rate; /* signatures a minute at most; 0: no limit */
 };
 
 #define OFS_SIGN_OPTS_INIT                                                     \
 	{                                                                      \
 		sizeof(struct ofs_sign_opts), OFS_FORMAT_CMS,                  \
 			OFS_DIGEST_DEFAULT, 0, 0, false, 0, OFS_EXISTING_FAIL, \
-			0, false, OFS_PADDING_DEFAULT, false, 0, 0, 0          \
+			0, false, OFS_PADDING_DEFAULT, false, 0, 0, 0, 0, 0    \
 	}
 
 enum ofs_item_status {
@@ -99,6 +106,10 @@ struct ofs_result {
 	int code;            /* 0 when signed or skipped */
 	const char *message; /* "" when signed */
 	const char *id;      /* of the item; NULL: none */
+	/* with copy_dir, of what is signed or skipped; else NULL, 0 and "" */
+	const char *copy;         /* path of the second copy */
+	int copy_code;            /* why it could not be made; 0: it is there */
+	const char *copy_message; /* one line; "" when it is there */
 };
 
 /* ofs_format_suffix: ".p7s", ".p7m" or ".sig". Static. */

@@ -10,14 +10,18 @@
 
 #include "audit/log.h"
 #include "base/ctx.h"
+#include "base/time.h"
 #include "crypto/pubkey.h"
 #include "sign/list.h"
+#include "sign/copy.h"
 #include "sign/maker.h"
+#include "sign/plan.h"
 #include "sign/release.h"
 #include "sign/run.h"
 
 #define JOBS_MAX 64
 #define KEYS_MAX 32
+#define PROGRESS_US 200000 /* of a plan */
 
 struct ofs_batch {
 	ofs_ctx *ctx;
@@ -29,7 +33,9 @@ struct ofs_batch {
 	struct maker maker;
 	pthread_mutex_t lock; /* over the list */
 	struct list list;
+	bool sealed; /* planned or run: the list stays as it is */
 	bool ran;
+	struct plan *plan; /* NULL: not planned */
 	atomic_bool cancelled;
 	struct ofs_error err;
 	ofs_result_fn result;
@@ -75,6 +81,15 @@ spool_dir(const ofs_audit *audit, const struct ofs_sign_opts *opts)
 	return audit != NULL ? log_place(audit) : "/tmp";
 }
 
+static int
+keep_text(const char *from, const char **to, struct ofs_error *e)
+{
+	if (from == NULL)
+		return 0;
+	*to = strdup(from);
+	return *to == NULL ? err_nomem(e) : 0;
+}
+
 int
 ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
 	const struct ofs_sign_opts *opts, ofs_batch **out)
@@ -99,17 +114,16 @@ ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
 	b->keys[b->n_keys++] = key;
 	b->audit = audit;
 	b->opts = *opts;
-	b->opts.out_dir = b->opts.spool_dir = NULL;
+	b->opts.out_dir = b->opts.copy_dir = b->opts.spool_dir = NULL;
 	if (b->opts.jobs == 0)
 		b->opts.jobs = default_jobs();
 	rc = list_init(&b->list, spool_dir(audit, opts), &e);
 	if (rc == 0)
 		rc = maker_init(&b->maker, ctx, key, opts, &e);
-	if (rc == 0 && opts->out_dir != NULL) {
-		b->opts.out_dir = strdup(opts->out_dir);
-		if (b->opts.out_dir == NULL)
-			rc = err_nomem(&e);
-	}
+	if (rc == 0)
+		rc = keep_text(opts->out_dir, &b->opts.out_dir, &e);
+	if (rc == 0)
+		rc = keep_text(opts->copy_dir, &b->opts.copy_dir, &e);
 	if (rc != 0) {
 		ofs_batch_free(b);
 		return ctx_fail(ctx, &e);
@@ -124,8 +138,10 @@ ofs_batch_free(ofs_batch *b)
 	if (b == NULL)
 		return;
 	maker_clear(&b->maker);
+	plan_free(b->plan);
 	list_free(&b->list);
 	free((char *)(uintptr_t)b->opts.out_dir);
+	free((char *)(uintptr_t)b->opts.copy_dir);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
@@ -150,8 +166,16 @@ ofs_batch_on_progress(ofs_batch *b, ofs_progress_fn fn, void *arg)
 	b->progress_arg = arg;
 }
 
+void
+ofs_batch_on_validate(ofs_batch *b, ofs_validate_fn fn, void *arg)
+{
+	b->maker.validate = fn;
+	b->maker.validate_arg = arg;
+}
+
+/* *at: the place for it in the batch */
 static int
-check_clone(const ofs_batch *b, ofs_key *key, struct ofs_error *e)
+check_clone(const ofs_batch *b, ofs_key *key, size_t *at, struct ofs_error *e)
 {
 	const struct ofs_key_info *i = ofs_key_get_info(key);
 	size_t n;
@@ -166,12 +190,14 @@ check_clone(const ofs_batch *b, ofs_key *key, struct ofs_error *e)
 			ofs_token_get_info(key_token(b->keys[0]))->label);
 	for (n = 0; n < b->n_keys; n++)
 		if (strcmp(ofs_key_get_info(b->keys[n])->uri, i->uri) == 0)
-			return err_set(e, OFS_EINVAL,
-				"key '%s' on '%s' was named already; name each "
-				"token once",
-				i->label,
-				ofs_token_get_info(key_token(key))->label);
-	if (b->n_keys == KEYS_MAX)
+			break;
+	*at = n;
+	if (n < b->n_keys && (key_signs(b->keys[n]) || !key_signs(key)))
+		return err_set(e, OFS_EINVAL,
+			"key '%s' on '%s' was named already; name each token "
+			"once",
+			i->label, ofs_token_get_info(key_token(key))->label);
+	if (n == KEYS_MAX)
 		return err_set(e, OFS_EINVAL, "a batch takes at most %d keys",
 			KEYS_MAX);
 	return 0;
@@ -180,29 +206,36 @@ check_clone(const ofs_batch *b, ofs_key *key, struct ofs_error *e)
 int
 ofs_batch_add_key(ofs_batch *b, ofs_key *key)
 {
+	size_t at = 0;
 	int rc;
 
 	pthread_mutex_lock(&b->lock);
 	err_clear(&b->err);
 	rc = b->ran ? err_set(&b->err, OFS_EINVAL,
 			      "the batch has run; make a new one")
-		    : check_clone(b, key, &b->err);
+		    : check_clone(b, key, &at, &b->err);
+	/* the token tells more of a key after a login */
+	if (rc == 0 && at == 0)
+		rc = maker_set_key(&b->maker, key, &b->opts, &b->err);
 	if (rc == 0)
-		b->keys[b->n_keys++] = key;
+		b->keys[at] = key;
+	if (rc == 0 && at == b->n_keys)
+		b->n_keys++;
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }
 
-/* takes the lock for adding; OFS_EINVAL, without it, once the batch runs */
+/* takes the lock for adding; OFS_EINVAL, without it, once the list is fixed */
 static int
 begin_add(ofs_batch *b)
 {
 	pthread_mutex_lock(&b->lock);
 	err_clear(&b->err);
-	if (!b->ran)
+	if (!b->sealed)
 		return 0;
 	(void)err_set(&b->err, OFS_EINVAL,
-		"the batch has run; make a new one for more documents");
+		"the batch was planned or has run; make a new one for more "
+		"documents");
 	pthread_mutex_unlock(&b->lock);
 	return OFS_EINVAL;
 }
@@ -298,26 +331,44 @@ ofs_batch_add_bytes(ofs_batch *b, const char *name, const void *p, size_t n)
 
 /* no more adding from here on; every item gets its output */
 static int
-settle(ofs_batch *b, struct ofs_progress *p)
+seal(ofs_batch *b)
 {
-	int rc = begin_add(b);
+	const struct ofs_sign_opts *o = &b->opts;
+	int rc = 0;
+
+	b->sealed = true;
+	if (b->list.n == 0)
+		return err_set(&b->err, OFS_EINVAL,
+			"there is nothing to sign; name a document");
+	if (o->out_dir != NULL)
+		rc = release_check_place(o->out_dir, &b->err);
+	if (rc == 0)
+		rc = list_check_limits(
+			&b->list, o->max_items, o->max_bytes, &b->err);
+	if (rc == 0)
+		rc = list_place(&b->list, o->format, o->out_dir, &b->err);
+	if (rc == 0 && o->copy_dir != NULL)
+		rc = copy_place(&b->list, o, &b->err);
+	return rc;
+}
+
+/* once before the plan, or once before the run */
+static int
+settle(ofs_batch *b, bool run, struct ofs_progress *p)
+{
+	int rc = 0;
 
 	memset(p, 0, sizeof(*p));
 	p->size = sizeof(*p);
-	if (rc != 0)
-		return rc;
-	b->ran = true;
-	if (b->list.n == 0)
+	pthread_mutex_lock(&b->lock);
+	err_clear(&b->err);
+	if (b->ran || (b->sealed && !run))
 		rc = err_set(&b->err, OFS_EINVAL,
-			"there is nothing to sign; name a document");
-	else if (b->opts.out_dir != NULL)
-		rc = release_check_place(b->opts.out_dir, &b->err);
-	if (rc == 0)
-		rc = list_check_limits(&b->list, b->opts.max_items,
-			b->opts.max_bytes, &b->err);
-	if (rc == 0)
-		rc = list_place(
-			&b->list, b->opts.format, b->opts.out_dir, &b->err);
+			"the batch was planned or has run; make a new one");
+	else if (!b->sealed)
+		rc = seal(b);
+	if (rc != 0 || run)
+		b->ran = true;
 	pthread_mutex_unlock(&b->lock);
 	p->items = b->list.n;
 	return rc;
@@ -347,40 +398,78 @@ plan_one(ofs_batch *b, struct prepare *prep, size_t i, struct chunk *c,
 	run_result(&b->maker, w, &res);
 	if (b->result != NULL)
 		b->result(b->result_arg, &res);
-	if (b->progress != NULL && i % 64 == 0)
-		b->progress(b->progress_arg, p);
-	return 0;
+	return plan_add(b->plan, w, &b->err);
+}
+
+static int
+plan_all(ofs_batch *b, struct ofs_progress *p)
+{
+	int64_t now, began = time_mono(), shown = began;
+	struct prepare prep = { 0 };
+	struct chunk *c = chunk_new();
+	size_t i;
+	int rc;
+
+	rc = c == NULL ? err_nomem(&b->err) : plan_new(&b->plan, &b->err);
+	for (i = 0; rc == 0 && i < b->list.n && !atomic_load(&b->cancelled);
+		i++) {
+		rc = plan_one(b, &prep, i, c, p);
+		now = time_mono();
+		p->elapsed = now - began;
+		if (b->progress != NULL && now - shown >= PROGRESS_US) {
+			shown = now;
+			b->progress(b->progress_arg, p);
+		}
+	}
+	chunk_free(c);
+	prepare_free(&prep);
+	if (rc == 0 && atomic_load(&b->cancelled))
+		rc = err_set(&b->err, OFS_EINTR, "the plan was interrupted");
+	if (rc == 0)
+		rc = plan_finish(b->plan, &b->list, &b->maker, &b->err);
+	return rc;
 }
 
 int
 ofs_batch_plan(ofs_batch *b, struct ofs_progress *out)
 {
-	struct prepare prep = { 0 };
 	struct ofs_progress own, *p = out != NULL ? out : &own;
-	struct chunk *c;
-	size_t i;
 	int rc;
 
-	rc = settle(b, p);
-	if (rc != 0)
+	rc = settle(b, false, p);
+	if (rc == 0)
+		rc = plan_all(b, p);
+	if (rc == 0)
+		rc = plan_estimate(
+			b->plan, b->audit, b->keys[0], b->opts.rate, &b->err);
+	if (rc != 0) {
+		b->ran = true; /* nothing is signed on half a plan */
 		return rc;
-	c = chunk_new();
-	if (c == NULL)
-		return err_nomem(&b->err);
-	for (i = 0; i < b->list.n && rc == 0 && !atomic_load(&b->cancelled);
-		i++)
-		rc = plan_one(b, &prep, i, c, p);
-	chunk_free(c);
-	prepare_free(&prep);
-	if (rc != 0)
-		return rc;
-	if (atomic_load(&b->cancelled))
-		return err_set(&b->err, OFS_EINTR, "the plan was interrupted");
+	}
+	b->maker.planned = b->plan;
 	if (p->failed > 0)
 		return err_set(&b->err, OFS_EITEMS,
 			"%zu of %zu items cannot be signed", p->failed,
 			p->items);
 	return 0;
+}
+
+const struct ofs_plan *
+ofs_batch_get_plan(const ofs_batch *b)
+{
+	return b->plan != NULL ? plan_get(b->plan) : NULL;
+}
+
+int
+ofs_batch_list_sha256(ofs_batch *b, uint8_t *out)
+{
+	int rc;
+
+	pthread_mutex_lock(&b->lock);
+	err_clear(&b->err);
+	rc = list_sha256(&b->list, out, &b->err);
+	pthread_mutex_unlock(&b->lock);
+	return rc;
 }
 
 int
@@ -402,7 +491,7 @@ ofs_batch_run(ofs_batch *b, struct ofs_progress *out)
 		.progress_arg = b->progress_arg };
 	int rc;
 
-	rc = settle(b, p);
+	rc = settle(b, true, p);
 	if (rc != 0)
 		return rc;
 	if (b->audit == NULL)

@@ -32,6 +32,8 @@ work_reset(struct work *w, bool release)
 		list_item_reset(&own);
 	wipe_buf(&sig, release);
 	wipe_buf(&out, release);
+	free(w->copy);
+	free(w->copy_message);
 	if (release || content.cap > (1u << 20))
 		buf_free(&content);
 	buf_reset(&content);

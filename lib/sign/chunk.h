@@ -15,6 +15,7 @@ struct work {
 	size_t index; /* in the list */
 	struct list_item own;
 	const struct list_item *item; /* &own */
+	bool read;                    /* as a whole; `digest` is known */
 	bool ready;                   /* prepared: may go to the token */
 	bool verified;                /* the software verification said yes */
 	bool placed;                  /* the output file is under its name */
@@ -32,6 +33,9 @@ struct work {
 	uint8_t out_sha256[32];
 	int64_t token_us;
 	uint64_t seq;        /* of the outcome record */
+	char *copy;          /* path of the second copy; NULL: none */
+	char *copy_message;  /* why that failed */
+	int copy_code;       /* 0: it is there */
 	struct chunk *chunk; /* for the pipeline: it is in, and */
 	struct work *again;  /* the next that was handed back */
 };

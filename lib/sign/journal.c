@@ -106,7 +106,7 @@ keep_certs(struct journal *j, struct ofs_error *e)
 }
 
 static void
-describe_options(const struct ofs_sign_opts *o, struct buf *to)
+describe_options(const struct ofs_sign_opts *o, bool validated, struct buf *to)
 {
 	static const char *const existing[] = { "fail", "replace", "skip" };
 
@@ -117,6 +117,12 @@ describe_options(const struct ofs_sign_opts *o, struct buf *to)
 		buf_str(to, " stop-on-error");
 	if (o->low_s)
 		buf_str(to, " low-s");
+	if (o->copy_dir != NULL)
+		buf_str(to, " copy");
+	if (o->rate > 0)
+		buf_printf(to, " rate=%u", o->rate);
+	if (validated)
+		buf_str(to, " validated");
 }
 
 int
@@ -129,7 +135,7 @@ journal_open(struct journal *j, const struct list *l, unsigned int jobs,
 	int rc;
 
 	memset(&r, 0, sizeof(r));
-	describe_options(opts, &options);
+	describe_options(opts, j->maker->validate != NULL, &options);
 	rc = list_sha256(l, list, e);
 	r.party = party(j, 0);
 	r.list_sha256 = (struct rec_span){ list, sizeof(list) };

@@ -15,6 +15,7 @@
 #include "crypto/cert.h"
 #include "crypto/pubkey.h"
 #include "format/raw.h"
+#include "sign/plan.h"
 #include "sign/release.h"
 
 /* leaf first; self-signed issuers are left out: a root is not embedded */
@@ -142,6 +143,29 @@ maker_init(struct maker *m, ofs_ctx *ctx, ofs_key *key,
 	return rc;
 }
 
+int
+maker_set_key(struct maker *m, ofs_key *key, const struct ofs_sign_opts *opts,
+	struct ofs_error *e)
+{
+	const struct alg *alg;
+	struct cms_maker *cms = NULL;
+	int rc;
+
+	rc = key_alg(key, opts->padding, opts->digest, &alg, e);
+	if (rc == 0 && alg != m->alg && m->format != OFS_FORMAT_RAW)
+		rc = cms_maker_new(m->cert, m->chain, alg,
+			m->format == OFS_FORMAT_CMS_ATTACHED, &cms, e);
+	if (rc != 0)
+		return rc;
+	if (cms != NULL) {
+		cms_maker_free(m->cms);
+		m->cms = cms;
+	}
+	m->alg = alg;
+	m->message = m->format == OFS_FORMAT_RAW && key_takes_message(key, alg);
+	return 0;
+}
+
 void
 maker_clear(struct maker *m)
 {
@@ -156,7 +180,9 @@ struct reading {
 	const struct maker *maker;
 	struct prepare *prepare;
 	struct work *work;
-	bool both; /* SHA-256 besides the signature's digest */
+	uint64_t total;             /* bytes read */
+	bool both;                  /* SHA-256 besides the signature's digest */
+	uint8_t sha256[DIGEST_MAX]; /* where it is asked for */
 	uint8_t prefix[RAW_PREFIX];
 	size_t prefix_len;
 };
@@ -196,6 +222,7 @@ take_block(void *arg, const uint8_t *p, size_t n, struct ofs_error *e)
 			"read",
 			TEXT_Q(w->item->path));
 	atomic_fetch_add(&r->prepare->bytes, n);
+	r->total += n;
 	if (room > n)
 		room = n;
 	if (room > 0)
@@ -209,15 +236,79 @@ take_block(void *arg, const uint8_t *p, size_t n, struct ofs_error *e)
 	return rc;
 }
 
+/* all is read: it must be the document that is meant */
+static int
+check_read(struct reading *r, struct ofs_error *e)
+{
+	const struct list_item *it = r->work->item;
+	struct work *w = r->work;
+	int rc;
+
+	rc = digest_end(&r->prepare->digest, w->digest, e);
+	if (rc == 0 && r->both)
+		rc = digest_end(&r->prepare->sha256, r->sha256, e);
+	else if (rc == 0)
+		memcpy(r->sha256, w->digest, 32);
+	if (rc != 0)
+		return rc;
+	w->read = true;
+	if (it->has_sha256 && memcmp(r->sha256, it->sha256, 32) != 0)
+		return err_set(e, OFS_EMISMATCH,
+			"'%s' is not the document that was listed: its SHA-256 "
+			"differs; it is not signed",
+			TEXT_Q(it->path));
+	if (r->maker->planned != NULL)
+		rc = plan_check(r->maker->planned, w, e);
+	return rc;
+}
+
+/*
+ * A file_then_fn. The hash is made first and the file is held open, so that
+ * what is accepted is what is signed: file_stream_then() fails if it changed.
+ */
+static int
+validate(void *arg, int fd, struct ofs_error *e)
+{
+	struct reading *r = arg;
+	const struct list_item *it = r->work->item;
+	struct ofs_document doc = { .size = sizeof(doc),
+		.index = r->work->index,
+		.path = it->path,
+		.fd = fd,
+		.bytes = it->bytes,
+		.document_size = r->total };
+	char said[512] = "";
+	int rc;
+
+	rc = check_read(r, e);
+	if (rc != 0)
+		return rc;
+	memcpy(doc.sha256, r->sha256, sizeof(doc.sha256));
+	rc = r->maker->validate(
+		r->maker->validate_arg, &doc, said, sizeof(said));
+	if (rc == 0)
+		return 0;
+	said[sizeof(said) - 1] = '\0';
+	if (rc == OFS_EINTR)
+		return err_set(e, rc,
+			"not attempted: the batch was stopped while '%s' was "
+			"validated",
+			TEXT_Q(it->path));
+	return err_set(e, rc < 0 ? rc : OFS_EPOLICY,
+		"'%s' is refused by its validation: %s", TEXT_Q(it->path),
+		said[0] != '\0' ? TEXT_Q(said) : "no reason given");
+}
+
 static int
 read_document(struct reading *r, struct ofs_error *e)
 {
 	const struct digest_alg *alg = r->maker->alg->digest;
 	const struct list_item *it = r->work->item;
+	bool asks = r->maker->validate != NULL;
 	struct work *w = r->work;
 	int rc;
 
-	r->both = it->has_sha256 && alg->id != OFS_DIGEST_SHA256;
+	r->both = (it->has_sha256 || asks) && alg->id != OFS_DIGEST_SHA256;
 	rc = digest_begin(&r->prepare->digest, alg, e);
 	if (rc == 0 && r->both)
 		rc = digest_begin(&r->prepare->sha256,
@@ -227,35 +318,15 @@ read_document(struct reading *r, struct ofs_error *e)
 	if (it->bytes != NULL) {
 		w->size = it->len;
 		rc = take_block(r, it->bytes, it->len, e);
+		if (rc == 0 && asks)
+			rc = validate(r, -1, e);
 	} else {
 		const struct file_place at = { it->path, it->root, it->inside };
 
-		rc = file_stream_then(&at, take_block, NULL, r, &w->size, e);
+		rc = file_stream_then(&at, take_block, asks ? validate : NULL,
+			r, &w->size, e);
 	}
-	if (rc == 0)
-		rc = digest_end(&r->prepare->digest, w->digest, e);
-	return rc;
-}
-
-static int
-check_listed(struct reading *r, struct ofs_error *e)
-{
-	const struct list_item *it = r->work->item;
-	uint8_t sha256[DIGEST_MAX];
-	int rc = 0;
-
-	if (!it->has_sha256)
-		return 0;
-	if (r->both)
-		rc = digest_end(&r->prepare->sha256, sha256, e);
-	else
-		memcpy(sha256, r->work->digest, 32);
-	if (rc == 0 && memcmp(sha256, it->sha256, 32) != 0)
-		rc = err_set(e, OFS_EMISMATCH,
-			"'%s' is not the document that was listed: its SHA-256 "
-			"differs; it is not signed",
-			TEXT_Q(it->path));
-	return rc;
+	return rc != 0 || asks ? rc : check_read(r, e);
 }
 
 static int
@@ -341,8 +412,6 @@ maker_prepare(const struct maker *m, struct prepare *p, struct work *w)
 	}
 	if (rc == 0)
 		rc = read_document(&r, &w->err);
-	if (rc == 0)
-		rc = check_listed(&r, &w->err);
 	if (rc == 0 && it->output != NULL)
 		rc = check_place(it->output, &w->err);
 	if (rc == 0)

@@ -7,12 +7,19 @@
 
 #include <openssl/x509.h>
 
+#include <offlinesig/batch.h>
+
 #include "crypto/alg.h"
 #include "format/cms.h"
 #include "sign/chunk.h"
 #include "token/key.h"
 
-/* Immutable after maker_init: every thread of a batch shares it. */
+struct plan;
+
+/*
+ * Immutable once the batch runs: every thread of it shares it. maker_init sets
+ * all but what stands last.
+ */
 struct maker {
 	const ofs_ctx *ctx;
 	enum ofs_format format;
@@ -21,12 +28,18 @@ struct maker {
 	bool low_s;
 	bool message; /* raw: the document itself is signed, not its hash */
 	X509 *cert;   /* NULL: raw without one */
-	STACK_OF(X509) *chain; /* to embed, no root; NULL */
-	struct cms_maker *cms; /* NULL for raw */
+	STACK_OF(X509) *chain;    /* to embed, no root; NULL */
+	struct cms_maker *cms;    /* NULL for raw */
+	ofs_validate_fn validate; /* asked about each document; NULL */
+	void *validate_arg;
+	const struct plan *planned; /* what each must still be; NULL */
 };
 
 /* OFS_EKEY, OFS_ECERT, OFS_EUNSUPPORTED as ofs_batch_new() says */
 int maker_init(struct maker *m, ofs_ctx *ctx, ofs_key *key,
+	const struct ofs_sign_opts *opts, struct ofs_error *e);
+/* the same key, opened with a login: the token may want another algorithm */
+int maker_set_key(struct maker *m, ofs_key *key,
 	const struct ofs_sign_opts *opts, struct ofs_error *e);
 void maker_clear(struct maker *m);
 

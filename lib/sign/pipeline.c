@@ -37,6 +37,8 @@ take_empty(struct pipeline *p, size_t *target)
 	while (!p->stop && !p->quit && (c = chunk_pop(&p->empty)) == NULL)
 		pthread_cond_wait(&p->to_prepare, &p->lock);
 	*target = p->target;
+	if (p->o.chunk_max > 0 && *target > p->o.chunk_max)
+		*target = p->o.chunk_max;
 	pthread_mutex_unlock(&p->lock);
 	return c;
 }

@@ -8,6 +8,8 @@
 #include "base/ctx.h"
 #include "base/hex.h"
 #include "base/time.h"
+#include "sign/copy.h"
+#include "sign/pace.h"
 #include "sign/pipeline.h"
 #include "sign/recover.h"
 #include "sign/release.h"
@@ -25,6 +27,7 @@ struct run {
 	struct chunk_queue released;  /* pending rows not dropped yet */
 	struct chunk_queue back;      /* signed, outcome not recorded yet */
 	size_t sent;                  /* with the workers */
+	struct pace pace;             /* when the next chunk may go */
 	bool opened;                  /* BATCH OPENED is durable */
 	bool stopping;
 	int64_t began, reported;
@@ -55,6 +58,9 @@ run_result(const struct maker *m, const struct work *w, struct ofs_result *res)
 	}
 	res->code = w->err.code;
 	res->message = w->err.code != 0 ? w->err.message : "";
+	res->copy = w->copy;
+	res->copy_code = w->copy_code;
+	res->copy_message = w->copy_message != NULL ? w->copy_message : "";
 }
 
 static void
@@ -88,6 +94,8 @@ report(struct run *r, struct work *w)
 		(void)err_set(&w->err, OFS_EINTR,
 			"not attempted: the batch was stopped before it");
 	count(r->p, w->status);
+	r->p->copied += w->copy != NULL && w->copy_code == 0;
+	r->p->copy_failed += w->copy_code != 0;
 	run_result(r->o->maker, w, &res);
 	if (r->o->result != NULL)
 		r->o->result(r->o->result_arg, &res);
@@ -147,6 +155,8 @@ release_chunk(struct run *r, struct chunk *c, struct ofs_error *e)
 			todo[i].e.message);
 		works[i]->err.sys_errno = todo[i].e.sys_errno;
 	}
+	if (rc == 0)
+		rc = copy_chunk(r->o->sign, c, e);
 	for (i = 0; i < c->n && rc == 0; i++)
 		report(r, &c->works[i]);
 	free(todo);
@@ -271,13 +281,19 @@ sent_max(const struct run *r)
 	return SENT_MAX * r->o->n_keys;
 }
 
+static bool
+may_send(const struct run *r)
+{
+	return r->sent < sent_max(r) && pace_left(&r->pace, time_mono()) == 0;
+}
+
 /* a chunk that the token need not see goes the way of those that it has */
 static struct chunk *
 take_next(struct run *r)
 {
 	struct chunk *c;
 
-	if (r->sent >= sent_max(r) && !r->stopping)
+	if (!may_send(r) && !r->stopping)
 		return NULL;
 	c = pipeline_prepared(r->pipe);
 	if (c != NULL && (c->ready == 0 || r->stopping)) {
@@ -304,10 +320,12 @@ static int
 step(struct run *r, struct ofs_error *e)
 {
 	struct chunk *next;
+	int64_t wait;
 	int rc;
 
-	pipeline_wait(
-		r->pipe, r->sent < sent_max(r) || r->stopping, PROGRESS_US);
+	wait = pace_left(&r->pace, time_mono());
+	pipeline_wait(r->pipe, may_send(r) || r->stopping,
+		wait > 0 && wait < PROGRESS_US ? wait : PROGRESS_US);
 	look_for_stop(r);
 	collect_back(r);
 	next = take_next(r);
@@ -323,6 +341,7 @@ step(struct run *r, struct ofs_error *e)
 	}
 	recycle_released(r);
 	if (next != NULL) {
+		pace_took(&r->pace, time_mono(), next->ready);
 		pipeline_send(r->pipe, next);
 		r->sent++;
 	}
@@ -404,6 +423,11 @@ conclude(struct run *r, struct ofs_error *e)
 	if (p->failed + p->not_attempted + p->unknown > 0)
 		return err_set(e, OFS_EITEMS, "%zu of %zu items are not signed",
 			p->failed + p->not_attempted + p->unknown, p->items);
+	if (p->copy_failed > 0)
+		return err_set(e, OFS_EIO,
+			"everything is signed, and %zu of %zu second copies "
+			"could not be made",
+			p->copy_failed, p->copy_failed + p->copied);
 	return 0;
 }
 
@@ -461,8 +485,9 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 		.n_keys = o->n_keys,
 		.jobs = o->jobs,
 		.call_limit = ctx_call_limit(o->ctx),
-		.stop_on_error = o->sign->stop_on_error };
-	struct run r = { .o = o, .p = p };
+		.stop_on_error = o->sign->stop_on_error,
+		.chunk_max = pace_chunk_max(o->sign->rate) };
+	struct run r = { .o = o, .p = p, .pace.rate = o->sign->rate };
 	int rc;
 
 	r.began = r.reported = time_mono();

@@ -368,6 +368,12 @@ key_token(const ofs_key *k)
 	return k->token;
 }
 
+bool
+key_signs(const ofs_key *k)
+{
+	return k->signs;
+}
+
 int
 key_fail(ofs_key *k, const struct ofs_error *e)
 {

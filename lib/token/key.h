@@ -14,6 +14,7 @@
 EVP_PKEY *key_pub(const ofs_key *k); /* borrowed */
 X509 *key_cert(const ofs_key *k);    /* borrowed; NULL: none on the token */
 ofs_token *key_token(const ofs_key *k);
+bool key_signs(const ofs_key *k); /* opened with a login, fit to sign */
 ofs_ctx *token_ctx(const ofs_token *t);
 /* copies e to the handle's record and returns its code */
 int token_fail(ofs_token *t, const struct ofs_error *e);
