@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ofs-sign: signs piles of documents with a key on a token, on the record. */
-#include <errno.h>
 #include <limits.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -56,8 +52,16 @@ static const char help[] =
 "  --max-items N, --max-bytes N: sign nothing if there is more\n"
 "How\n"
 "  --jobs N            token sessions; default: one for each processor\n"
-"  --dry-run           check everything, sign nothing\n"
+"  --rate N            at most N signatures a minute\n"
 "  --stop-on-error     no further document once one has failed\n"
+"Before and after\n"
+"  --dry-run           check everything, show the plan, sign nothing\n"
+"  --confirm           show the plan and ask on the terminal, before the PIN\n"
+"  --confirmed HEX     sign only the list whose digest begins with these digits\n"
+"  --validate CMD      ask CMD about each document; may repeat\n"
+"  --validate-timeout S  how long it may take; default 60\n"
+"  --copy-to DIR       a second copy of each signature, read back\n"
+"  --report FILE       keep the result of the run, as --json prints it\n"
 "  --quiet             only what failed, and the count\n"
 "  --json, --help, --version\n"
 "\n"
@@ -66,52 +70,6 @@ static const char help[] =
 "\n"
 "Example: ofs-sign --key 'pkcs11:token=payroll;object=batch' --out signed *.xml\n";
 /* clang-format on */
-
-/* for the handler alone: what a signal cancels */
-static _Atomic(ofs_batch *) running;
-
-static void
-cancel(int signum)
-{
-	ofs_batch *b = atomic_load(&running);
-
-	(void)signum;
-	if (b != NULL)
-		ofs_batch_cancel(b);
-}
-
-static const int watched[] = { SIGINT, SIGTERM, SIGHUP };
-
-#define N_WATCHED (sizeof(watched) / sizeof(watched[0]))
-
-/* a second signal does what it does without us; an ignored one stays so */
-static void
-watch_signals(ofs_batch *b, struct sigaction before[N_WATCHED])
-{
-	struct sigaction act;
-	size_t i;
-
-	memset(&act, 0, sizeof(act));
-	sigemptyset(&act.sa_mask);
-	act.sa_handler = cancel;
-	act.sa_flags = SA_RESTART | (int)SA_RESETHAND;
-	atomic_store(&running, b);
-	for (i = 0; i < N_WATCHED; i++) {
-		sigaction(watched[i], NULL, &before[i]);
-		if (before[i].sa_handler != SIG_IGN)
-			sigaction(watched[i], &act, NULL);
-	}
-}
-
-static void
-unwatch_signals(const struct sigaction before[N_WATCHED])
-{
-	size_t i;
-
-	for (i = 0; i < N_WATCHED; i++)
-		sigaction(watched[i], &before[i], NULL);
-	atomic_store(&running, NULL);
-}
 
 static int
 add_operand(struct sign_report *r, ofs_batch *b, const char *path)
@@ -175,38 +133,6 @@ add_all(struct sign_report *r, ofs_batch *b, const struct bytes *input)
 	return rc == 0 ? 0 : out_fail_with(r->out, ofs_batch_error(b));
 }
 
-static int
-run_batch(struct sign_report *r, ofs_batch *b, const struct bytes *input)
-{
-	struct ofs_progress done = { .size = sizeof(done) };
-	struct sigaction before[N_WATCHED];
-	struct progress bar;
-	int rc;
-
-	rc = add_all(r, b, input);
-	if (rc != 0)
-		return rc;
-	progress_init(&bar);
-	ofs_batch_on_result(b, cmd_sign_report_item, r);
-	if (!r->out->quiet) {
-		r->out->bar = &bar;
-		ofs_batch_on_progress(b, progress_show, &bar);
-	}
-	watch_signals(b, before);
-	rc = r->opts->dry_run ? ofs_batch_plan(b, &done)
-			      : ofs_batch_run(b, &done);
-	unwatch_signals(before);
-	progress_wipe(&bar);
-	r->out->bar = NULL;
-	/* every operand was refused: that is no wrong use */
-	if (rc == OFS_EINVAL && done.items == 0 && r->refused > 0)
-		rc = OFS_EITEMS;
-	else if (rc == OFS_EINVAL && done.items == 0)
-		return out_fail(r->out, OFS_EFORMAT,
-			"there is nothing to sign in what was named");
-	return cmd_sign_report_end(r, &done, rc, ofs_batch_error(b));
-}
-
 static void
 fill_opts(const struct sign_options *o, const struct bytes *certs,
 	struct ofs_sign_opts *to)
@@ -226,84 +152,46 @@ fill_opts(const struct sign_options *o, const struct bytes *certs,
 	to->stop_on_error = o->stop_on_error;
 	to->max_items = o->max_items;
 	to->max_bytes = o->max_bytes;
-}
-
-/* the keys of a run, each on its token */
-struct keyring {
-	ofs_token *tokens[STRINGS_MAX];
-	ofs_key *keys[STRINGS_MAX];
-	size_t n;
-};
-
-static void
-close_keys(struct keyring *r)
-{
-	while (r->n > 0) {
-		r->n--;
-		ofs_key_free(r->keys[r->n]);
-		ofs_token_free(r->tokens[r->n]);
-	}
-}
-
-static int
-open_key(struct tool *s, const struct sign_options *o, const char *uri,
-	struct keyring *r)
-{
-	ofs_token *token = NULL;
-	int rc = 0;
-
-	if (ofs_token_open(s->ctx, uri, &token) != 0)
-		return ofs_ctx_error(s->ctx)->code;
-	r->tokens[r->n] = token;
-	/* before the login, which goes into it */
-	if (s->audit == NULL)
-		rc = tool_audit(s, &o->session, OFS_AUDIT_CREATE);
-	if (rc == 0 &&
-		ofs_key_open(token, uri, o->dry_run ? OFS_KEY_PUBLIC_ONLY : 0,
-			&r->keys[r->n]) != 0)
-		rc = out_fail_with(s->out, ofs_token_error(token));
-	if (rc == 0)
-		r->n++;
-	else
-		ofs_token_free(token);
-	return rc;
-}
-
-/* one token has to be there; others that hold the same key may be missing */
-static int
-open_keys(struct tool *s, const struct sign_options *o, struct keyring *r)
-{
-	const struct ofs_error *e = ofs_ctx_error(s->ctx);
-	size_t i;
-	int rc;
-
-	rc = tool_modules(s, &o->session);
-	s->pins.share = o->keys.n > 1;
-	for (i = 0; rc == 0 && i < o->keys.n; i++) {
-		rc = open_key(s, o, o->keys.p[i], r);
-		if (rc == 0 || e->code == 0)
-			continue;
-		if (rc != OFS_ETOKEN || (i + 1 == o->keys.n && r->n == 0))
-			return out_fail_with(s->out, e);
-		out_warn(s->out, "going on without one token: %s", e->message);
-		rc = 0;
-	}
-	pinsrc_forget(&s->pins);
-	return rc;
+	to->copy_dir = o->copy_to;
+	to->rate = (unsigned int)o->rate;
 }
 
 static int
 new_batch(struct tool *s, const struct ofs_sign_opts *so, struct keyring *r,
-	ofs_batch **out)
+	struct validator *v, ofs_batch **out)
 {
-	size_t i;
-
 	if (ofs_batch_new(s->ctx, r->keys[0], s->audit, so, out) != 0)
 		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
-	for (i = 1; i < r->n; i++)
-		if (ofs_batch_add_key(*out, r->keys[i]) != 0)
-			return out_fail_with(s->out, ofs_batch_error(*out));
-	return 0;
+	if (v->n > 0)
+		ofs_batch_on_validate(*out, cmd_sign_validate, v);
+	return cmd_sign_add_keys(s, *out, r, 1);
+}
+
+static int
+sign_with(struct tool *s, struct sign_report *r, const struct ofs_sign_opts *so,
+	struct validator *v, const struct bytes *input)
+{
+	const struct sign_options *o = r->opts;
+	bool login = !o->dry_run && !o->confirm && o->confirmed == NULL;
+	struct keyring ring = { .n = 0 };
+	ofs_batch *batch = NULL;
+	int rc;
+
+	rc = tool_modules(s, &o->session);
+	if (rc == 0)
+		rc = cmd_sign_open_keys(
+			s, o, login ? 0 : OFS_KEY_PUBLIC_ONLY, &ring);
+	if (rc == 0)
+		rc = new_batch(s, so, &ring, v, &batch);
+	if (rc == 0) {
+		r->has_cert = ofs_key_get_info(ring.keys[0])->has_cert;
+		rc = add_all(r, batch, input);
+	}
+	if (rc == 0)
+		rc = cmd_sign_run(s, r, &ring, batch);
+	ofs_batch_free(batch);
+	cmd_sign_close_keys(&ring);
+	return rc;
 }
 
 static int
@@ -312,29 +200,26 @@ sign(struct tool *s, const struct sign_options *o, const struct operands *ops)
 	struct ofs_sign_opts so = OFS_SIGN_OPTS_INIT;
 	struct bytes certs = { NULL, 0 }, input = { NULL, 0 };
 	struct sign_report r = { .out = s->out, .opts = o, .ops = ops };
-	struct keyring ring = { .n = 0 };
-	ofs_batch *batch = NULL;
-	int rc = 0;
+	struct validator v;
+	int rc;
 
 	r.to_stdout = ops->n == 1 && strcmp(ops->p[0], "-") == 0;
 	if (r.to_stdout)
 		s->out->to = stderr;
+	cmd_sign_catch_report();
 	/* all that can be wrong without the token comes before the PIN */
-	if (o->cert != NULL)
+	rc = cmd_sign_validate_open(s->out, o, &v);
+	if (rc == 0 && o->cert != NULL)
 		rc = small_read(s->out, o->cert, SMALL_PEM_MAX, &certs);
 	if (rc == 0 && r.to_stdout)
 		rc = small_read(s->out, "-", SMALL_STDIN_MAX, &input);
+	if (rc == 0 && o->report != NULL)
+		rc = small_begin(s->out, o->report, o->force, &r.file);
 	fill_opts(o, &certs, &so);
 	if (rc == 0)
-		rc = open_keys(s, o, &ring);
-	if (rc == 0)
-		rc = new_batch(s, &so, &ring, &batch);
-	if (rc == 0) {
-		r.has_cert = ofs_key_get_info(ring.keys[0])->has_cert;
-		rc = run_batch(&r, batch, &input);
-	}
-	ofs_batch_free(batch);
-	close_keys(&ring);
+		rc = sign_with(s, &r, &so, &v, &input);
+	small_abort(&r.file);
+	cmd_sign_validate_close(&v);
 	small_free(&certs);
 	small_free(&input);
 	return rc;
@@ -393,14 +278,27 @@ check_usage(const struct args *a, struct out *o, const struct sign_options *op,
 	if (op->force && op->skip_existing)
 		return args_usage(a, o,
 			"'--force' and '--skip-existing' exclude each other");
+	if (op->confirm + op->dry_run + (op->confirmed != NULL) > 1)
+		return args_usage(a, o,
+			"'--dry-run', '--confirm' and '--confirmed' exclude "
+			"each other");
+	if (op->confirmed != NULL && !cmd_sign_is_word(op->confirmed))
+		return args_usage(a, o,
+			"'--confirmed' is 8 to 64 hex digits, an even number, "
+			"not '%s'",
+			NAME(op->confirmed));
+	if (op->report != NULL && strcmp(op->report, "-") == 0)
+		return args_usage(a, o,
+			"'--report' names a file; --json prints the same");
 	for (i = 0; i < ops->n; i++)
 		if (strcmp(ops->p[i], "-") == 0 &&
 			(ops->n > 1 || cmd_sign_has_list(op) ||
-				op->out_dir != NULL || o->json || op->dry_run))
+				op->out_dir != NULL || op->copy_to != NULL ||
+				o->json || op->dry_run))
 			return args_usage(a, o,
 				"'-' goes with no other document, nor --out, "
-				"--json or --dry-run; a file of that name is "
-				"'./-'");
+				"--copy-to, --json or --dry-run; a file of "
+				"that name is './-'");
 	return check_lists(a, o, op);
 }
 
@@ -414,7 +312,8 @@ run(struct out *o, int argc, char **argv)
 	static const char *const digests[] = { "default", "sha256", "sha384",
 		"sha512", NULL };
 	static const char *const policies[] = { "refuse", "hold", "ask", NULL };
-	struct sign_options op = { .token_timeout = TIMEOUT_UNSET };
+	struct sign_options op = { .token_timeout = TIMEOUT_UNSET,
+		.validate_timeout = 60 };
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
@@ -448,6 +347,14 @@ run(struct out *o, int argc, char **argv)
 			.max = LONG_MAX },
 		{ "jobs", .number = &op.jobs, .min = 1, .max = 256 },
 		{ "dry-run", .flag = &op.dry_run },
+		{ "confirm", .flag = &op.confirm },
+		{ "confirmed", .text = &op.confirmed },
+		{ "validate", .list = &op.validate },
+		{ "validate-timeout", .number = &op.validate_timeout, .min = 1,
+			.max = 86400 },
+		{ "copy-to", .text = &op.copy_to },
+		{ "report", .text = &op.report },
+		{ "rate", .number = &op.rate, .min = 1, .max = 1000000000 },
 		{ "stop-on-error", .flag = &op.stop_on_error },
 		{ "json", .flag = &json },
 		{ "quiet", .flag = &o->quiet },

@@ -44,6 +44,8 @@ item_json(struct sign_report *r, const struct ofs_result *res)
 	struct jline j;
 	int rc;
 
+	if (!r->out->json && r->file.f == NULL)
+		return;
 	jline_begin(&j, "item");
 	jline_number(&j, "index", (int64_t)res->index);
 	jline_name(&j, "path", res->path, strlen(res->path));
@@ -61,7 +63,13 @@ item_json(struct sign_report *r, const struct ofs_result *res)
 		jline_number(&j, "seq", (int64_t)res->seq);
 	if (res->code != 0)
 		jline_error(&j, res->code, res->message);
-	rc = jline_end(&j, r->out);
+	if (res->copy != NULL && res->copy_code == 0)
+		jline_name(&j, "copy", res->copy, strlen(res->copy));
+	if (res->copy_code != 0) {
+		jline_text(&j, "copy_code", ofs_err_name(res->copy_code));
+		jline_text(&j, "copy_error", res->copy_message);
+	}
+	rc = cmd_sign_report_line(r, &j);
 	if (r->code == 0)
 		r->code = rc;
 }
@@ -82,16 +90,24 @@ cmd_sign_report_item(void *arg, const struct ofs_result *res)
 	struct sign_report *r = arg;
 	bool plan = r->opts->dry_run && res->code == 0;
 
+	if (r->tty != NULL) {
+		if (res->code != 0)
+			item_line(
+				r->tty, word(r, res), res->path, res->message);
+		return;
+	}
 	if (res->status == OFS_ITEM_SIGNED || res->status == OFS_ITEM_SKIPPED)
 		r->done++;
 	if (res->signature != NULL &&
 		fwrite(res->signature, 1, res->signature_len, stdout) !=
 			res->signature_len)
 		r->code = OFS_EIO;
-	if (r->out->json) {
-		item_json(r, res);
+	item_json(r, res);
+	if (r->out->json)
 		return;
-	}
+	if (res->copy_code != 0)
+		item_line(out_human(r->out), "no copy", res->path,
+			res->copy_message);
 	/* what went well is in the summary, and in the files */
 	if (res->status == OFS_ITEM_FAILED || res->status == OFS_ITEM_UNKNOWN)
 		item_line(out_human(r->out), word(r, res), res->path,
@@ -107,15 +123,13 @@ cmd_sign_report_refused(
 	struct jline j;
 
 	r->refused++;
-	if (!r->out->json) {
+	if (!r->out->json)
 		item_line(out_human(r->out), "failed", path, message);
-		return;
-	}
 	jline_begin(&j, "item");
 	jline_name(&j, "path", path, strlen(path));
 	jline_text(&j, "status", "failed");
 	jline_error(&j, code, message);
-	(void)jline_end(&j, r->out);
+	(void)cmd_sign_report_line(r, &j);
 }
 
 static int
@@ -131,12 +145,16 @@ summary_json(struct sign_report *r, const struct ofs_progress *p, int code)
 	jline_number(&j, "skipped", (int64_t)p->skipped);
 	jline_number(&j, "not_attempted", (int64_t)p->not_attempted);
 	jline_number(&j, "unknown", (int64_t)p->unknown);
+	if (r->opts->copy_to != NULL) {
+		jline_number(&j, "copied", (int64_t)p->copied);
+		jline_number(&j, "copy_failed", (int64_t)p->copy_failed);
+	}
 	jline_number(&j, "bytes", (int64_t)p->bytes);
 	jline_json(&j, "seconds", json_real((double)p->elapsed / SECOND));
 	if (p->batch_id[0] != '\0')
 		jline_text(&j, "batch", p->batch_id);
 	jline_number(&j, "exit", exit_status(code));
-	return jline_end(&j, r->out);
+	return cmd_sign_report_line(r, &j);
 }
 
 static void
@@ -164,6 +182,8 @@ print_summary(struct sign_report *r, const struct ofs_progress *p)
 	if (!r->opts->dry_run)
 		print_count(f, p->not_attempted, "not attempted");
 	print_count(f, p->unknown, "UNKNOWN");
+	print_count(f, p->copied, "copied");
+	print_count(f, p->copy_failed, "NOT COPIED");
 	if (p->signed_items > 0 && s > 0) {
 		progress_rate(p, p->signed_items, rate, sizeof(rate));
 		fprintf(f, " in %.1f s (%s)", s, rate);
@@ -189,7 +209,11 @@ print_next(struct sign_report *r, const struct ofs_progress *p)
 				f);
 		return;
 	}
-	if (p->not_attempted > 0)
+	if (p->copy_failed > 0)
+		plain_wrap(f, 0, 0,
+			"the signatures are in place; for the copies that are "
+			"missing, run the same command with --skip-existing");
+	else if (p->not_attempted > 0)
 		plain_wrap(f, 0, 0,
 			"to go on, run the same command with --skip-existing");
 	if (r->done > 0 && !r->to_stdout)
@@ -209,10 +233,12 @@ cmd_sign_report_end(struct sign_report *r, const struct ofs_progress *p, int rc,
 		code = OFS_EITEMS;
 	if (code == 0)
 		code = r->code;
-	if (r->out->json) {
-		rc = summary_json(r, p, code);
-		return code != 0 ? code : rc;
-	}
+	rc = summary_json(r, p, code);
+	if (code == 0)
+		code = rc;
+	code = cmd_sign_report_keep(r, code);
+	if (r->out->json)
+		return code;
 	print_summary(r, p);
 	if (!r->out->quiet)
 		print_next(r, p);

@@ -13,7 +13,7 @@ for tool in ofs-token ofs-sign ofs-verify ofs-audit; do
 	like "$out" '^Exit status: 0' "$tool --help has the exit status"
 	like "$out" '^Example:' "$tool --help has an example"
 	is "$(awk 'length($0) > 80' <<<"$out")" '' "$tool --help fits 80 columns"
-	[ "$(wc -l <<<"$out")" -le 48 ]
+	[ "$(wc -l <<<"$out")" -le 60 ]
 	ok $? "$tool --help is one screen"
 	run "$tool" --version
 	status 0 "$tool --version"
@@ -79,6 +79,15 @@ usage "'--key' is empty" ofs-sign --key= file
 usage "'--recursive' takes no value" ofs-sign --recursive=yes file
 usage 'exclude each other' ofs-sign --key "$uri" --force --skip-existing file
 usage "'-' goes with no other" ofs-sign --key "$uri" - file
+usage "'-' goes with no other" ofs-sign --key "$uri" --copy-to /tmp -
+usage 'exclude each other' ofs-sign --key "$uri" --confirm --dry-run file
+usage "'--confirmed' is 8 to 64 hex digits" \
+	ofs-sign --key "$uri" --confirmed xyz file
+usage "'--rate' is a number from 1" ofs-sign --key "$uri" --rate 0 file
+usage "'--validate-timeout' is a number" \
+	ofs-sign --key "$uri" --validate-timeout 0 file
+usage "'--report' names a file" ofs-sign --key "$uri" --report - file
+usage 'names no command' ofs-sign --key "$uri" --validate ' ' file
 usage 'no document to check' ofs-verify
 usage "'--time' is now, claimed, or a time" ofs-verify --time yesterday file
 usage "'--time' is now" ofs-verify --time 2026-02-30T00:00:00Z file

@@ -114,15 +114,21 @@ jline_error(struct jline *j, int code, const char *message)
 }
 
 int
+jline_put(const struct jline *j, FILE *f)
+{
+	if (j->bad)
+		return OFS_ENOMEM;
+	if (json_dumpf(j->o, f, JSON_COMPACT | JSON_REAL_PRECISION(6)) != 0 ||
+		putc('\n', f) == EOF)
+		return OFS_EIO;
+	return 0;
+}
+
+int
 jline_end(struct jline *j, struct out *o)
 {
-	int code = j->bad ? OFS_ENOMEM : OFS_OK;
+	int code = jline_put(j, stdout);
 
-	if (code == 0 &&
-		(json_dumpf(j->o, stdout,
-			 JSON_COMPACT | JSON_REAL_PRECISION(6)) != 0 ||
-			putchar('\n') == EOF))
-		code = OFS_EIO;
 	json_decref(j->o);
 	j->o = NULL;
 	if (code == OFS_ENOMEM)

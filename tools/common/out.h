@@ -70,6 +70,8 @@ void jline_time(struct jline *j, const char *key, int64_t us);
 void jline_json(struct jline *j, const char *key, json_t *v);
 /* "code" and "error" */
 void jline_error(struct jline *j, int code, const char *message);
+/* writes the line to `f`; 0, OFS_ENOMEM or OFS_EIO */
+int jline_put(const struct jline *j, FILE *f);
 /* prints the line and frees it; 0, OFS_ENOMEM or OFS_EIO */
 int jline_end(struct jline *j, struct out *o);
 

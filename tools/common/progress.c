@@ -37,9 +37,8 @@ width(void)
 	return w.ws_col;
 }
 
-/* "0:07", "12:30" or "3:05:00" */
-static void
-duration(char *to, size_t size, int64_t us)
+void
+progress_duration(char *to, size_t size, int64_t us)
 {
 	long s = (long)((us + SECOND - 1) / SECOND);
 
@@ -83,21 +82,38 @@ figure(const struct ofs_progress *now, struct figures *f)
 	progress_rate(now, worked, f->rate, sizeof(f->rate));
 	snprintf(f->left, sizeof(f->left), "-:--");
 	if (rate > 0 && now->elapsed > SECOND / 2)
-		duration(f->left, sizeof(f->left),
+		progress_duration(f->left, sizeof(f->left),
 			(int64_t)((double)(now->items - f->done) * SECOND /
 				rate));
+}
+
+/* what fits: on a narrow terminal the rate goes first, then the count */
+static void
+describe(char *to, size_t size, int columns, const struct ofs_progress *now,
+	const struct figures *f)
+{
+	char failed[32] = "";
+
+	if (now->failed > 0)
+		snprintf(failed, sizeof(failed), "  %zu failed", now->failed);
+	snprintf(to, size, " %3d%%  %zu/%zu  %s  %s left%s", f->percent,
+		f->done, now->items, f->rate, f->left, failed);
+	if ((int)strlen(to) - 1 <= columns)
+		return;
+	snprintf(to, size, " %d%%  %zu/%zu  %s left%s", f->percent, f->done,
+		now->items, f->left, failed);
+	if ((int)strlen(to) - 1 <= columns)
+		return;
+	snprintf(to, size, " %d%%  %s left%s", f->percent, f->left, failed);
 }
 
 static void
 draw_bar(const struct ofs_progress *now, const struct figures *f)
 {
-	char text[128], failed[32] = "";
 	int columns = width() - 1, room, full, i;
+	char text[128];
 
-	if (now->failed > 0)
-		snprintf(failed, sizeof(failed), "  %zu failed", now->failed);
-	snprintf(text, sizeof(text), " %3d%%  %zu/%zu  %s  %s left%s",
-		f->percent, f->done, now->items, f->rate, f->left, failed);
+	describe(text, sizeof(text), columns, now, f);
 	room = columns - (int)strlen(text) - 2;
 	fputc('\r', stderr);
 	if (columns < WIDTH_MIN || room < 4) {
@@ -111,6 +127,27 @@ draw_bar(const struct ofs_progress *now, const struct figures *f)
 	for (i = 0; i < room; i++)
 		fputc(i < full ? '#' : '-', stderr);
 	fprintf(stderr, "]%s\033[K", text);
+}
+
+static void
+print_line(const struct ofs_progress *now, const struct figures *f)
+{
+	fprintf(stderr, "%s: %zu of %zu done (%d%%), %zu failed, %s, %s left\n",
+		program_invocation_short_name, f->done, now->items, f->percent,
+		now->failed, f->rate, f->left);
+}
+
+void
+progress_line(struct progress *p, const struct ofs_progress *now)
+{
+	struct figures f;
+
+	figure(now, &f);
+	flockfile(stderr);
+	progress_wipe(p);
+	print_line(now, &f);
+	fflush(stderr);
+	funlockfile(stderr);
 }
 
 void
@@ -128,11 +165,7 @@ progress_show(void *arg, const struct ofs_progress *now)
 		draw_bar(now, &f);
 		p->drawn = true;
 	} else {
-		fprintf(stderr,
-			"%s: %zu of %zu done (%d%%), %zu failed, %s, "
-			"%s left\n",
-			program_invocation_short_name, f.done, now->items,
-			f.percent, now->failed, f.rate, f.left);
+		print_line(now, &f);
 	}
 	fflush(stderr);
 	funlockfile(stderr);

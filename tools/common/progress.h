@@ -16,6 +16,10 @@ struct progress {
 void progress_init(struct progress *p);
 /* what ofs_batch_on_progress() calls; arg is the struct progress */
 void progress_show(void *arg, const struct ofs_progress *now);
+/* a line about it on stderr, terminal or not */
+void progress_line(struct progress *p, const struct ofs_progress *now);
+/* "0:07", "12:30" or "3:05:00" */
+void progress_duration(char *to, size_t size, int64_t us);
 /* "1200/s", or "300 MiB/s" when less than one document a second is done */
 void progress_rate(
 	const struct ofs_progress *now, size_t worked, char *to, size_t size);

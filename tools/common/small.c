@@ -115,12 +115,17 @@ write_all(int fd, const uint8_t *p, size_t n)
 	return 0;
 }
 
-/* link(2) does not replace what is there; rename(2) does */
+/* without `force` nothing is replaced */
 static int
 put_in_place(const char *from, const char *to, bool force)
 {
 	if (force)
 		return rename(from, to);
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	/* a file system may have no such rename */
+	if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
+		return -1;
 	if (link(from, to) != 0)
 		return -1;
 	return unlink(from);
@@ -154,4 +159,86 @@ small_write(
 		close(fd);
 	free(aside);
 	return rc;
+}
+
+int
+small_begin(struct out *o, const char *path, bool force, struct small_file *s)
+{
+	int fd, rc;
+
+	memset(s, 0, sizeof(*s));
+	rc = small_check_new(o, path, force);
+	if (rc != 0)
+		return rc;
+	s->path = path;
+	s->force = force;
+	if (asprintf(&s->aside, "%s.XXXXXX", path) < 0) {
+		s->aside = NULL;
+		return out_fail(o, OFS_ENOMEM, "out of memory");
+	}
+	fd = mkostemp(s->aside, O_CLOEXEC);
+	s->f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	if (s->f != NULL)
+		return 0;
+	rc = out_fail(o, OFS_EIO, "cannot write '%s': %s", NAME(path),
+		strerror(errno));
+	if (fd >= 0) {
+		unlink(s->aside);
+		close(fd);
+	}
+	free(s->aside);
+	s->aside = NULL;
+	return rc;
+}
+
+/* the name itself has to last, too */
+static int
+sync_parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash == NULL ? strdup(".")
+				  : strndup(path, (size_t)(slash - path) + 1);
+	int fd, rc = -1;
+
+	fd = dir != NULL ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (fd >= 0) {
+		rc = fsync(fd);
+		close(fd);
+	}
+	free(dir);
+	return rc;
+}
+
+int
+small_commit(struct out *o, struct small_file *s)
+{
+	int fd = fileno(s->f), rc = 0;
+
+	if (fflush(s->f) != 0 || ferror(s->f) || fchmod(fd, 0644) != 0 ||
+		fsync(fd) != 0 ||
+		put_in_place(s->aside, s->path, s->force) != 0) {
+		rc = out_fail(o, errno == EEXIST ? OFS_EEXIST : OFS_EIO,
+			"cannot write '%s': %s", NAME(s->path),
+			strerror(errno));
+		small_abort(s);
+		return rc;
+	}
+	if (sync_parent(s->path) != 0)
+		rc = out_fail(o, OFS_EIO, "cannot sync '%s': %s", NAME(s->path),
+			strerror(errno));
+	fclose(s->f);
+	free(s->aside);
+	memset(s, 0, sizeof(*s));
+	return rc;
+}
+
+void
+small_abort(struct small_file *s)
+{
+	if (s->f == NULL)
+		return;
+	unlink(s->aside);
+	fclose(s->f);
+	free(s->aside);
+	memset(s, 0, sizeof(*s));
 }

@@ -30,4 +30,17 @@ int small_check_new(struct out *o, const char *path, bool force);
 int small_write(
 	struct out *o, const char *path, const void *p, size_t n, bool force);
 
+/* The same for what is written bit by bit; zeros to begin with. */
+struct small_file {
+	FILE *f;     /* NULL: none is open */
+	char *aside; /* its name until it is whole */
+	const char *path;
+	bool force;
+};
+int small_begin(
+	struct out *o, const char *path, bool force, struct small_file *out);
+/* syncs it and gives it its name; it is closed in every case */
+int small_commit(struct out *o, struct small_file *s);
+void small_abort(struct small_file *s); /* nothing is left of it */
+
 #endif

@@ -47,19 +47,22 @@ _ofs_value()
 		_ofs_words 'genesis batch-opened batch-closed intent outcome
 			recovery login key-lent key-event token-event release' "$2"
 		;;
-	--out | --audit | --root)
+	--out | --audit | --root | --copy-to)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		;;
-	--cert | --module | --sums | --manifest | --files-from | --trust | --signer | --crl | --sig | \
-		--csr | --cert-out | --advisories)
+	--cert | --module | --sums | --manifest | --files-from | --trust | \
+		--signer | --crl | --sig | --csr | --cert-out | --advisories | \
+		--report)
 		_ofs_files "$2"
 		;;
 	--always-auth) _ofs_words 'hold ask refuse' "$2" ;;
 	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
 	--key | --label | --jobs | --token | --erase | --subject | --days | \
 		--origin | --from | --to | --batch | --token-timeout | \
-		--san | --ext | --id | --yes | --seconds) ;;
+		--san | --ext | --id | --yes | --seconds | --confirmed | \
+		--rate | --validate-timeout) ;;
+	--validate) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
 	*) return 1 ;;
 	esac
 }

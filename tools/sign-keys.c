@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The keys of a run, each on its token. */
+#include "sign.h"
+
+void
+cmd_sign_close_keys(struct keyring *r)
+{
+	while (r->n > 0) {
+		r->n--;
+		ofs_key_free(r->keys[r->n]);
+		ofs_token_free(r->tokens[r->n]);
+	}
+}
+
+static int
+open_key(struct tool *s, const struct sign_options *o, const char *uri,
+	unsigned int flags, struct keyring *r)
+{
+	ofs_token *token = NULL;
+	int rc = 0;
+
+	if (ofs_token_open(s->ctx, uri, &token) != 0)
+		return ofs_ctx_error(s->ctx)->code;
+	r->tokens[r->n] = token;
+	/* before the login, which goes into it */
+	if (s->audit == NULL)
+		rc = tool_audit(s, &o->session, OFS_AUDIT_CREATE);
+	if (rc == 0 && ofs_key_open(token, uri, flags, &r->keys[r->n]) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	if (rc == 0)
+		r->n++;
+	else
+		ofs_token_free(token);
+	return rc;
+}
+
+int
+cmd_sign_open_keys(struct tool *s, const struct sign_options *o,
+	unsigned int flags, struct keyring *r)
+{
+	const struct ofs_error *e = ofs_ctx_error(s->ctx);
+	size_t i;
+	int rc = 0;
+
+	s->pins.share = o->keys.n > 1;
+	for (i = 0; rc == 0 && i < o->keys.n; i++) {
+		rc = open_key(s, o, o->keys.p[i], flags, r);
+		if (rc == 0 || e->code == 0)
+			continue;
+		if (rc != OFS_ETOKEN || (i + 1 == o->keys.n && r->n == 0))
+			return out_fail_with(s->out, e);
+		out_warn(s->out, "going on without one token: %s", e->message);
+		rc = 0;
+	}
+	pinsrc_forget(&s->pins);
+	return rc;
+}
+
+int
+cmd_sign_add_keys(
+	struct tool *s, ofs_batch *b, const struct keyring *r, size_t from)
+{
+	size_t i;
+
+	for (i = from; i < r->n; i++)
+		if (ofs_batch_add_key(b, r->keys[i]) != 0)
+			return out_fail_with(s->out, ofs_batch_error(b));
+	return 0;
+}
