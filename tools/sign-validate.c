@@ -116,6 +116,9 @@ cmd_sign_validate_open(
 	int rc = 0;
 
 	memset(v, 0, sizeof(*v));
+	/* where it is ignored, nobody learns how a command ended */
+	if (opts->validate.n > 0)
+		(void)signal(SIGCHLD, SIG_DFL);
 	v->timeout_ms = (int64_t)opts->validate_timeout * 1000;
 	while (rc == 0 && v->n < opts->validate.n) {
 		v->n++;
@@ -262,7 +265,33 @@ take_words(struct words *w, int fd)
 	return got > 0;
 }
 
-enum ended { BY_ITSELF, TOO_LATE, GIVEN_UP };
+enum ended { BY_ITSELF, TOO_LATE, GIVEN_UP, LOST };
+
+/* still to be waited for, so that its number is nobody else's */
+static bool
+has_ended(pid_t pid, bool *lost)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	*lost = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) !=
+			0 &&
+		errno != EINTR;
+	return *lost || info.si_pid == pid;
+}
+
+/* what it started goes with it */
+static bool
+reap(pid_t pid, int *status)
+{
+	pid_t got;
+
+	(void)kill(-pid, SIGKILL);
+	atomic_store(&child, 0);
+	do
+		got = waitpid(pid, status, 0);
+	while (got < 0 && errno == EINTR);
+	return got == pid;
+}
 
 /* until it ends, its time is over, or the batch is stopped */
 static enum ended
@@ -272,24 +301,21 @@ watch(pid_t pid, int fd, int64_t deadline, struct words *said, int *status)
 		{ .fd = pidfd_open(pid, 0), .events = POLLIN } };
 	int tick = p[1].fd >= 0 ? LOOK_MS : LOOK_MS / 10;
 	enum ended how = BY_ITSELF;
+	bool lost = false;
 
-	while (waitpid(pid, status, WNOHANG) == 0) {
+	while (!has_ended(pid, &lost)) {
 		if (cmd_sign_stopping() || pinsrc_now() >= deadline) {
 			how = cmd_sign_stopping() ? GIVEN_UP : TOO_LATE;
-			(void)kill(-pid, SIGKILL);
-			while (waitpid(pid, status, 0) < 0 && errno == EINTR)
-				;
 			break;
 		}
 		if (poll(p, 2, tick) > 0 && p[0].revents != 0 &&
 			!take_words(said, fd))
 			p[0].fd = -1;
 	}
-	/* what it started goes with it */
-	(void)kill(-pid, SIGKILL);
 	if (p[1].fd >= 0)
 		close(p[1].fd);
-	return how;
+	/* without its status nothing is accepted */
+	return reap(pid, status) && !lost ? how : LOST;
 }
 
 /* the first lines, as one */
@@ -327,7 +353,9 @@ judge(const struct validator *v, const struct validate_command *c,
 	if (f == NULL)
 		return OFS_EPOLICY;
 	fprintf(f, "'%s' ", c->argv[0]);
-	if (how == TOO_LATE)
+	if (how == LOST)
+		fputs("ended, and how is not known", f);
+	else if (how == TOO_LATE)
 		fprintf(f, "was not done after %lld s",
 			(long long)(v->timeout_ms / 1000));
 	else if (WIFSIGNALED(status))
@@ -364,9 +392,9 @@ ask(const struct validator *v, const struct validate_command *c,
 	(void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	atomic_store(&child, pid);
 	how = watch(pid, ends[0], deadline, &said, &status);
-	atomic_store(&child, 0);
-	while (said.n < sizeof(said.text) - 1 && take_words(&said, ends[0]) &&
-		errno != EAGAIN)
+	errno = 0;
+	while (said.n < sizeof(said.text) - 1 && errno == 0 &&
+		take_words(&said, ends[0]))
 		;
 	close(ends[0]);
 	return judge(v, c, how, status, &said, message, size);

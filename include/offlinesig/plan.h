@@ -60,7 +60,7 @@ struct ofs_plan {
 
 /*
  * ofs_batch_get_plan: what ofs_batch_plan() found, borrowed until the batch is
- * freed; NULL before.
+ * freed; NULL before, and when it failed with anything but OFS_EITEMS.
  */
 const struct ofs_plan *ofs_batch_get_plan(const ofs_batch *batch);
 

@@ -457,7 +457,7 @@ ofs_batch_plan(ofs_batch *b, struct ofs_progress *out)
 const struct ofs_plan *
 ofs_batch_get_plan(const ofs_batch *b)
 {
-	return b->plan != NULL ? plan_get(b->plan) : NULL;
+	return b->maker.planned != NULL ? plan_get(b->plan) : NULL;
 }
 
 int

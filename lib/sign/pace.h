@@ -20,7 +20,7 @@ struct pace {
 int64_t pace_left(const struct pace *p, int64_t now);
 /* n items were sent */
 void pace_took(struct pace *p, int64_t now, size_t n);
-/* items that a chunk may have; 0: no limit */
+/* items to sign that a chunk may have; 0: no limit */
 size_t pace_chunk_max(unsigned int rate);
 
 #endif

@@ -37,8 +37,6 @@ take_empty(struct pipeline *p, size_t *target)
 	while (!p->stop && !p->quit && (c = chunk_pop(&p->empty)) == NULL)
 		pthread_cond_wait(&p->to_prepare, &p->lock);
 	*target = p->target;
-	if (p->o.chunk_max > 0 && *target > p->o.chunk_max)
-		*target = p->o.chunk_max;
 	pthread_mutex_unlock(&p->lock);
 	return c;
 }
@@ -73,6 +71,7 @@ fill_chunk(struct pipeline *p, struct chunk *c, size_t target, size_t next)
 	struct ofs_error e;
 
 	while (next < l->n && c->n < target && c->bytes < CHUNK_BYTES_MAX &&
+		(p->o.ready_max == 0 || c->ready < p->o.ready_max) &&
 		!stopping(p)) {
 		struct work *w = chunk_add(c, next);
 

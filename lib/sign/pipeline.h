@@ -23,7 +23,7 @@ struct pipeline_opts {
 	unsigned int jobs;  /* sessions with each */
 	int64_t call_limit; /* us that a call into a module may take */
 	bool stop_on_error;
-	size_t chunk_max; /* items of a chunk; 0: as the token goes */
+	size_t ready_max; /* for the token in a chunk; 0: as it goes */
 };
 
 /* opens the sessions and starts the threads */

@@ -486,7 +486,7 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 		.jobs = o->jobs,
 		.call_limit = ctx_call_limit(o->ctx),
 		.stop_on_error = o->sign->stop_on_error,
-		.chunk_max = pace_chunk_max(o->sign->rate) };
+		.ready_max = pace_chunk_max(o->sign->rate) };
 	struct run r = { .o = o, .p = p, .pace.rate = o->sign->rate };
 	int rc;
 

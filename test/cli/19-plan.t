@@ -131,6 +131,10 @@ if command -v script >/dev/null; then
 fi
 
 # --- --validate
+run env --ignore-signal=CHLD ofs-sign --key "$key" --out deaf --validate false \
+	docs/a.xml
+status 1 'SIGCHLD ignored: a refusal is one all the same'
+like "$(flat)" "'false' exited with 1" 'and is known'
 usage()
 {
 	run ofs-sign --key "$key" --validate "$1" docs/a.xml
@@ -154,7 +158,7 @@ fi
 END
 chmod +x check
 SECRET=1 run ofs-sign --key "$key" --recursive \
-	--validate "./check \"$T/seen\" 'two words'x" docs
+	--validate "./check \"$T/seen\" 'two words'x" docs 9</dev/null
 status 1 'one is refused'
 like "$out" '^2 of 3 signed, 1 failed' 'the others are signed'
 like "$(flat)" "docs/c.PDF' is refused by its validation: './check' exited with 3: line 1: no IBAN; line 2: [\]+x1b\[2Jx" \

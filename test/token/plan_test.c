@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is known before a batch, what is asked meanwhile, what is left after. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,6 +33,26 @@ struct fixture {
 	ofs_key *key, *rsa;
 	char dir[512];
 };
+
+/* a medium that returns other bytes than it was given */
+static bool rots;
+
+int
+posix_fadvise(int fd, off_t offset, off_t len, int advice)
+{
+	char name[40];
+	int other;
+
+	(void)offset;
+	(void)len;
+	if (!rots || advice != POSIX_FADV_DONTNEED)
+		return 0;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	other = open(name, O_WRONLY);
+	assert_int_equal(pwrite(other, "x", 1, 20), 1);
+	close(other);
+	return 0;
+}
 
 /* what the result callback saw last, and of item 0 */
 struct tally {
@@ -311,6 +332,14 @@ estimates_from_the_log(void **state)
 	assert_int_equal(ofs_batch_plan(b, &p), 0);
 	assert_true(ofs_batch_get_plan(b)->seconds == 10);
 	ofs_batch_free(b);
+	/* another key is another matter */
+	o.rate = 0;
+	o.format = OFS_FORMAT_RAW;
+	assert_int_equal(ofs_batch_new(f->ctx, f->rsa, f->audit, &o, &b), 0);
+	assert_int_equal(ofs_batch_add_bytes(b, "x", "x", 1), 0);
+	assert_int_equal(ofs_batch_plan(b, &p), 0);
+	assert_int_equal(ofs_batch_get_plan(b)->rate_source, OFS_RATE_UNKNOWN);
+	ofs_batch_free(b);
 	/* without a log nothing is known */
 	assert_int_equal(ofs_batch_new(f->ctx, f->key, NULL, NULL, &b), 0);
 	assert_int_equal(ofs_batch_add_bytes(b, "x", "x", 1), 0);
@@ -467,17 +496,20 @@ makes_second_copies(void **state)
 	struct ofs_progress p;
 	struct tally t;
 	ofs_batch *b;
+	char out_dir[700], copy_dir[700];
 
+	snprintf(out_dir, sizeof(out_dir), "%s", in_dir(f, "out"));
+	snprintf(copy_dir, sizeof(copy_dir), "%s", in_dir(f, "medium"));
 	put(in_dir(f, "k1"), "one");
-	o.out_dir = in_dir(f, "out");
+	o.out_dir = out_dir;
 	o.copy_dir = in_dir(f, "nowhere");
 	b = new_batch(f, &o, &t);
 	add(b, in_dir(f, "k1"));
 	assert_int_equal(ofs_batch_run(b, &p), OFS_EIO);
 	assert_int_equal(p.signed_items, 0);
 	ofs_batch_free(b);
-	assert_int_equal(mkdir(in_dir(f, "medium"), 0777), 0);
-	o.copy_dir = in_dir(f, "medium");
+	assert_int_equal(mkdir(copy_dir, 0777), 0);
+	o.copy_dir = copy_dir;
 	b = new_batch(f, &o, &t);
 	add(b, in_dir(f, "k1"));
 	assert_int_equal(ofs_batch_run(b, &p), 0);
@@ -504,6 +536,16 @@ makes_second_copies(void **state)
 		assert_int_equal(access(t.copy, F_OK), 0);
 		ofs_batch_free(b);
 	}
+	/* it is read back */
+	assert_int_equal(unlink(t.copy), 0);
+	b = new_batch(f, &o, &t);
+	add(b, in_dir(f, "k1"));
+	rots = true;
+	assert_int_equal(ofs_batch_run(b, &p), OFS_EIO);
+	rots = false;
+	assert_int_equal(t.copy_code, OFS_EIO);
+	assert_non_null(strstr(t.copy_message, "read back"));
+	ofs_batch_free(b);
 	/* something else is there: left alone, and said */
 	put(t.copy, "something else");
 	b = new_batch(f, &o, &t);
@@ -522,7 +564,7 @@ copies_must_differ(void **state)
 	struct fixture *f = *state;
 	struct ofs_sign_opts o = OFS_SIGN_OPTS_INIT;
 	struct ofs_progress p;
-	char up[800];
+	char up[800], twice[800];
 	struct tally t;
 	ofs_batch *b;
 
@@ -531,7 +573,8 @@ copies_must_differ(void **state)
 	assert_int_equal(chdir(in_dir(f, "sub")), 0);
 	put("same", "below");
 	put("../same", "above");
-	o.copy_dir = in_dir(f, "twice");
+	snprintf(twice, sizeof(twice), "%s", in_dir(f, "twice"));
+	o.copy_dir = twice;
 	o.existing = OFS_EXISTING_REPLACE;
 	b = new_batch(f, &o, &t);
 	add(b, "same");
