@@ -12,7 +12,7 @@ is "$(mandoc -Tascii "$OFS_TOP/man/offlinesig.3" 2>/dev/null | col -bx |
 must cc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Werror \
 	-I"$OFS_TOP/include" -o "$T/example" "$T/example.c" \
 	"$OFS_BUILD/libofflinesig.a" \
-	$(pkg-config --libs libcrypto libp11 p11-kit-1 sqlite3) -lpthread
+	$(pkg-config --libs libcrypto libp11 p11-kit-1 sqlite3 jansson) -lpthread
 ok 0 'it compiles'
 
 sandbox_start
