@@ -15,12 +15,15 @@
 
 /* in `index`, one for each item: where it is in `text` */
 struct entry {
-	uint64_t at, place_at;
-	uint32_t len, place_len;
+	uint64_t at;
+	uint64_t len;
 	uint64_t problem; /* 0: none; else 2 * (1 + other item) + output? */
 };
 
-/* in `text`, followed by path, id, name, version, media_type, each with NUL */
+/*
+ * in `text`, followed by path, id, name, version, media_type, each with NUL;
+ * in `placed_text` output and absolute come behind these
+ */
 struct head {
 	uint64_t line, root, inside, bytes;
 	uint8_t sha256[32];
@@ -34,6 +37,8 @@ list_init(struct list *l, const char *dir, struct ofs_error *e)
 	l->dir = strdup(dir);
 	spool_init(&l->index, l->dir);
 	spool_init(&l->text, l->dir);
+	spool_init(&l->placed_index, l->dir);
+	spool_init(&l->placed_text, l->dir);
 	return l->dir == NULL ? err_nomem(e) : 0;
 }
 
@@ -50,6 +55,8 @@ list_free(struct list *l)
 	free(l->bytes);
 	spool_free(&l->index);
 	spool_free(&l->text);
+	spool_free(&l->placed_index);
+	spool_free(&l->placed_text);
 	buf_free(&l->scratch);
 	free(l->dir);
 	memset(l, 0, sizeof(*l));
@@ -105,15 +112,18 @@ put_text(struct buf *to, const char *s)
 	buf_u8(to, 0);
 }
 
-/* appends what is in the scratch buffer */
+/* appends what is in the scratch buffer, and its entry */
 static int
-put_scratch(struct list *l, uint64_t *at, uint32_t *len, struct ofs_error *e)
+put_scratch(struct list *l, struct spool *index, struct spool *text,
+	struct ofs_error *e)
 {
+	struct entry en = { spool_size(text), l->scratch.len, 0 };
+	int rc;
+
 	if (!buf_ok(&l->scratch))
 		return err_nomem(e);
-	*at = spool_size(&l->text);
-	*len = (uint32_t)l->scratch.len;
-	return spool_append(&l->text, l->scratch.p, l->scratch.len, e);
+	rc = spool_append(text, l->scratch.p, l->scratch.len, e);
+	return rc != 0 ? rc : spool_append(index, &en, sizeof(en), e);
 }
 
 int
@@ -121,7 +131,6 @@ list_add(struct list *l, const struct ofs_item *item,
 	const struct list_source *from, struct ofs_error *e)
 {
 	struct list_mark before = list_mark(l);
-	struct entry en = { 0 };
 	struct head h = { .line = from->line,
 		.root = from->root,
 		.inside = from->inside,
@@ -147,9 +156,7 @@ list_add(struct list *l, const struct ofs_item *item,
 	put_text(&l->scratch, item->name);
 	put_text(&l->scratch, item->version);
 	put_text(&l->scratch, item->media_type);
-	rc = put_scratch(l, &en.at, &en.len, e);
-	if (rc == 0)
-		rc = spool_append(&l->index, &en, sizeof(en), e);
+	rc = put_scratch(l, &l->index, &l->text, e);
 	if (rc != 0) {
 		list_back(l, before);
 		return rc;
@@ -219,30 +226,27 @@ static int
 read_entry(
 	const struct list *l, size_t i, struct entry *en, struct ofs_error *e)
 {
-	return spool_read(&l->index, i * sizeof(*en), en, sizeof(*en), e);
-}
-
-static int
-write_entry(
-	struct list *l, size_t i, const struct entry *en, struct ofs_error *e)
-{
-	return spool_write(&l->index, i * sizeof(*en), en, sizeof(*en), e);
+	return spool_read(l->placed ? &l->placed_index : &l->index,
+		i * sizeof(*en), en, sizeof(*en), e);
 }
 
 int
-list_set_place(struct list *l, size_t i, const char *output,
+list_put_place(struct list *l, const struct list_item *it, const char *output,
 	const char *absolute, struct ofs_error *e)
 {
-	struct entry en;
-	int rc;
-
 	buf_reset(&l->scratch);
+	buf_put(&l->scratch, it->mem.p, it->mem.len);
 	put_text(&l->scratch, output);
 	put_text(&l->scratch, absolute);
-	rc = read_entry(l, i, &en, e);
-	if (rc == 0)
-		rc = put_scratch(l, &en.place_at, &en.place_len, e);
-	return rc != 0 ? rc : write_entry(l, i, &en, e);
+	return put_scratch(l, &l->placed_index, &l->placed_text, e);
+}
+
+void
+list_end_places(struct list *l)
+{
+	l->placed = true;
+	spool_free(&l->index);
+	spool_free(&l->text);
 }
 
 int
@@ -256,7 +260,8 @@ list_set_problem(struct list *l, size_t i, size_t other, bool output,
 	if (rc != 0 || en.problem != 0)
 		return rc;
 	en.problem = 2 * ((uint64_t)other + 1) + output;
-	return write_entry(l, i, &en, e);
+	return spool_write(
+		&l->placed_index, i * sizeof(en), &en, sizeof(en), e);
 }
 
 /* the next text of the n bytes at *p; "" is none */
@@ -291,7 +296,7 @@ take_item(const struct list *l, const char *p, size_t n, struct list_item *it)
 	it->name = take_text(&p, &n, &bad);
 	it->version = take_text(&p, &n, &bad);
 	it->media_type = take_text(&p, &n, &bad);
-	if (!bad && n > 0) { /* it was placed */
+	if (l->placed) {
 		it->output = take_text(&p, &n, &bad);
 		it->absolute = take_text(&p, &n, &bad);
 	}
@@ -318,7 +323,7 @@ static int
 read_item(const struct list *l, const struct entry *en, struct list_item *it,
 	struct ofs_error *e)
 {
-	size_t n = (size_t)en->len + en->place_len;
+	size_t n = (size_t)en->len;
 	uint8_t *p;
 	int rc;
 
@@ -326,10 +331,8 @@ read_item(const struct list *l, const struct entry *en, struct list_item *it,
 	p = buf_grow(&it->mem, n);
 	if (p == NULL)
 		return err_nomem(e);
-	rc = spool_read(&l->text, en->at, p, en->len, e);
-	if (rc == 0)
-		rc = spool_read(
-			&l->text, en->place_at, p + en->len, en->place_len, e);
+	rc = spool_read(
+		l->placed ? &l->placed_text : &l->text, en->at, p, n, e);
 	if (rc == 0 && !take_item(l, (const char *)p, n, it))
 		rc = err_set(e, OFS_EINTERNAL,
 			"a temporary file in '%s' was changed", TEXT_Q(l->dir));

@@ -50,6 +50,8 @@ struct list {
 	size_t n;
 	char *dir; /* of the spools */
 	struct spool index, text;
+	struct spool placed_index, placed_text; /* the same with outputs */
+	bool placed;                            /* these are what is read */
 	struct buf scratch;
 	struct list_root *roots;
 	size_t n_roots;
@@ -93,9 +95,14 @@ struct list_mark {
 };
 struct list_mark list_mark(const struct list *l);
 void list_back(struct list *l, struct list_mark to);
-/* where the output of item i goes; another item that makes it impossible */
-int list_set_place(struct list *l, size_t i, const char *output,
-	const char *absolute, struct ofs_error *e);
+/*
+ * Of each item in turn, as it was just read: where its output goes (NULL:
+ * nowhere). After list_end_places they are what is read, and an item can get
+ * another that makes its output impossible.
+ */
+int list_put_place(struct list *l, const struct list_item *it,
+	const char *output, const char *absolute, struct ofs_error *e);
+void list_end_places(struct list *l);
 int list_set_problem(struct list *l, size_t i, size_t other, bool output,
 	struct ofs_error *e);
 

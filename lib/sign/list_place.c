@@ -139,7 +139,7 @@ place_file(struct placing *p, size_t i, const struct list_item *it,
 	if (output == NULL)
 		rc = err_nomem(e);
 	if (rc == 0)
-		rc = list_set_place(p->list, i, output, place, e);
+		rc = list_put_place(p->list, it, output, place, e);
 	if (rc == 0 && input != NULL)
 		rc = note(p, DOCUMENT, i, input, e);
 	if (rc == 0 && place != NULL)
@@ -159,8 +159,11 @@ place_all(struct placing *p, struct ofs_error *e)
 
 	for (i = 0; i < p->list->n && rc == 0; i++) {
 		rc = list_read(p->list, i, &it, e);
-		if (rc == 0 && it.bytes == NULL)
-			rc = place_file(p, i, &it, e);
+		if (rc != 0)
+			break;
+		rc = it.bytes == NULL
+			? place_file(p, i, &it, e)
+			: list_put_place(p->list, &it, NULL, NULL, e);
 		if (rc == 0 && it.id != NULL)
 			rc = note(p, ID, i, it.id, e);
 	}
@@ -235,8 +238,10 @@ list_place(struct list *l, enum ofs_format format, const char *out_dir,
 		rc = absolute_dir(out_dir, &p.out_absolute, e);
 	if (rc == 0)
 		rc = place_all(&p, e);
-	if (rc == 0)
+	if (rc == 0) {
+		list_end_places(l);
 		rc = twins_each(&p.twins, found, &p, e);
+	}
 	twins_free(&p.twins);
 	free(p.out_absolute);
 	free(p.dir);

@@ -238,6 +238,13 @@ seq -f 'in/none-%.0f' 1 "$n" >names
 sign --dry-run --quiet --files-from names >/dev/null
 status 1 "a list of $n names is gone through"
 like "$out" "^0 of $n could be signed" 'and counted'
+for nth in 1 2 7; do
+	LD_PRELOAD=$OFS_BUILD/test/lib/iofail.so \
+		IOFAIL="write (deleted) $nth 28" IOFAIL_LOG=$T/failed \
+		refused "no room for the list, write $nth" 5 \
+		"cannot write a temporary file in '$OFS_AUDIT'.*No space left" \
+		--files-from names in/a
+done
 is "$(find "$OFS_AUDIT" -name '.ofs*')" '' 'no list is left behind'
 
 done_testing

@@ -24,7 +24,7 @@
 #define EXTRA_KIB (6 * 1024)
 
 /* a sanitizer keeps what was freed, which is not ours to count */
-const char *__asan_default_options(void);
+const char *__asan_default_options(void) __attribute__((visibility("default")));
 const char *
 __asan_default_options(void)
 {
