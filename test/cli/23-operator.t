@@ -195,6 +195,6 @@ is "$(ofs-audit list --json --type batch-closed | tail -1 | jq -r '.body.reason'
 	'everything is signed, and 61 of 61 second copies could not be made' \
 	'the record has it'
 run ofs-sign --key "$key" --copy-to . docs/order-9
-status 1 'copies onto the signatures themselves'
-like "$(flat "$out")" 'is the signature itself; use another directory' 'are refused'
+status 5 'copies onto the signatures themselves'
+like "$(flat "$out$err")" 'is the signature itself; use another directory' 'are refused'
 done_testing
