@@ -92,6 +92,9 @@ int handle_check_genesis(ofs_audit *a, struct ofs_error *e);
 /* appends inside the transaction that a->in_tx stands for (log.c) */
 int handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	struct ofs_error *e);
+/* that a step may be done now; and what follows from its result */
+int handle_check_tx(ofs_audit *a, struct ofs_error *e);
+int handle_step(ofs_audit *a, int rc, const struct ofs_error *e);
 /* state, commit, head file */
 int handle_commit(ofs_audit *a, struct ofs_error *e);
 /* who the process is; once */

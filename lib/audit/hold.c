@@ -126,7 +126,7 @@ hold_drop_from(struct hold *h, uint64_t first)
 
 	pthread_mutex_lock(&h->lock);
 	for (i = h->n; i > 0; i--)
-		if (h->held[i - 1] >= first)
+		if (h->held[i - 1] >= first && h->held[i - 1] < HOLD_LISTS)
 			drop_at(h, i - 1);
 	pthread_mutex_unlock(&h->lock);
 }

@@ -22,12 +22,18 @@ struct hold {
 	size_t n, cap;
 };
 
+/* below are numbers of records, from here on lists: log_list_hold() */
+#define HOLD_LISTS (UINT64_C(1) << 62)
+
 int hold_init(struct hold *h, struct ofs_error *e);
 void hold_free(struct hold *h); /* closes fd, and so drops the locks */
 /* OFS_EAUDIT when it is held already, here or elsewhere */
 int hold_take(struct hold *h, uint64_t number, struct ofs_error *e);
 void hold_drop(struct hold *h, uint64_t number);
-/* all from `first` on: what a transaction that was dropped had taken */
+/*
+ * all numbers of records from `first` on: what a transaction that was dropped
+ * had taken
+ */
 void hold_drop_from(struct hold *h, uint64_t first);
 bool hold_alive(struct hold *h, uint64_t number);
 

@@ -222,8 +222,8 @@ log_commit(ofs_audit *a, struct ofs_error *e)
 }
 
 /* inside a transaction; what fails there leaves only the rollback */
-static int
-check_tx(ofs_audit *a, struct ofs_error *e)
+int
+handle_check_tx(ofs_audit *a, struct ofs_error *e)
 {
 	if (!is_ours(a))
 		return err_set(e, OFS_EINTERNAL,
@@ -234,8 +234,8 @@ check_tx(ofs_audit *a, struct ofs_error *e)
 	return 0;
 }
 
-static int
-step_result(ofs_audit *a, int rc, const struct ofs_error *e)
+int
+handle_step(ofs_audit *a, int rc, const struct ofs_error *e)
 {
 	if (rc != 0)
 		a->broken = true;
@@ -394,10 +394,10 @@ log_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	int rc;
 
 	*seq = 0;
-	rc = check_tx(a, e);
+	rc = handle_check_tx(a, e);
 	if (rc != 0)
 		return rc;
-	return step_result(a, handle_append(a, en, seq, e), e);
+	return handle_step(a, handle_append(a, en, seq, e), e);
 }
 
 int
@@ -405,7 +405,7 @@ log_intent_done(ofs_audit *a, uint64_t intent_seq, struct ofs_error *e)
 {
 	int rc;
 
-	rc = check_tx(a, e);
+	rc = handle_check_tx(a, e);
 	if (rc != 0)
 		return rc;
 	buf_put(&a->done, &intent_seq, sizeof(intent_seq));
@@ -413,7 +413,7 @@ log_intent_done(ofs_audit *a, uint64_t intent_seq, struct ofs_error *e)
 		rc = err_nomem(e);
 	if (rc == 0)
 		rc = store_intent_del(&a->store, intent_seq, e);
-	return step_result(a, rc, e);
+	return handle_step(a, rc, e);
 }
 
 int
@@ -458,7 +458,7 @@ log_pending_add(ofs_audit *a, uint64_t outcome_seq, const char *path,
 	};
 	int rc;
 
-	rc = check_tx(a, e);
+	rc = handle_check_tx(a, e);
 	if (rc != 0)
 		return rc;
 	if (outcome_seq == a->last_seq)
@@ -470,7 +470,7 @@ log_pending_add(ofs_audit *a, uint64_t outcome_seq, const char *path,
 	row.path.len = strlen(path);
 	if (rc == 0)
 		rc = store_pending_put(&a->store, &row, e);
-	return step_result(a, rc, e);
+	return handle_step(a, rc, e);
 }
 
 int
@@ -478,10 +478,10 @@ log_pending_done(ofs_audit *a, uint64_t outcome_seq, struct ofs_error *e)
 {
 	int rc;
 
-	rc = check_tx(a, e);
+	rc = handle_check_tx(a, e);
 	if (rc != 0)
 		return rc;
-	return step_result(a, store_pending_del(&a->store, outcome_seq, e), e);
+	return handle_step(a, store_pending_del(&a->store, outcome_seq, e), e);
 }
 
 int
@@ -490,11 +490,11 @@ log_cert_add(ofs_audit *a, const uint8_t *der, size_t n, struct ofs_error *e)
 	uint8_t sum[32];
 	int rc;
 
-	rc = check_tx(a, e);
+	rc = handle_check_tx(a, e);
 	if (rc != 0)
 		return rc;
 	rc = digest_of(&digest_sha256, der, n, sum, e);
 	if (rc == 0)
 		rc = store_cert_put(&a->store, sum, der, n, e);
-	return step_result(a, rc, e);
+	return handle_step(a, rc, e);
 }

@@ -12,7 +12,7 @@
 
 #define APPLICATION_ID 0x4f46534c /* "OFSL" */
 #define FORMAT 1                  /* user_version of a new log */
-#define FORMAT_NEWEST 2           /* that this version knows */
+#define FORMAT_NEWEST 3           /* that this version knows */
 
 #define BUSY_US 60000000 /* how long another process may hold the file */
 #define BUSY_STEP_NS 500000
@@ -35,9 +35,27 @@ static const char *const schema[] = {
 	"replace INTEGER NOT NULL, output BLOB NOT NULL) STRICT",
 	"CREATE TABLE cert (sha256 BLOB PRIMARY KEY, der BLOB NOT NULL) "
 	"STRICT, WITHOUT ROWID",
+	/* from here on: format 3 */
+	"CREATE TABLE batch (opened_seq INTEGER PRIMARY KEY, "
+	"batch_id BLOB NOT NULL, root_id BLOB NOT NULL, "
+	"list_sha256 BLOB NOT NULL, outputs_sha256 BLOB NOT NULL, "
+	"spki_sha256 BLOB NOT NULL, form BLOB NOT NULL, "
+	"items INTEGER NOT NULL, closed_seq INTEGER NOT NULL) STRICT",
+	"CREATE TABLE batch_item (opened_seq INTEGER NOT NULL, "
+	"first INTEGER NOT NULL, n INTEGER NOT NULL, "
+	"status INTEGER NOT NULL, seq INTEGER NOT NULL, "
+	"PRIMARY KEY (opened_seq, first)) STRICT, WITHOUT ROWID",
 };
 
 #define N_SCHEMA (sizeof(schema) / sizeof(schema[0]))
+#define N_SCHEMA_FIRST 7 /* tables of formats 1 and 2 */
+
+/* how many tables a log of that format has */
+static size_t
+tables_of(int64_t format)
+{
+	return format < STORE_FORMAT_TRACKS ? N_SCHEMA_FIRST : N_SCHEMA;
+}
 
 int
 store_fail(
@@ -242,7 +260,7 @@ store_create(struct store *s, struct ofs_error *e)
 	struct buf sql = BUF_INIT;
 	int rc = SQLITE_NOMEM;
 
-	for (size_t i = 0; i < N_SCHEMA; i++) {
+	for (size_t i = 0; i < tables_of(FORMAT); i++) {
 		buf_str(&sql, schema[i]);
 		buf_str(&sql, ";");
 	}
@@ -255,7 +273,7 @@ store_create(struct store *s, struct ofs_error *e)
 }
 
 static int
-check_schema(struct store *s, struct ofs_error *e)
+check_schema(struct store *s, size_t tables, struct ofs_error *e)
 {
 	sqlite3_stmt *st = NULL;
 	const char *sql;
@@ -270,7 +288,7 @@ check_schema(struct store *s, struct ofs_error *e)
 		-1, &st, NULL);
 	while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		sql = (const char *)sqlite3_column_text(st, 0);
-		if (i >= N_SCHEMA || sql == NULL || strcmp(sql, schema[i]) != 0)
+		if (i >= tables || sql == NULL || strcmp(sql, schema[i]) != 0)
 			same = false;
 		i++;
 		rc = SQLITE_OK;
@@ -278,7 +296,7 @@ check_schema(struct store *s, struct ofs_error *e)
 	sqlite3_finalize(st);
 	if (rc != SQLITE_DONE)
 		return store_fail(s, rc, "read", e);
-	if (!same || i != N_SCHEMA)
+	if (!same || i != tables)
 		return err_set(e, OFS_EDAMAGED,
 			"tables of the audit log are not those that it was "
 			"made with");
@@ -305,7 +323,7 @@ store_check(struct store *s, struct ofs_error *e)
 			"cannot open audit log: its format is %lld, and this "
 			"version knows %d to %d",
 			(long long)version, FORMAT, FORMAT_NEWEST);
-	return check_schema(s, e);
+	return check_schema(s, tables_of(version), e);
 }
 
 int
@@ -318,12 +336,27 @@ store_raise(struct store *s, int format, struct ofs_error *e)
 	rc = get_int(s, "PRAGMA user_version", &version, e);
 	if (rc != 0 || version >= format)
 		return rc;
+	for (size_t i = tables_of(version); i < tables_of(format); i++) {
+		buf_str(&sql, schema[i]);
+		buf_str(&sql, ";");
+	}
 	buf_printf(&sql, "PRAGMA user_version = %d", format);
 	rc = SQLITE_NOMEM;
 	if (buf_cstr(&sql) != NULL)
 		rc = sqlite3_exec(s->db, (const char *)sql.p, NULL, NULL, NULL);
 	buf_free(&sql);
 	return rc == SQLITE_OK ? 0 : store_fail(s, rc, "write", e);
+}
+
+int
+store_has_tracks(struct store *s, bool *has, struct ofs_error *e)
+{
+	int64_t version;
+	int rc;
+
+	rc = get_int(s, "PRAGMA user_version", &version, e);
+	*has = rc == 0 && version >= STORE_FORMAT_TRACKS;
+	return rc;
 }
 
 int

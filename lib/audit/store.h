@@ -6,12 +6,14 @@
 #include <sqlite3.h>
 
 #include "audit/merkle.h"
+#include "audit/runs.h"
 #include "audit/tag.h"
 #include "base/buf.h"
 #include "format/record.h"
 
 #define STORE_FRONTIER_MAX (MERKLE_HEIGHT * MERKLE_HASH)
 #define STORE_STATEMENTS 32
+#define STORE_FORMAT_TRACKS 3 /* has the tables batch and batch_item */
 
 /*
  * One connection; one thread at a time. Functions give OFS_EAUDIT, or
@@ -141,6 +143,53 @@ typedef int (*store_cert_fn)(void *arg, const uint8_t sha256[32],
 	const uint8_t *der, size_t n, struct ofs_error *e);
 int store_cert_each(struct store *s, const uint8_t *after, int max,
 	store_cert_fn fn, void *arg, struct ofs_error *e);
+
+/*
+ * A batch whose list may have to be finished by a later one, and what became
+ * of its items. All batches of a list have the root_id of the first.
+ */
+struct store_track {
+	uint64_t opened_seq;
+	uint8_t batch_id[16], root_id[16];
+	uint8_t list_sha256[32], outputs_sha256[32], spki_sha256[32];
+	char form[64]; /* "cms ecdsa-sha256" */
+	uint64_t items;
+	uint64_t closed_seq; /* 0: not closed */
+};
+/* the log is of a format that has them: all below need that */
+int store_has_tracks(struct store *s, bool *has, struct ofs_error *e);
+int store_track_put(
+	struct store *s, const struct store_track *t, struct ofs_error *e);
+int store_track_close(struct store *s, uint64_t seq, uint64_t closed_seq,
+	struct ofs_error *e);
+/* with its items */
+int store_track_del(struct store *s, uint64_t seq, struct ofs_error *e);
+typedef int (*store_track_fn)(
+	void *arg, const struct store_track *t, struct ofs_error *e);
+int store_track_each(
+	struct store *s, store_track_fn fn, void *arg, struct ofs_error *e);
+int store_items_put(struct store *s, uint64_t opened_seq,
+	const struct item_run *r, struct ofs_error *e);
+/* removes the runs that begin at items first..last */
+int store_items_cut(struct store *s, uint64_t opened_seq, uint64_t first,
+	uint64_t last, struct ofs_error *e);
+/* what this intent announced has no outcome, and will have none */
+int store_items_unknown(struct store *s, uint64_t opened_seq,
+	uint64_t intent_seq, struct ofs_error *e);
+/* of batches from..to, in order */
+typedef int (*store_items_fn)(void *arg, uint64_t opened_seq,
+	const struct item_run *r, struct ofs_error *e);
+int store_items_each(struct store *s, uint64_t from, uint64_t to,
+	store_items_fn fn, void *arg, struct ofs_error *e);
+
+/*
+ * The records of this type whose batch id is from `low` to `high`, in order;
+ * reads every header. At most STORE_FOUND_MAX; *n is how many there are.
+ */
+#define STORE_FOUND_MAX 2
+int store_batch_records(struct store *s, enum ofs_record_type type,
+	const uint8_t low[16], const uint8_t high[16],
+	uint64_t seq[STORE_FOUND_MAX], size_t *n, struct ofs_error *e);
 
 /* for store*.c: error of an SQLite result code, about `what` */
 int store_fail(

@@ -4,31 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "audit/store.h"
-
-enum stmt_id {
-	STATE_GET,
-	STATE_PUT,
-	RECORD_PUT,
-	RECORD_EACH,
-	TILE_PUT,
-	TILE_GET,
-	TILE_COUNT,
-	BATCH_PUT,
-	BATCH_DEL,
-	BATCH_GET,
-	BATCH_EACH,
-	INTENT_PUT,
-	INTENT_DEL,
-	INTENT_EACH,
-	PENDING_PUT,
-	PENDING_DEL,
-	PENDING_EACH,
-	CERT_PUT,
-	CERT_HAS,
-	CERT_EACH,
-	STMT_COUNT
-};
+#include "audit/store_stmt.h"
 
 static const char *const texts[STMT_COUNT] = {
 	[STATE_GET] = "SELECT log_id, size, frontier, root FROM state",
@@ -59,6 +35,26 @@ static const char *const texts[STMT_COUNT] = {
 	[CERT_PUT] = "INSERT INTO cert (sha256, der) VALUES (?, ?) "
 		     "ON CONFLICT (sha256) DO NOTHING",
 	[CERT_HAS] = "SELECT 1 FROM cert WHERE sha256 = ?",
+	[TRACK_PUT] = "INSERT INTO batch (opened_seq, batch_id, root_id, "
+		      "list_sha256, outputs_sha256, spki_sha256, form, items, "
+		      "closed_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[TRACK_CLOSE] = "UPDATE batch SET closed_seq = ? WHERE opened_seq = ?",
+	[TRACK_EACH] = "SELECT opened_seq, batch_id, root_id, list_sha256, "
+		       "outputs_sha256, spki_sha256, form, items, closed_seq "
+		       "FROM batch ORDER BY opened_seq",
+	[TRACK_DEL] = "DELETE FROM batch WHERE opened_seq = ?",
+	[ITEMS_PUT] = "INSERT INTO batch_item (opened_seq, first, n, status, "
+		      "seq) VALUES (?, ?, ?, ?, ?)",
+	[ITEMS_CUT] = "DELETE FROM batch_item WHERE opened_seq = ? AND "
+		      "first BETWEEN ? AND ?",
+	[ITEMS_UNKNOWN] = "UPDATE batch_item SET status = 5 WHERE "
+			  "opened_seq = ? AND status = 4 AND seq = ?",
+	[ITEMS_EACH] = "SELECT opened_seq, first, n, status, seq "
+		       "FROM batch_item WHERE opened_seq BETWEEN ? AND ? "
+		       "ORDER BY opened_seq, first",
+	[BATCH_RECORDS] = "SELECT seq FROM record WHERE substr(header, 23, 2) "
+			  "= ? AND substr(header, 69, 16) BETWEEN ? AND ? "
+			  "ORDER BY seq",
 	[CERT_EACH] = "SELECT sha256, der FROM cert WHERE sha256 > ? "
 		      "ORDER BY sha256 LIMIT ?",
 };
@@ -97,17 +93,16 @@ bind(struct store *s, enum stmt_id id, sqlite3_stmt **out, struct ofs_error *e,
 	return rc == SQLITE_OK ? 0 : store_fail(s, rc, "use", e);
 }
 
-static void
-done(sqlite3_stmt *st)
+void
+store_done(sqlite3_stmt *st)
 {
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
 }
 
-/* a statement that gives no rows */
-static int
-exec(struct store *s, enum stmt_id id, struct ofs_error *e, const char *kinds,
-	...)
+int
+store_exec(struct store *s, enum stmt_id id, struct ofs_error *e,
+	const char *kinds, ...)
 {
 	sqlite3_stmt *st;
 	va_list ap;
@@ -119,14 +114,13 @@ exec(struct store *s, enum stmt_id id, struct ofs_error *e, const char *kinds,
 	if (rc != 0)
 		return rc;
 	rc = sqlite3_step(st);
-	done(st);
+	store_done(st);
 	return rc == SQLITE_DONE ? 0 : store_fail(s, rc, "write", e);
 }
 
-/* a statement that gives rows; the caller steps and calls done() */
-static int
-query(struct store *s, enum stmt_id id, sqlite3_stmt **st, struct ofs_error *e,
-	const char *kinds, ...)
+int
+store_query(struct store *s, enum stmt_id id, sqlite3_stmt **st,
+	struct ofs_error *e, const char *kinds, ...)
 {
 	va_list ap;
 	int rc;
@@ -137,16 +131,15 @@ query(struct store *s, enum stmt_id id, sqlite3_stmt **st, struct ofs_error *e,
 	return rc;
 }
 
-static int
-wrong_row(const char *table, struct ofs_error *e)
+int
+store_wrong_row(const char *table, struct ofs_error *e)
 {
 	return err_set(e, OFS_EDAMAGED,
 		"table %s of the audit log holds a malformed row", table);
 }
 
-/* a BLOB column of exactly n bytes */
-static bool
-take_blob(sqlite3_stmt *st, int col, void *to, size_t n)
+bool
+store_take_blob(sqlite3_stmt *st, int col, void *to, size_t n)
 {
 	if (sqlite3_column_type(st, col) != SQLITE_BLOB ||
 		(size_t)sqlite3_column_bytes(st, col) != n)
@@ -156,9 +149,8 @@ take_blob(sqlite3_stmt *st, int col, void *to, size_t n)
 	return true;
 }
 
-/* a number that is not negative */
-static bool
-take_u64(sqlite3_stmt *st, int col, uint64_t *to)
+bool
+store_take_u64(sqlite3_stmt *st, int col, uint64_t *to)
 {
 	int64_t v = sqlite3_column_int64(st, col);
 
@@ -166,9 +158,8 @@ take_u64(sqlite3_stmt *st, int col, uint64_t *to)
 	return v >= 0;
 }
 
-/* any bytes; NULL for NULL, never NULL for an empty BLOB */
-static const uint8_t *
-borrow_blob(sqlite3_stmt *st, int col, size_t *n)
+const uint8_t *
+store_borrow_blob(sqlite3_stmt *st, int col, size_t *n)
 {
 	const void *p = sqlite3_column_blob(st, col);
 
@@ -183,11 +174,11 @@ take_state(sqlite3_stmt *st, struct store_state *to)
 {
 	const uint8_t *p;
 
-	if (!take_blob(st, 0, to->log_id, sizeof(to->log_id)) ||
-		!take_u64(st, 1, &to->size) ||
-		!take_blob(st, 3, to->root, sizeof(to->root)))
+	if (!store_take_blob(st, 0, to->log_id, sizeof(to->log_id)) ||
+		!store_take_u64(st, 1, &to->size) ||
+		!store_take_blob(st, 3, to->root, sizeof(to->root)))
 		return false;
-	p = borrow_blob(st, 2, &to->frontier_len);
+	p = store_borrow_blob(st, 2, &to->frontier_len);
 	if (p == NULL || to->frontier_len > sizeof(to->frontier) ||
 		to->size >> MERKLE_HEIGHT != 0 ||
 		to->frontier_len != merkle_frontier_size(to->size))
@@ -202,17 +193,17 @@ store_state_get(struct store *s, struct store_state *st, struct ofs_error *e)
 	sqlite3_stmt *q;
 	int rc;
 
-	rc = query(s, STATE_GET, &q, e, "");
+	rc = store_query(s, STATE_GET, &q, e, "");
 	if (rc != 0)
 		return rc;
 	rc = sqlite3_step(q);
 	if (rc == SQLITE_ROW)
-		rc = take_state(q, st) ? 0 : wrong_row("state", e);
+		rc = take_state(q, st) ? 0 : store_wrong_row("state", e);
 	else if (rc == SQLITE_DONE)
 		rc = err_set(e, OFS_EDAMAGED, "audit log has no state");
 	else
 		rc = store_fail(s, rc, "read", e);
-	done(q);
+	store_done(q);
 	return rc;
 }
 
@@ -220,16 +211,16 @@ int
 store_state_put(
 	struct store *s, const struct store_state *st, struct ofs_error *e)
 {
-	return exec(s, STATE_PUT, e, "bibb", st->log_id, sizeof(st->log_id),
-		(int64_t)st->size, st->frontier, st->frontier_len, st->root,
-		sizeof(st->root));
+	return store_exec(s, STATE_PUT, e, "bibb", st->log_id,
+		sizeof(st->log_id), (int64_t)st->size, st->frontier,
+		st->frontier_len, st->root, sizeof(st->root));
 }
 
 int
 store_record_put(
 	struct store *s, const struct store_record *r, struct ofs_error *e)
 {
-	return exec(s, RECORD_PUT, e, "ibbb", (int64_t)r->seq, r->header,
+	return store_exec(s, RECORD_PUT, e, "ibbb", (int64_t)r->seq, r->header,
 		r->header_len, r->body, r->body_len, r->tag, r->tag_len);
 }
 
@@ -241,7 +232,8 @@ store_record_each(struct store *s, uint64_t first, uint64_t last,
 	sqlite3_stmt *q;
 	int rc, step;
 
-	rc = query(s, RECORD_EACH, &q, e, "ii", (int64_t)first, (int64_t)last);
+	rc = store_query(
+		s, RECORD_EACH, &q, e, "ii", (int64_t)first, (int64_t)last);
 	if (rc != 0)
 		return rc;
 	while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
@@ -249,16 +241,16 @@ store_record_each(struct store *s, uint64_t first, uint64_t last,
 			rc = store_fail(s, step, "read", e);
 			break;
 		}
-		if (!take_u64(q, 0, &r.seq)) {
-			rc = wrong_row("record", e);
+		if (!store_take_u64(q, 0, &r.seq)) {
+			rc = store_wrong_row("record", e);
 			break;
 		}
-		r.header = borrow_blob(q, 1, &r.header_len);
-		r.body = borrow_blob(q, 2, &r.body_len);
-		r.tag = borrow_blob(q, 3, &r.tag_len);
+		r.header = store_borrow_blob(q, 1, &r.header_len);
+		r.body = store_borrow_blob(q, 2, &r.body_len);
+		r.tag = store_borrow_blob(q, 3, &r.tag_len);
 		rc = fn(arg, &r, e);
 	}
-	done(q);
+	store_done(q);
 	return rc;
 }
 
@@ -291,13 +283,13 @@ store_tile_count(struct store *s, uint64_t *n, struct ofs_error *e)
 	int rc;
 
 	*n = 0;
-	rc = query(s, TILE_COUNT, &q, e, "");
+	rc = store_query(s, TILE_COUNT, &q, e, "");
 	if (rc != 0)
 		return rc;
 	rc = sqlite3_step(q);
 	if (rc == SQLITE_ROW)
 		*n = (uint64_t)sqlite3_column_int64(q, 0);
-	done(q);
+	store_done(q);
 	return rc == SQLITE_ROW ? 0 : store_fail(s, rc, "read", e);
 }
 
@@ -305,8 +297,8 @@ int
 store_tile_put(struct store *s, unsigned int level, uint64_t idx,
 	const uint8_t hash[32], struct ofs_error *e)
 {
-	return exec(s, TILE_PUT, e, "iib", (int64_t)level, (int64_t)idx, hash,
-		(size_t)32);
+	return store_exec(s, TILE_PUT, e, "iib", (int64_t)level, (int64_t)idx,
+		hash, (size_t)32);
 }
 
 int
@@ -316,19 +308,22 @@ store_tile_get(struct store *s, unsigned int level, uint64_t idx,
 	sqlite3_stmt *q;
 	int rc;
 
-	rc = query(s, TILE_GET, &q, e, "ii", (int64_t)level, (int64_t)idx);
+	rc = store_query(
+		s, TILE_GET, &q, e, "ii", (int64_t)level, (int64_t)idx);
 	if (rc != 0)
 		return rc;
 	rc = sqlite3_step(q);
 	if (rc == SQLITE_ROW)
-		rc = take_blob(q, 0, hash, 32) ? 0 : wrong_row("tile", e);
+		rc = store_take_blob(q, 0, hash, 32)
+			? 0
+			: store_wrong_row("tile", e);
 	else if (rc == SQLITE_DONE)
 		rc = err_set(e, OFS_EDAMAGED,
 			"tile %llu of level %u of the audit log is missing",
 			(unsigned long long)idx, level);
 	else
 		rc = store_fail(s, rc, "read", e);
-	done(q);
+	store_done(q);
 	return rc;
 }
 
@@ -385,13 +380,13 @@ int
 store_batch_put(struct store *s, const uint8_t id[16], uint64_t seq,
 	struct ofs_error *e)
 {
-	return exec(s, BATCH_PUT, e, "ib", (int64_t)seq, id, (size_t)16);
+	return store_exec(s, BATCH_PUT, e, "ib", (int64_t)seq, id, (size_t)16);
 }
 
 int
 store_batch_del(struct store *s, const uint8_t id[16], struct ofs_error *e)
 {
-	return exec(s, BATCH_DEL, e, "b", id, (size_t)16);
+	return store_exec(s, BATCH_DEL, e, "b", id, (size_t)16);
 }
 
 int
@@ -402,15 +397,17 @@ store_batch_get(struct store *s, const uint8_t id[16], uint64_t *seq,
 	int rc;
 
 	*seq = 0;
-	rc = query(s, BATCH_GET, &q, e, "b", id, (size_t)16);
+	rc = store_query(s, BATCH_GET, &q, e, "b", id, (size_t)16);
 	if (rc != 0)
 		return rc;
 	rc = sqlite3_step(q);
 	if (rc == SQLITE_ROW)
-		rc = take_u64(q, 0, seq) ? 0 : wrong_row("open_batch", e);
+		rc = store_take_u64(q, 0, seq)
+			? 0
+			: store_wrong_row("open_batch", e);
 	else
 		rc = rc == SQLITE_DONE ? 0 : store_fail(s, rc, "read", e);
-	done(q);
+	store_done(q);
 	return rc;
 }
 
@@ -418,28 +415,29 @@ int
 store_intent_put(struct store *s, uint64_t seq, const uint8_t batch[16],
 	struct ofs_error *e)
 {
-	return exec(s, INTENT_PUT, e, "ib", (int64_t)seq, batch, (size_t)16);
+	return store_exec(
+		s, INTENT_PUT, e, "ib", (int64_t)seq, batch, (size_t)16);
 }
 
 int
 store_intent_del(struct store *s, uint64_t seq, struct ofs_error *e)
 {
-	return exec(s, INTENT_DEL, e, "i", (int64_t)seq);
+	return store_exec(s, INTENT_DEL, e, "i", (int64_t)seq);
 }
 
 int
 store_pending_put(
 	struct store *s, const struct store_pending *p, struct ofs_error *e)
 {
-	return exec(s, PENDING_PUT, e, "ibbib", (int64_t)p->seq, p->batch_id,
-		sizeof(p->batch_id), p->path.p, p->path.len,
+	return store_exec(s, PENDING_PUT, e, "ibbib", (int64_t)p->seq,
+		p->batch_id, sizeof(p->batch_id), p->path.p, p->path.len,
 		(int64_t)p->replace, p->p, p->n);
 }
 
 int
 store_pending_del(struct store *s, uint64_t seq, struct ofs_error *e)
 {
-	return exec(s, PENDING_DEL, e, "i", (int64_t)seq);
+	return store_exec(s, PENDING_DEL, e, "i", (int64_t)seq);
 }
 
 static int
@@ -451,19 +449,19 @@ each_open(struct store *s, enum stmt_id id, const char *table,
 	sqlite3_stmt *q;
 	int rc, step;
 
-	rc = query(s, id, &q, e, "");
+	rc = store_query(s, id, &q, e, "");
 	if (rc != 0)
 		return rc;
 	while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
 		if (step != SQLITE_ROW)
 			rc = store_fail(s, step, "read", e);
-		else if (!take_u64(q, 0, &seq) ||
-			!take_blob(q, 1, batch, sizeof(batch)))
-			rc = wrong_row(table, e);
+		else if (!store_take_u64(q, 0, &seq) ||
+			!store_take_blob(q, 1, batch, sizeof(batch)))
+			rc = store_wrong_row(table, e);
 		else
 			rc = fn(arg, seq, batch, e);
 	}
-	done(q);
+	store_done(q);
 	return rc;
 }
 
@@ -488,15 +486,15 @@ take_pending(sqlite3_stmt *q, struct store_pending *p, struct ofs_error *e)
 	size_t n;
 
 	buf_reset(&p->path);
-	path = borrow_blob(q, 2, &n);
-	if (!take_u64(q, 0, &p->seq) ||
-		!take_blob(q, 1, p->batch_id, sizeof(p->batch_id)) ||
+	path = store_borrow_blob(q, 2, &n);
+	if (!store_take_u64(q, 0, &p->seq) ||
+		!store_take_blob(q, 1, p->batch_id, sizeof(p->batch_id)) ||
 		path == NULL || n == 0 || memchr(path, '\0', n) != NULL)
-		return wrong_row("pending", e);
+		return store_wrong_row("pending", e);
 	p->replace = sqlite3_column_int64(q, 3) != 0;
-	p->p = borrow_blob(q, 4, &p->n);
+	p->p = store_borrow_blob(q, 4, &p->n);
 	if (p->p == NULL)
-		return wrong_row("pending", e);
+		return store_wrong_row("pending", e);
 	buf_put(&p->path, path, n);
 	return buf_cstr(&p->path) != NULL ? 0 : err_nomem(e);
 }
@@ -509,7 +507,8 @@ store_pending_each(struct store *s, uint64_t first, int max,
 	sqlite3_stmt *q;
 	int rc, step;
 
-	rc = query(s, PENDING_EACH, &q, e, "ii", (int64_t)first, (int64_t)max);
+	rc = store_query(
+		s, PENDING_EACH, &q, e, "ii", (int64_t)first, (int64_t)max);
 	if (rc != 0)
 		return rc;
 	while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
@@ -520,7 +519,7 @@ store_pending_each(struct store *s, uint64_t first, int max,
 		if (rc == 0)
 			rc = fn(arg, &p, e);
 	}
-	done(q);
+	store_done(q);
 	buf_free(&p.path);
 	return rc;
 }
@@ -529,7 +528,7 @@ int
 store_cert_put(struct store *s, const uint8_t sha256[32], const uint8_t *der,
 	size_t n, struct ofs_error *e)
 {
-	return exec(s, CERT_PUT, e, "bb", sha256, (size_t)32, der, n);
+	return store_exec(s, CERT_PUT, e, "bb", sha256, (size_t)32, der, n);
 }
 
 int
@@ -540,12 +539,12 @@ store_cert_has(struct store *s, const uint8_t sha256[32], bool *has,
 	int rc;
 
 	*has = false;
-	rc = query(s, CERT_HAS, &q, e, "b", sha256, (size_t)32);
+	rc = store_query(s, CERT_HAS, &q, e, "b", sha256, (size_t)32);
 	if (rc != 0)
 		return rc;
 	rc = sqlite3_step(q);
 	*has = rc == SQLITE_ROW;
-	done(q);
+	store_done(q);
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
 		return store_fail(s, rc, "read", e);
 	return 0;
@@ -561,7 +560,7 @@ store_cert_each(struct store *s, const uint8_t *after, int max,
 	size_t n;
 	int rc, step;
 
-	rc = query(s, CERT_EACH, &q, e, "bi", after != NULL ? after : key,
+	rc = store_query(s, CERT_EACH, &q, e, "bi", after != NULL ? after : key,
 		(size_t)(after != NULL ? 32 : 0), (int64_t)max);
 	if (rc != 0)
 		return rc;
@@ -570,12 +569,12 @@ store_cert_each(struct store *s, const uint8_t *after, int max,
 			rc = store_fail(s, step, "read", e);
 			break;
 		}
-		der = borrow_blob(q, 1, &n);
-		if (!take_blob(q, 0, key, sizeof(key)) || der == NULL)
-			rc = wrong_row("cert", e);
+		der = store_borrow_blob(q, 1, &n);
+		if (!store_take_blob(q, 0, key, sizeof(key)) || der == NULL)
+			rc = store_wrong_row("cert", e);
 		else
 			rc = fn(arg, key, der, n, e);
 	}
-	done(q);
+	store_done(q);
 	return rc;
 }

@@ -98,6 +98,12 @@ struct rec_batch_opened {
 	const char *format, *mechanism; /* "cms", "ecdsa-sha256" */
 	uint64_t jobs;
 	const char *options; /* "out=signed existing=skip", for people */
+	/*
+	 * Format 3 of the log. Digest of where the outputs go: later batches
+	 * may finish the list; absent: they may not. And the id of the first
+	 * batch of the list, when this one goes on with it; absent.
+	 */
+	struct rec_span outputs_sha256, resumes;
 };
 struct rec_batch_closed {
 	uint64_t opened_seq;

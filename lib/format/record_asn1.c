@@ -133,7 +133,9 @@ static const ASN1_TEMPLATE batch_opened_rows[] = {
 	TEXT(der_batch_opened, format, "format", 3),
 	TEXT(der_batch_opened, mechanism, "mechanism", 4),
 	INT(der_batch_opened, jobs, "jobs"),
-	TEXT(der_batch_opened, options, "options", 6)
+	TEXT(der_batch_opened, options, "options", 6),
+	BYTES(der_batch_opened, outputs_sha256, "outputs_sha256", 7),
+	BYTES(der_batch_opened, resumes, "resumes", 8)
 };
 SEQUENCE(REC_BATCH_OPENED, der_batch_opened, batch_opened_rows)
 

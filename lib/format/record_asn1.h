@@ -55,6 +55,7 @@ struct der_batch_opened {
 	ASN1_STRING *format, *mechanism;
 	int64_t jobs;
 	ASN1_STRING *options;
+	ASN1_STRING *outputs_sha256, *resumes;
 };
 
 struct der_batch_closed {

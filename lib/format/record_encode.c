@@ -302,6 +302,8 @@ record_batch_opened_encode(
 	d.mechanism = enc_text(&c, r->mechanism);
 	d.jobs = enc_count(r->jobs);
 	d.options = enc_text(&c, r->options);
+	d.outputs_sha256 = enc_bytes(&c, r->outputs_sha256);
+	d.resumes = enc_bytes(&c, r->resumes);
 	return enc_emit(&c, &d, ASN1_ITEM_rptr(REC_BATCH_OPENED), to, e);
 }
 

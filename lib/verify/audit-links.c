@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verify/audit-verify.h"
+#include "verify/audit-track.h"
 
 #include "base/hex.h"
 #include "base/text.h"
@@ -82,6 +82,7 @@ av_links_free(struct av_links *l)
 		clear_intent(&l->intents[i]);
 	free(l->intents);
 	free(l->batches);
+	av_tracks_free(&l->tracks);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -150,7 +151,7 @@ batch_opened(struct av *v, const struct av_record *r, struct ofs_error *e)
 	memcpy(b->id, r->h->batch_id, sizeof(b->id));
 	b->opened_seq = r->seq;
 	b->items = (uint64_t)av_int(r->body, "items");
-	return 0;
+	return av_track_opened(v, r, b->items, e);
 }
 
 static int
@@ -165,6 +166,7 @@ static int
 batch_closed(struct av *v, const struct av_record *r, struct ofs_error *e)
 {
 	struct av_batch *b;
+	uint64_t items;
 	int rc;
 
 	rc = need_batch(v, r, &b, e);
@@ -186,8 +188,9 @@ batch_closed(struct av *v, const struct av_record *r, struct ofs_error *e)
 		return av_damage(e, r->seq,
 			"it counts fewer items not attempted than its batch "
 			"has");
+	items = b->items;
 	drop_batch(&v->links, b);
-	return 0;
+	return av_track_closed(v, r, items, e);
 }
 
 /* fills an intent from its fields, which come in the order of the items */
@@ -265,6 +268,28 @@ add_intent(struct av_links *l, struct av_intent *i, struct ofs_error *e)
 	return 0;
 }
 
+static struct av_item *
+items_of(const struct av_intent *i)
+{
+	return (struct av_item *)(void *)i->items.p;
+}
+
+/* the items that have no outcome are announced, or unknown for good */
+static int
+track_items(struct av *v, const struct av_intent *i, enum run_status status,
+	struct ofs_error *e)
+{
+	const struct av_item *items = items_of(i);
+	size_t k;
+	int rc = 0;
+
+	for (k = 0; k < i->n && rc == 0; k++)
+		if (!items[k].done)
+			rc = av_track_item(v, i->batch_id, items[k].index,
+				status, i->seq, e);
+	return rc;
+}
+
 static bool
 is_purpose(int64_t v)
 {
@@ -298,16 +323,12 @@ intent(struct av *v, const struct av_record *r, struct ofs_error *e)
 		rc = av_damage(
 			e, r->seq, "its items or its purpose are not in order");
 	if (rc == 0)
+		rc = track_items(v, &i, RUN_ANNOUNCED, e);
+	if (rc == 0)
 		rc = add_intent(&v->links, &i, e);
 	if (rc != 0)
 		clear_intent(&i);
 	return rc;
-}
-
-static struct av_item *
-items_of(const struct av_intent *i)
-{
-	return (struct av_item *)(void *)i->items.p;
 }
 
 /* outcomes mostly come in the order of the items */
@@ -455,6 +476,9 @@ outcome(struct av *v, const struct av_record *r, struct ofs_error *e)
 		rc = count_outcome(v, r, b, av_int(r->body, "status"), e);
 	if (rc == 0)
 		rc = check_tag(v, r, purpose, e);
+	if (rc == 0 && b != NULL)
+		rc = av_track_item(v, b->id, (uint64_t)av_int(r->body, "index"),
+			(enum run_status)av_int(r->body, "status"), r->seq, e);
 	if (rc != 0)
 		return rc;
 	if (av_int(r->body, "intent_seq") != 0)
@@ -496,6 +520,7 @@ recovery(struct av *v, const struct av_record *r, struct ofs_error *e)
 {
 	uint64_t seq = (uint64_t)av_int(r->body, "intent_seq");
 	struct av_intent *i = av_find_intent(&v->links, seq);
+	int rc;
 
 	if (i == NULL)
 		return av_damage(e, r->seq, "its intent %llu is not open",
@@ -507,8 +532,9 @@ recovery(struct av *v, const struct av_record *r, struct ofs_error *e)
 			"without outcome",
 			(unsigned long long)seq, i->left);
 	report_unknown(v, i, r->seq);
+	rc = track_items(v, i, RUN_UNKNOWN, e);
 	drop_intent(&v->links, i);
-	return 0;
+	return rc;
 }
 
 static int

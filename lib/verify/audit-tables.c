@@ -3,7 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "verify/audit-verify.h"
+#include "verify/audit-track.h"
 
 #include "base/text.h"
 
@@ -147,5 +147,7 @@ av_check_tables(struct av *v, struct ofs_error *e)
 			s, 0, INT_MAX, check_pending, &pending, e);
 	if (rc == 0)
 		rc = store_cert_each(s, NULL, INT_MAX, check_cert, NULL, e);
+	if (rc == 0)
+		rc = av_check_track_tables(v, e);
 	return rc;
 }

@@ -39,12 +39,24 @@ struct av_intent {
 	size_t cursor; /* where the next outcome is expected */
 };
 
+/* A batch whose list is not finished, as the tables should have it. */
+struct av_track {
+	struct store_track row;
+	struct runs runs;
+};
+
+struct av_tracks {
+	struct av_track *p; /* by opened_seq */
+	size_t n, cap;
+};
+
 /* What is open at this point of the log: bounded by what was left open. */
 struct av_links {
 	struct av_batch *batches; /* by opened_seq */
 	size_t n_batches, cap_batches;
 	struct av_intent *intents; /* by seq */
 	size_t n_intents, cap_intents;
+	struct av_tracks tracks;
 };
 
 struct av {

@@ -168,7 +168,8 @@ sample_body(int type, struct buf *to)
 	}
 	case OFS_REC_BATCH_OPENED: {
 		struct rec_batch_opened r = { { party.p, party.len },
-			{ b32, 32 }, 3, "cms", "ecdsa-sha256", 2, "x=y" };
+			{ b32, 32 }, 3, "cms", "ecdsa-sha256", 2, "x=y",
+			{ b32, 32 }, { b32, 16 } };
 		rc = record_batch_opened_encode(&r, to, &e);
 		break;
 	}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Statements of the store: for store_*.c alone. */
+#ifndef AUDIT_STORE_STMT_H
+#define AUDIT_STORE_STMT_H
+
+#include "audit/store.h"
+
+enum stmt_id {
+	STATE_GET,
+	STATE_PUT,
+	RECORD_PUT,
+	RECORD_EACH,
+	TILE_PUT,
+	TILE_GET,
+	TILE_COUNT,
+	BATCH_PUT,
+	BATCH_DEL,
+	BATCH_GET,
+	BATCH_EACH,
+	INTENT_PUT,
+	INTENT_DEL,
+	INTENT_EACH,
+	PENDING_PUT,
+	PENDING_DEL,
+	PENDING_EACH,
+	CERT_PUT,
+	CERT_HAS,
+	CERT_EACH,
+	TRACK_PUT,
+	TRACK_CLOSE,
+	TRACK_EACH,
+	TRACK_DEL,
+	ITEMS_PUT,
+	ITEMS_CUT,
+	ITEMS_UNKNOWN,
+	ITEMS_EACH,
+	BATCH_RECORDS,
+	STMT_COUNT
+};
+
+/*
+ * What follows is bound: 'i' an int64_t, 'b' a pointer (NULL: NULL) and a
+ * size_t. Bytes are borrowed until the reset.
+ */
+/* a statement that gives no rows */
+int store_exec(struct store *s, enum stmt_id id, struct ofs_error *e,
+	const char *kinds, ...);
+/* a statement that gives rows; the caller steps and calls store_done() */
+int store_query(struct store *s, enum stmt_id id, sqlite3_stmt **st,
+	struct ofs_error *e, const char *kinds, ...);
+void store_done(sqlite3_stmt *st);
+
+int store_wrong_row(const char *table, struct ofs_error *e);
+/* a BLOB column of exactly n bytes */
+bool store_take_blob(sqlite3_stmt *st, int col, void *to, size_t n);
+/* a number that is not negative */
+bool store_take_u64(sqlite3_stmt *st, int col, uint64_t *to);
+/* any bytes; NULL for NULL, never NULL for an empty BLOB */
+const uint8_t *store_borrow_blob(sqlite3_stmt *st, int col, size_t *n);
+
+#endif
