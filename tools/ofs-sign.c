@@ -51,6 +51,10 @@ static const char help[] =
 "  --root DIR          what these two list is below DIR, and nowhere else\n"
 "  --max-items N, --max-bytes N: sign nothing if there is more\n"
 "How\n"
+"  --resume ID         go on with this batch; the same command does by itself\n"
+"  --resign-unknown    sign again where nobody knows whether the token did\n"
+"  --on-duplicate D    signed by this key before: skip (default), sign, refuse\n"
+"  --list-unfinished, --status ID, --discard-pending SEQ: what was begun\n"
 "  --jobs N            token sessions; default: one for each processor\n"
 "  --rate N            at most N signatures a minute\n"
 "  --stop-on-error     no further document once one has failed\n"
@@ -154,6 +158,9 @@ fill_opts(const struct sign_options *o, const struct bytes *certs,
 	to->max_bytes = o->max_bytes;
 	to->copy_dir = o->copy_to;
 	to->rate = (unsigned int)o->rate;
+	to->resume = o->resume;
+	to->resign_unknown = o->resign_unknown;
+	to->on_duplicate = (enum ofs_duplicate)o->on_duplicate;
 }
 
 static int
@@ -271,6 +278,19 @@ check_usage(const struct args *a, struct out *o, const struct sign_options *op,
 {
 	int i;
 
+	if (cmd_sign_is_batches(op)) {
+		if (op->list_unfinished + (op->status != NULL) +
+				(op->discard != 0) >
+			1)
+			return args_usage(a, o,
+				"'--list-unfinished', '--status' and "
+				"'--discard-pending' exclude each other");
+		if (op->keys.n > 0 || op->sums.n > 0 || ops->n > 0)
+			return args_usage(a, o,
+				"nothing is signed with '--list-unfinished', "
+				"'--status' or '--discard-pending'");
+		return 0;
+	}
 	if (op->keys.n == 0)
 		return args_usage(a, o, "'--key URI' is missing");
 	if (ops->n == 0 && !cmd_sign_has_list(op))
@@ -311,6 +331,8 @@ run(struct out *o, int argc, char **argv)
 		NULL };
 	static const char *const digests[] = { "default", "sha256", "sha384",
 		"sha512", NULL };
+	static const char *const duplicates[] = { "default", "sign", "skip",
+		"refuse", NULL };
 	static const char *const policies[] = { "refuse", "hold", "ask", NULL };
 	struct sign_options op = { .token_timeout = TIMEOUT_UNSET,
 		.validate_timeout = 60 };
@@ -345,6 +367,14 @@ run(struct out *o, int argc, char **argv)
 			.max = LONG_MAX },
 		{ "max-bytes", .number = &op.max_bytes, .min = 1,
 			.max = LONG_MAX },
+		{ "list-unfinished", .flag = &op.list_unfinished },
+		{ "status", .text = &op.status },
+		{ "resume", .text = &op.resume },
+		{ "resign-unknown", .flag = &op.resign_unknown },
+		{ "on-duplicate", .choice = &op.on_duplicate,
+			.names = duplicates },
+		{ "discard-pending", .number = &op.discard, .min = 1,
+			.max = INT64_MAX },
 		{ "jobs", .number = &op.jobs, .min = 1, .max = 256 },
 		{ "dry-run", .flag = &op.dry_run },
 		{ "confirm", .flag = &op.confirm },
@@ -371,7 +401,9 @@ run(struct out *o, int argc, char **argv)
 		return rc == ARGS_DONE ? 0 : rc;
 	set_timeouts(&op);
 	rc = tool_open(&s, o, &op.session);
-	if (rc == 0)
+	if (rc == 0 && cmd_sign_is_batches(&op))
+		rc = cmd_sign_batches(&s, &op);
+	else if (rc == 0)
 		rc = sign(&s, &op, &ops);
 	tool_close(&s);
 	return rc;

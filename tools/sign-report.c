@@ -63,6 +63,8 @@ item_json(struct sign_report *r, const struct ofs_result *res)
 		jline_number(&j, "seq", (int64_t)res->seq);
 	if (res->code != 0)
 		jline_error(&j, res->code, res->message);
+	else if (res->message[0] != '\0')
+		jline_text(&j, "note", res->message);
 	if (res->copy != NULL && res->copy_code == 0)
 		jline_name(&j, "copy", res->copy, strlen(res->copy));
 	if (res->copy_code != 0) {
@@ -153,6 +155,10 @@ summary_json(struct sign_report *r, const struct ofs_progress *p, int code)
 	jline_json(&j, "seconds", json_real((double)p->elapsed / SECOND));
 	if (p->batch_id[0] != '\0')
 		jline_text(&j, "batch", p->batch_id);
+	if (p->resumes[0] != '\0') {
+		jline_text(&j, "resumes", p->resumes);
+		jline_number(&j, "resumed", (int64_t)p->resumed);
+	}
 	jline_number(&j, "exit", exit_status(code));
 	return cmd_sign_report_line(r, &j);
 }
@@ -191,6 +197,9 @@ print_summary(struct sign_report *r, const struct ofs_progress *p)
 	fputc('\n', f);
 	if (p->batch_id[0] != '\0')
 		fprintf(f, "batch %s\n", p->batch_id);
+	if (p->resumes[0] != '\0')
+		fprintf(f, "it went on with batch %s, which had signed %zu\n",
+			p->resumes, p->resumed);
 	if (p->unknown > 0)
 		plain_wrap(f, 0, 0,
 			"the token was asked for the unknown ones, and whether "
@@ -215,7 +224,7 @@ print_next(struct sign_report *r, const struct ofs_progress *p)
 			"missing, run the same command with --skip-existing");
 	else if (p->not_attempted > 0)
 		plain_wrap(f, 0, 0,
-			"to go on, run the same command with --skip-existing");
+			"to go on with the rest, run the same command again");
 	if (r->done > 0 && !r->to_stdout)
 		cmd_sign_print_check(f, r);
 }

@@ -154,6 +154,57 @@ int ofs_audit_list(ofs_audit *audit, uint64_t first, uint64_t last,
 /* number of records; the highest seq is that minus 1 (the genesis is 0) */
 int ofs_audit_size(ofs_audit *audit, uint64_t *out);
 
+/* How far a batch is. */
+enum ofs_batch_phase {
+	OFS_BATCH_RUNNING,
+	OFS_BATCH_CUT_OFF,     /* its process ended; the next run closes it */
+	OFS_BATCH_INTERRUPTED, /* closed, and items of its list are left */
+	OFS_BATCH_FINISHED
+};
+
+/* A batch, and how far its list has come by it and others together. */
+struct ofs_batch_state {
+	size_t size;
+	char batch_id[33]; /* hex */
+	char resumes[33];  /* first batch of its list, when that is another */
+	enum ofs_batch_phase phase;
+	uint64_t opened_seq;
+	int64_t opened; /* us */
+	uint64_t items;
+	uint64_t signed_items; /* by this one, and by those that it resumes */
+	uint64_t unknown;      /* the outcome is, and none signed them since */
+	uint64_t in_flight;    /* the token may be at them now */
+	uint64_t left;         /* all others */
+	int code;              /* what the run returned; 0 while it runs */
+	char reason[512];      /* why it ended, or "" */
+	char key_label[128];   /* or "" */
+	char form[64];         /* "cms ecdsa-sha256" */
+};
+typedef int (*ofs_batch_state_fn)(
+	void *arg, const struct ofs_batch_state *state);
+
+/*
+ * ofs_audit_each_unfinished: the lists of files that are not finished, each by
+ * the newest batch of it, the oldest first. A non-zero return of fn ends it
+ * and is returned. For lists that a batch of this log can go on with.
+ */
+int ofs_audit_each_unfinished(
+	ofs_audit *audit, ofs_batch_state_fn fn, void *arg);
+/*
+ * ofs_audit_batch: one batch, past or running, by its hexadecimal id or the
+ * beginning of it, at least 4 digits. OFS_EINVAL (no such id), OFS_EKEY (no
+ * such batch), OFS_EAMBIGUOUS.
+ */
+int ofs_audit_batch(
+	ofs_audit *audit, const char *id, struct ofs_batch_state *out);
+/*
+ * ofs_audit_discard: gives up a recorded output that waits for its release, by
+ * the number of its outcome; recorded with the reason. It can be made again
+ * from the record. OFS_EKEY: no output waits there. OFS_EEXIST: its batch runs.
+ */
+int ofs_audit_discard(
+	ofs_audit *audit, uint64_t outcome_seq, const char *reason);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

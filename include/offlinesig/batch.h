@@ -21,6 +21,8 @@ struct ofs_progress {
 	bool stopped;               /* cancelled, or stopped on an error */
 	char batch_id[33];          /* hex; "" before the batch is opened */
 	size_t copied, copy_failed; /* second copies, with opts.copy_dir */
+	char resumes[33]; /* batch that this one goes on with, hex; "": none */
+	size_t resumed;   /* items that it and its successors have signed */
 };
 
 /*

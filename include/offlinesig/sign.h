@@ -17,6 +17,14 @@ enum ofs_existing {
 	OFS_EXISTING_SKIP /* the item is reported as skipped */
 };
 
+/* What to do with a document that this key has signed before. */
+enum ofs_duplicate {
+	OFS_DUPLICATE_DEFAULT, /* skip; with OFS_EXISTING_REPLACE sign */
+	OFS_DUPLICATE_SIGN,    /* as if it were new */
+	OFS_DUPLICATE_SKIP,  /* when its signature stands there and is valid */
+	OFS_DUPLICATE_REFUSE /* then the item fails with OFS_EEXIST */
+};
+
 struct ofs_sign_opts {
 	size_t size;
 	enum ofs_format format;
@@ -51,19 +59,33 @@ struct ofs_sign_opts {
 	 */
 	const char *copy_dir;
 	unsigned int rate; /* signatures a minute at most; 0: no limit */
+	/*
+	 * Hexadecimal id of an unfinished batch, or its beginning, that the
+	 * list must be of; copied. NULL: a list of
+	 * files that an unfinished batch of this log has begun with the same
+	 * key, format and outputs is gone on with by itself.
+	 */
+	const char *resume;
+	bool resign_unknown; /* sign what has an unknown outcome once more */
+	enum ofs_duplicate on_duplicate;
 };
 
 #define OFS_SIGN_OPTS_INIT                                                     \
 	{                                                                      \
 		sizeof(struct ofs_sign_opts), OFS_FORMAT_CMS,                  \
 			OFS_DIGEST_DEFAULT, 0, 0, false, 0, OFS_EXISTING_FAIL, \
-			0, false, OFS_PADDING_DEFAULT, false, 0, 0, 0, 0, 0    \
+			0, false, OFS_PADDING_DEFAULT, false, 0, 0, 0, 0, 0,   \
+			0, false, OFS_DUPLICATE_DEFAULT                        \
 	}
 
 enum ofs_item_status {
-	OFS_ITEM_SIGNED,  /* recorded and released */
-	OFS_ITEM_SKIPPED, /* output exists, OFS_EXISTING_SKIP */
-	OFS_ITEM_FAILED,  /* see code and message; recorded if it was begun */
+	OFS_ITEM_SIGNED, /* recorded and released */
+	/*
+	 * its output exists (OFS_EXISTING_SKIP), or it was signed by an earlier
+	 * run, and the output stands: `seq` is of that run's outcome then
+	 */
+	OFS_ITEM_SKIPPED,
+	OFS_ITEM_FAILED, /* see code and message; recorded if it was begun */
 	OFS_ITEM_NOT_ATTEMPTED, /* cancelled or stopped before C_Sign */
 	OFS_ITEM_UNKNOWN /* C_Sign was asked, the outcome is not recorded */
 };
@@ -104,7 +126,7 @@ struct ofs_result {
 		*signature; /* the finished file's bytes, memory items only */
 	size_t signature_len;
 	int code;            /* 0 when signed or skipped */
-	const char *message; /* "" when signed */
+	const char *message; /* "" when signed; a note when skipped, or "" */
 	const char *id;      /* of the item; NULL: none */
 	/* with copy_dir, of what is signed or skipped; else NULL, 0 and "" */
 	const char *copy;         /* path of the second copy */

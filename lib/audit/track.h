@@ -29,7 +29,7 @@ struct track {
  * OPENED, whose log_entry had LOG_FORMAT_TRACKS. items: replaces the runs that
  * begin at items first..last of the batch by these; n may be 0. unknown: the
  * items that this intent announced. close: by this record; `finished` when all
- * items of the list are signed or were passed over.
+ * items of the list are signed and released, or were passed over.
  */
 #define LOG_FORMAT_TRACKS 3
 int log_track_open(ofs_audit *a, const struct track *t, struct ofs_error *e);

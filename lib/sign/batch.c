@@ -54,10 +54,11 @@ check_opts(const struct ofs_sign_opts *o, struct ofs_error *e)
 	if ((unsigned int)o->format > OFS_FORMAT_RAW ||
 		(unsigned int)o->digest > OFS_DIGEST_SHAKE256 ||
 		(unsigned int)o->existing > OFS_EXISTING_SKIP ||
-		(unsigned int)o->padding > OFS_PADDING_PSS)
+		(unsigned int)o->padding > OFS_PADDING_PSS ||
+		(unsigned int)o->on_duplicate > OFS_DUPLICATE_REFUSE)
 		return err_set(e, OFS_EINVAL,
-			"format, digest, existing or padding is out of its "
-			"range");
+			"format, digest, existing, padding or on_duplicate is "
+			"out of its range");
 	if (o->jobs > JOBS_MAX)
 		return err_set(e, OFS_EINVAL,
 			"%u jobs are too many; at most %d", o->jobs, JOBS_MAX);
@@ -115,6 +116,7 @@ ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
 	b->audit = audit;
 	b->opts = *opts;
 	b->opts.out_dir = b->opts.copy_dir = b->opts.spool_dir = NULL;
+	b->opts.resume = NULL;
 	if (b->opts.jobs == 0)
 		b->opts.jobs = default_jobs();
 	rc = list_init(&b->list, spool_dir(audit, opts), &e);
@@ -124,6 +126,8 @@ ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
 		rc = keep_text(opts->out_dir, &b->opts.out_dir, &e);
 	if (rc == 0)
 		rc = keep_text(opts->copy_dir, &b->opts.copy_dir, &e);
+	if (rc == 0)
+		rc = keep_text(opts->resume, &b->opts.resume, &e);
 	if (rc != 0) {
 		ofs_batch_free(b);
 		return ctx_fail(ctx, &e);
@@ -142,6 +146,7 @@ ofs_batch_free(ofs_batch *b)
 	list_free(&b->list);
 	free((char *)(uintptr_t)b->opts.out_dir);
 	free((char *)(uintptr_t)b->opts.copy_dir);
+	free((char *)(uintptr_t)b->opts.resume);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
@@ -375,8 +380,8 @@ settle(ofs_batch *b, bool run, struct ofs_progress *p)
 }
 
 static int
-plan_one(ofs_batch *b, struct prepare *prep, size_t i, struct chunk *c,
-	struct ofs_progress *p)
+plan_one(ofs_batch *b, const struct resume *r, struct prepare *prep, size_t i,
+	struct chunk *c, struct ofs_progress *p)
 {
 	struct ofs_result res;
 	struct work *w;
@@ -387,12 +392,15 @@ plan_one(ofs_batch *b, struct prepare *prep, size_t i, struct chunk *c,
 	rc = list_read(&b->list, i, &w->own, &b->err);
 	if (rc != 0)
 		return rc;
-	maker_prepare(&b->maker, prep, w);
+	if (!resume_item(r, prep, w))
+		maker_prepare(&b->maker, prep, w);
 	p->bytes += w->size;
 	if (w->status == OFS_ITEM_FAILED)
 		p->failed++;
 	else if (w->status == OFS_ITEM_SKIPPED)
 		p->skipped++;
+	else if (w->status == OFS_ITEM_UNKNOWN)
+		p->unknown++;
 	else
 		p->not_attempted++;
 	run_result(&b->maker, w, &res);
@@ -404,6 +412,7 @@ plan_one(ofs_batch *b, struct prepare *prep, size_t i, struct chunk *c,
 static int
 plan_all(ofs_batch *b, struct ofs_progress *p)
 {
+	struct resume resume = { .found = false };
 	int64_t now, began = time_mono(), shown = began;
 	struct prepare prep = { 0 };
 	struct chunk *c = chunk_new();
@@ -411,9 +420,14 @@ plan_all(ofs_batch *b, struct ofs_progress *p)
 	int rc;
 
 	rc = c == NULL ? err_nomem(&b->err) : plan_new(&b->plan, &b->err);
+	if (rc == 0 && b->audit != NULL)
+		rc = resume_find(&resume, b->audit, &b->maker, &b->list,
+			&b->opts, false, &b->err);
+	if (rc == 0)
+		run_tell_resumed(b->ctx, &resume, p);
 	for (i = 0; rc == 0 && i < b->list.n && !atomic_load(&b->cancelled);
 		i++) {
-		rc = plan_one(b, &prep, i, c, p);
+		rc = plan_one(b, &resume, &prep, i, c, p);
 		now = time_mono();
 		p->elapsed = now - began;
 		if (b->progress != NULL && now - shown >= PROGRESS_US) {
@@ -421,6 +435,7 @@ plan_all(ofs_batch *b, struct ofs_progress *p)
 			b->progress(b->progress_arg, p);
 		}
 	}
+	resume_clear(&resume);
 	chunk_free(c);
 	prepare_free(&prep);
 	if (rc == 0 && atomic_load(&b->cancelled))
@@ -447,10 +462,10 @@ ofs_batch_plan(ofs_batch *b, struct ofs_progress *out)
 		return rc;
 	}
 	b->maker.planned = b->plan;
-	if (p->failed > 0)
+	if (p->failed + p->unknown > 0)
 		return err_set(&b->err, OFS_EITEMS,
-			"%zu of %zu items cannot be signed", p->failed,
-			p->items);
+			"%zu of %zu items cannot be signed",
+			p->failed + p->unknown, p->items);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ work_reset(struct work *w, bool release)
 		   out = w->out;
 	struct list_item own = w->own;
 
+	free(w->recorded_path);
 	if (release)
 		list_item_free(&own);
 	else

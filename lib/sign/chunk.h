@@ -32,12 +32,16 @@ struct work {
 	struct buf out;             /* the finished file */
 	uint8_t out_sha256[32];
 	int64_t token_us;
-	uint64_t seq;        /* of the outcome record */
-	char *copy;          /* path of the second copy; NULL: none */
-	char *copy_message;  /* why that failed */
-	int copy_code;       /* 0: it is there */
-	struct chunk *chunk; /* for the pipeline: it is in, and */
-	struct work *again;  /* the next that was handed back */
+	uint64_t seq;         /* of the outcome record */
+	char *copy;           /* path of the second copy; NULL: none */
+	char *copy_message;   /* why that failed */
+	int copy_code;        /* 0: it is there */
+	struct chunk *chunk;  /* for the pipeline: it is in, and */
+	struct work *again;   /* the next that was handed back */
+	bool restored;        /* out was made from it: nothing is signed */
+	uint8_t batch_id[16]; /* that it belongs to, when that is another, */
+	char *recorded_path;  /* and where that one put the output; owned */
+	const char *note;     /* of what is no failure; static; or NULL */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include "sign/journal.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "crypto/cert.h"
 #include "sign/party.h"
 
@@ -51,8 +52,8 @@ party(const struct journal *j, size_t key)
 	return (struct rec_span){ j->parties[key].p, j->parties[key].len };
 }
 
-static const char *
-format_name(enum ofs_format f)
+const char *
+journal_format_name(enum ofs_format f)
 {
 	switch (f) {
 	case OFS_FORMAT_CMS:
@@ -74,6 +75,8 @@ append(struct journal *j, enum ofs_record_type type, struct buf *body,
 		.body = body->p,
 		.body_len = body->len };
 
+	if (type == OFS_REC_BATCH_OPENED && j->tracked)
+		en.format = LOG_FORMAT_TRACKS;
 	if (w != NULL) {
 		en.doc_digest = w->digest;
 		en.doc_digest_len = j->maker->alg->digest->size;
@@ -125,9 +128,30 @@ describe_options(const struct ofs_sign_opts *o, bool validated, struct buf *to)
 		buf_str(to, " validated");
 }
 
+static bool
+has_root(const struct track *t)
+{
+	static const uint8_t none[16];
+
+	return memcmp(t->root_id, none, sizeof(none)) != 0;
+}
+
+static int
+begin_track(struct journal *j, const struct track *own, struct ofs_error *e)
+{
+	struct track t = *own;
+
+	t.opened_seq = j->opened_seq;
+	memcpy(t.batch_id, j->batch_id, sizeof(t.batch_id));
+	if (!has_root(own))
+		memcpy(t.root_id, j->batch_id, sizeof(t.root_id));
+	return log_track_open(j->audit, &t, e);
+}
+
 int
 journal_open(struct journal *j, const struct list *l, unsigned int jobs,
-	const struct ofs_sign_opts *opts, struct ofs_error *e)
+	const struct ofs_sign_opts *opts, const struct track *own,
+	struct ofs_error *e)
 {
 	struct buf body = BUF_INIT, options = BUF_INIT;
 	uint8_t list[32];
@@ -140,10 +164,15 @@ journal_open(struct journal *j, const struct list *l, unsigned int jobs,
 	r.party = party(j, 0);
 	r.list_sha256 = (struct rec_span){ list, sizeof(list) };
 	r.items = l->n;
-	r.format = format_name(opts->format);
+	r.format = journal_format_name(opts->format);
 	r.mechanism = j->maker->alg->name;
 	r.jobs = jobs;
 	r.options = buf_cstr(&options);
+	j->tracked = own != NULL;
+	if (own != NULL)
+		r.outputs_sha256 = (struct rec_span){ own->outputs_sha256, 32 };
+	if (own != NULL && has_root(own))
+		r.resumes = (struct rec_span){ own->root_id, 16 };
 	if (rc == 0)
 		rc = keep_certs(j, e);
 	if (rc == 0)
@@ -151,8 +180,64 @@ journal_open(struct journal *j, const struct list *l, unsigned int jobs,
 	if (rc == 0)
 		rc = append(j, OFS_REC_BATCH_OPENED, &body, NULL,
 			&j->opened_seq, e);
+	if (rc == 0 && own != NULL)
+		rc = begin_track(j, own, e);
 	buf_free(&body);
 	buf_free(&options);
+	return rc;
+}
+
+/* what the table of items says of a work; false: nothing */
+static bool
+run_of(const struct chunk *c, const struct work *w, struct item_run *r)
+{
+	*r = (struct item_run){ .first = w->index, .n = 1, .seq = w->seq };
+	switch (w->status) {
+	case OFS_ITEM_SIGNED:
+		r->status = RUN_SIGNED;
+		break;
+	case OFS_ITEM_FAILED:
+		r->status = RUN_FAILED;
+		break;
+	case OFS_ITEM_NOT_ATTEMPTED:
+		r->status = RUN_NOT_ATTEMPTED;
+		break;
+	case OFS_ITEM_UNKNOWN:
+		r->status = RUN_UNKNOWN;
+		r->seq = c->intent_seq;
+		return w->ready && c->intent_seq != 0;
+	case OFS_ITEM_SKIPPED:
+		return false;
+	}
+	return !w->ready || c->intent_seq != 0;
+}
+
+/* the rows of a chunk: before its outcomes as announced, and behind them */
+static int
+track_chunk(struct journal *j, const struct chunk *c, bool announced,
+	struct ofs_error *e)
+{
+	struct runs runs = { NULL, 0, 0 };
+	struct item_run r;
+	size_t i;
+	int rc = 0;
+
+	if (!j->tracked || c->n == 0)
+		return 0;
+	for (i = 0; i < c->n && rc == 0; i++) {
+		const struct work *w = &c->works[i];
+
+		if (announced && w->ready)
+			r = (struct item_run){ w->index, 1, RUN_ANNOUNCED,
+				c->intent_seq };
+		else if (announced || !run_of(c, w, &r))
+			continue;
+		rc = runs_put(&runs, &r, e);
+	}
+	if (rc == 0)
+		rc = log_track_items(j->audit, j->opened_seq, c->works[0].index,
+			c->works[c->n - 1].index, runs.p, runs.n, e);
+	runs_free(&runs);
 	return rc;
 }
 
@@ -193,6 +278,8 @@ journal_intent(struct journal *j, struct chunk *c, struct ofs_error *e)
 	rc = record_intent_encode(&r, &body, e);
 	if (rc == 0)
 		rc = append(j, OFS_REC_INTENT, &body, NULL, &c->intent_seq, e);
+	if (rc == 0)
+		rc = track_chunk(j, c, true, e);
 	buf_free(&body);
 	free(items);
 	return rc;
@@ -206,7 +293,7 @@ describe_outcome(const struct journal *j, const struct chunk *c,
 	r->intent_seq = w->ready ? c->intent_seq : 0;
 	r->index = w->index;
 	r->purpose = REC_PURPOSE_DOCUMENT;
-	r->format = format_name(j->maker->format);
+	r->format = journal_format_name(j->maker->format);
 	r->party = party(j, w->key);
 	r->mechanism = j->maker->alg->name;
 	r->attempts = w->attempts;
@@ -286,6 +373,8 @@ journal_outcomes(struct journal *j, struct chunk *c, struct ofs_error *e)
 			continue;
 		if (w->ready && c->intent_seq == 0)
 			continue; /* never announced: only counted */
+		if (w->status == OFS_ITEM_UNKNOWN && !w->ready)
+			continue; /* an earlier batch's */
 		if (w->status == OFS_ITEM_UNKNOWN) {
 			unknown++;
 			reason = w->err.message;
@@ -297,7 +386,47 @@ journal_outcomes(struct journal *j, struct chunk *c, struct ofs_error *e)
 		rc = record_unknown(j, c, reason, unknown, e);
 	if (rc == 0 && c->intent_seq != 0)
 		rc = log_intent_done(j->audit, c->intent_seq, e);
+	if (rc == 0)
+		rc = track_chunk(j, c, false, e);
 	buf_free(&body);
+	return rc;
+}
+
+int
+journal_release(ofs_audit *audit, const uint8_t batch_id[16],
+	const struct rec_release *r, struct ofs_error *e)
+{
+	struct log_entry en = { .type = OFS_REC_RELEASE, .batch_id = batch_id };
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+	int rc;
+
+	rc = record_release_encode(r, &body, e);
+	en.body = body.p;
+	en.body_len = body.len;
+	if (rc == 0)
+		rc = log_append(audit, &en, &seq, e);
+	if (rc == 0)
+		rc = log_pending_done(audit, r->outcome_seq, e);
+	buf_free(&body);
+	return rc;
+}
+
+static int
+record_restored(struct journal *j, const struct work *w, struct ofs_error *e)
+{
+	struct rec_release r = { .outcome_seq = w->seq,
+		.path = w->recorded_path };
+	struct buf result = BUF_INIT;
+	int rc;
+
+	buf_str(&result, "made again from the record");
+	if (strcmp(w->recorded_path, w->item->absolute) != 0)
+		buf_printf(&result, " as '%s'", TEXT_Q(w->item->absolute));
+	r.result = buf_cstr(&result);
+	rc = r.result == NULL ? err_nomem(e)
+			      : journal_release(j->audit, w->batch_id, &r, e);
+	buf_free(&result);
 	return rc;
 }
 
@@ -307,15 +436,28 @@ journal_released(struct journal *j, const struct chunk *c, struct ofs_error *e)
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; i < c->n && rc == 0; i++)
-		if (c->works[i].placed)
-			rc = log_pending_done(j->audit, c->works[i].seq, e);
+	for (i = 0; i < c->n && rc == 0; i++) {
+		const struct work *w = &c->works[i];
+
+		if (w->placed && w->restored)
+			rc = record_restored(j, w, e);
+		else if (w->placed)
+			rc = log_pending_done(j->audit, w->seq, e);
+	}
 	return rc;
 }
 
 int
 journal_close(struct journal *j, const struct ofs_progress *p, int code,
 	const char *reason, struct ofs_error *e)
+{
+	return journal_close_batch(j, p->items, p, code, reason, e);
+}
+
+int
+journal_close_batch(struct journal *j, uint64_t items,
+	const struct ofs_progress *p, int code, const char *reason,
+	struct ofs_error *e)
 {
 	struct rec_batch_closed r = { .opened_seq = j->opened_seq,
 		.signed_ = p->signed_items,
@@ -332,6 +474,9 @@ journal_close(struct journal *j, const struct ofs_progress *p, int code,
 	rc = record_batch_closed_encode(&r, &body, e);
 	if (rc == 0)
 		rc = append(j, OFS_REC_BATCH_CLOSED, &body, NULL, &seq, e);
+	if (rc == 0 && j->tracked)
+		rc = log_track_close(j->audit, j->opened_seq, seq,
+			code == 0 && p->signed_items + p->skipped == items, e);
 	buf_free(&body);
 	return rc;
 }

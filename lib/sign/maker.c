@@ -17,6 +17,7 @@
 #include "format/raw.h"
 #include "sign/plan.h"
 #include "sign/release.h"
+#include "sign/standing.h"
 
 /* leaf first; self-signed issuers are left out: a root is not embedded */
 static int
@@ -114,6 +115,12 @@ maker_init(struct maker *m, ofs_ctx *ctx, ofs_key *key,
 	m->ctx = ctx;
 	m->format = opts->format;
 	m->existing = opts->existing;
+	m->duplicate = opts->on_duplicate;
+	if (m->duplicate == OFS_DUPLICATE_DEFAULT)
+		m->duplicate = m->existing == OFS_EXISTING_REPLACE
+			? OFS_DUPLICATE_SIGN
+			: OFS_DUPLICATE_SKIP;
+	m->pub = key_pub(key);
 	rc = key_alg(key, opts->padding, opts->digest, &m->alg, e);
 	if (rc != 0)
 		return rc;
@@ -329,6 +336,14 @@ read_document(struct reading *r, struct ofs_error *e)
 	return rc != 0 || asks ? rc : check_read(r, e);
 }
 
+int
+maker_read(const struct maker *m, struct prepare *p, struct work *w)
+{
+	struct reading r = { .maker = m, .prepare = p, .work = w };
+
+	return read_document(&r, &w->err);
+}
+
 static int
 check_place(const char *output, struct ofs_error *e)
 {
@@ -342,15 +357,28 @@ check_place(const char *output, struct ofs_error *e)
 	return rc;
 }
 
-/* OFS_EEXIST, or 0 with *skip set, or 0 */
+static int
+exists(const struct list_item *it, struct ofs_error *e)
+{
+	return err_set(e, OFS_EEXIST,
+		"'%s' exists already; use --skip-existing or --force",
+		TEXT_Q(it->output));
+}
+
+/*
+ * OFS_EEXIST, or 0 with *skip set, or 0; *look when it depends on what stands
+ * there
+ */
 static int
 check_output(const struct maker *m, const struct list_item *it, bool *skip,
-	struct ofs_error *e)
+	bool *look, struct ofs_error *e)
 {
 	struct stat st;
 
-	*skip = false;
-	if (it->output == NULL || m->existing == OFS_EXISTING_REPLACE)
+	*skip = *look = false;
+	if (it->output == NULL ||
+		(m->existing == OFS_EXISTING_REPLACE &&
+			m->duplicate == OFS_DUPLICATE_SIGN))
 		return 0;
 	if (lstat(it->output, &st) != 0) {
 		if (errno == ENOENT || errno == ENOTDIR)
@@ -358,13 +386,33 @@ check_output(const struct maker *m, const struct list_item *it, bool *skip,
 		return err_sys(e, OFS_EIO, errno, "cannot write '%s'",
 			TEXT_Q(it->output));
 	}
-	if (m->existing == OFS_EXISTING_SKIP) {
-		*skip = true;
-		return 0;
-	}
-	return err_set(e, OFS_EEXIST,
-		"'%s' exists already; use --skip-existing or --force",
-		TEXT_Q(it->output));
+	*skip = m->existing == OFS_EXISTING_SKIP;
+	*look = !*skip && m->duplicate != OFS_DUPLICATE_SIGN;
+	return *skip || *look ? 0 : exists(it, e);
+}
+
+/* this key has signed the document before, and the signature stands there */
+static int
+check_duplicate(const struct maker *m, struct work *w, bool *skip)
+{
+	enum standing standing;
+	int rc;
+
+	rc = standing_look(m, w, &standing, &w->err);
+	if (rc != 0 || standing == STANDING_NONE)
+		return rc;
+	if (standing == STANDING_OTHER)
+		return m->existing == OFS_EXISTING_REPLACE
+			? 0
+			: exists(w->item, &w->err);
+	if (m->duplicate == OFS_DUPLICATE_REFUSE)
+		return err_set(&w->err, OFS_EEXIST,
+			"'%s' is signed already: '%s' is this key's signature "
+			"of it",
+			TEXT_Q(w->item->path), TEXT_Q(w->item->output));
+	w->note = "signed before: its signature stands and is valid";
+	*skip = true;
+	return 0;
 }
 
 static int
@@ -397,7 +445,7 @@ maker_prepare(const struct maker *m, struct prepare *p, struct work *w)
 {
 	struct reading r = { .maker = m, .prepare = p, .work = w };
 	const struct list_item *it = w->item;
-	bool skip = false;
+	bool skip = false, look = false;
 	int rc = 0;
 
 	w->status = OFS_ITEM_FAILED;
@@ -405,13 +453,15 @@ maker_prepare(const struct maker *m, struct prepare *p, struct work *w)
 	if (it->problem != NULL)
 		rc = err_set(&w->err, it->problem_code, "%s", it->problem);
 	if (rc == 0)
-		rc = check_output(m, it, &skip, &w->err);
+		rc = check_output(m, it, &skip, &look, &w->err);
+	if (rc == 0 && !skip)
+		rc = read_document(&r, &w->err);
+	if (rc == 0 && look)
+		rc = check_duplicate(m, w, &skip);
 	if (rc == 0 && skip) {
 		w->status = OFS_ITEM_SKIPPED;
 		return;
 	}
-	if (rc == 0)
-		rc = read_document(&r, &w->err);
 	if (rc == 0 && it->output != NULL)
 		rc = check_place(it->output, &w->err);
 	if (rc == 0)

@@ -24,10 +24,12 @@ struct maker {
 	const ofs_ctx *ctx;
 	enum ofs_format format;
 	enum ofs_existing existing;
+	enum ofs_duplicate duplicate; /* resolved: never the default */
 	const struct alg *alg;
 	bool low_s;
-	bool message; /* raw: the document itself is signed, not its hash */
-	X509 *cert;   /* NULL: raw without one */
+	bool message;  /* raw: the document itself is signed, not its hash */
+	EVP_PKEY *pub; /* the key's; borrowed */
+	X509 *cert;    /* NULL: raw without one */
 	STACK_OF(X509) *chain;    /* to embed, no root; NULL */
 	struct cms_maker *cms;    /* NULL for raw */
 	ofs_validate_fn validate; /* asked about each document; NULL */
@@ -56,6 +58,11 @@ struct prepare {
 	atomic_bool stop; /* give up, also in the middle of a document */
 };
 void maker_prepare(const struct maker *m, struct prepare *p, struct work *w);
+/*
+ * Of that, only the reading: w->digest, w->size and the content where it is
+ * needed. Fills w->err, and returns OFS_EINTR when `stop` cut it short.
+ */
+int maker_read(const struct maker *m, struct prepare *p, struct work *w);
 void prepare_free(struct prepare *p);
 
 /* What the token is asked for; borrowed from w, which is ready. */

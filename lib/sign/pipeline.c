@@ -80,9 +80,10 @@ fill_chunk(struct pipeline *p, struct chunk *c, size_t target, size_t next)
 			fail_list(p, &e);
 			break;
 		}
-		maker_prepare(p->o.maker, &p->prepare, w);
+		if (!resume_item(p->o.resume, &p->prepare, w))
+			maker_prepare(p->o.maker, &p->prepare, w);
 		next++;
-		c->bytes += w->content.len;
+		c->bytes += w->content.len + (w->restored ? w->out.len : 0);
 		if (w->ready)
 			c->ready++;
 		else if (w->status == OFS_ITEM_FAILED && p->o.stop_on_error)

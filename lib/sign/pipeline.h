@@ -5,6 +5,7 @@
 
 #include "sign/chunk.h"
 #include "sign/maker.h"
+#include "sign/resume.h"
 
 /*
  * Chunks go round: the preparer takes an empty one, fills it and offers it
@@ -24,6 +25,7 @@ struct pipeline_opts {
 	int64_t call_limit; /* us that a call into a module may take */
 	bool stop_on_error;
 	size_t ready_max; /* for the token in a chunk; 0: as it goes */
+	const struct resume *resume; /* what earlier batches have done */
 };
 
 /* opens the sessions and starts the threads */

@@ -8,9 +8,11 @@
 
 #include "sign/recover.h"
 
-#include "audit/log.h"
+#include "audit/track.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include "sign/journal.h"
+#include "sign/orphan.h"
 #include "sign/release.h"
 
 /* the byte of the lock file that a recovering process holds: never a batch */
@@ -171,21 +173,8 @@ record_release(struct recovery *r, const struct pending *p, struct ofs_error *e)
 	struct rec_release rec = { .outcome_seq = p->outcome_seq,
 		.path = p->path,
 		.result = p->result };
-	struct log_entry en = { .type = OFS_REC_RELEASE,
-		.batch_id = p->batch_id };
-	struct buf body = BUF_INIT;
-	uint64_t seq;
-	int rc;
 
-	rc = record_release_encode(&rec, &body, e);
-	en.body = body.p;
-	en.body_len = body.len;
-	if (rc == 0)
-		rc = log_append(r->audit, &en, &seq, e);
-	if (rc == 0)
-		rc = log_pending_done(r->audit, p->outcome_seq, e);
-	buf_free(&body);
-	return rc;
+	return journal_release(r->audit, p->batch_id, &rec, e);
 }
 
 static int
@@ -239,6 +228,12 @@ struct intents {
 	size_t n, cap;
 };
 
+/* an intent that is recovered: of a tracked batch, no record is opened */
+struct unanswered {
+	uint64_t items;
+	uint64_t opened_seq; /* 0: not tracked */
+};
+
 static int
 collect_intent(void *arg, const struct log_open_intent *i)
 {
@@ -282,12 +277,37 @@ intent_items(ofs_audit *audit, uint64_t seq, uint64_t *n, struct ofs_error *e)
 }
 
 static int
-record_unknown(ofs_audit *audit, const struct log_open_intent *i, uint64_t n,
-	struct ofs_error *e)
+count_unanswered(ofs_audit *audit, const struct log_open_intent *i,
+	struct unanswered *u, struct ofs_error *e)
+{
+	struct runs runs = { NULL, 0, 0 };
+	struct track t;
+	bool tracked;
+	size_t k;
+	int rc;
+
+	rc = log_track_of(audit, i->batch_id, &t, &tracked, e);
+	if (rc != 0)
+		return rc;
+	if (!tracked)
+		return intent_items(audit, i->intent_seq, &u->items, e);
+	u->opened_seq = t.opened_seq;
+	rc = log_track_runs(audit, t.opened_seq, &runs, e);
+	for (k = 0; k < runs.n; k++)
+		if (runs.p[k].status == RUN_ANNOUNCED &&
+			runs.p[k].seq == i->intent_seq)
+			u->items += runs.p[k].n;
+	runs_free(&runs);
+	return rc;
+}
+
+static int
+record_unknown(ofs_audit *audit, const struct log_open_intent *i,
+	const struct unanswered *u, struct ofs_error *e)
 {
 	static const uint8_t none[16];
 	struct rec_recovery rec = { .intent_seq = i->intent_seq,
-		.unknown = n,
+		.unknown = u->items,
 		.reason = "the process ended before it recorded an outcome" };
 	struct log_entry en = { .type = OFS_REC_RECOVERY };
 	struct buf body = BUF_INIT;
@@ -303,6 +323,8 @@ record_unknown(ofs_audit *audit, const struct log_open_intent *i, uint64_t n,
 		rc = log_append(audit, &en, &seq, e);
 	if (rc == 0)
 		rc = log_intent_done(audit, i->intent_seq, e);
+	if (rc == 0 && u->opened_seq != 0)
+		rc = log_track_unknown(audit, u->opened_seq, i->intent_seq, e);
 	buf_free(&body);
 	return rc;
 }
@@ -311,7 +333,8 @@ static int
 recover_intents(struct recovery *r, struct ofs_error *e)
 {
 	struct intents all = { NULL, 0, 0 };
-	uint64_t *items = NULL, sum = 0;
+	struct unanswered *items = NULL;
+	uint64_t sum = 0;
 	size_t i;
 	int rc;
 
@@ -322,15 +345,14 @@ recover_intents(struct recovery *r, struct ofs_error *e)
 	if (items == NULL)
 		rc = err_nomem(e);
 	for (i = 0; i < all.n && rc == 0; i++)
-		rc = intent_items(
-			r->audit, all.found[i].intent_seq, &items[i], e);
+		rc = count_unanswered(r->audit, &all.found[i], &items[i], e);
 	if (rc == 0)
 		rc = log_begin(r->audit, e);
 	if (rc != 0)
 		goto out;
 	for (i = 0; i < all.n && rc == 0; i++) {
-		rc = record_unknown(r->audit, &all.found[i], items[i], e);
-		sum += items[i];
+		rc = record_unknown(r->audit, &all.found[i], &items[i], e);
+		sum += items[i].items;
 	}
 	if (rc == 0)
 		rc = log_commit(r->audit, e);
@@ -368,6 +390,8 @@ recover_run(ofs_ctx *ctx, ofs_audit *audit, struct ofs_error *e)
 	rc = recover_pending(r, e);
 	if (rc == 0)
 		rc = recover_intents(r, e);
+	if (rc == 0)
+		rc = orphan_close_all(ctx, audit, e);
 	log_batch_release(audit, RECOVER_LOCK);
 	free(r);
 	return rc;

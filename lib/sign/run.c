@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The run of a batch: what the committing thread does. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "sign/pipeline.h"
 #include "sign/recover.h"
 #include "sign/release.h"
+#include "sign/resume.h"
 
 /* chunks for each token: one in it, one announced behind */
 #define SENT_MAX 2
@@ -21,6 +23,7 @@
 struct run {
 	const struct run_opts *o;
 	struct journal journal;
+	struct resume resume;
 	struct pipeline *pipe;
 	struct ofs_progress *p;
 	struct ofs_progress recorded; /* what the outcome records say */
@@ -57,10 +60,30 @@ run_result(const struct maker *m, const struct work *w, struct ofs_result *res)
 		res->signature_len = w->out.len;
 	}
 	res->code = w->err.code;
-	res->message = w->err.code != 0 ? w->err.message : "";
+	res->message = w->err.code != 0 ? w->err.message
+		: w->note != NULL       ? w->note
+					: "";
 	res->copy = w->copy;
 	res->copy_code = w->copy_code;
 	res->copy_message = w->copy_message != NULL ? w->copy_message : "";
+}
+
+void
+run_tell_resumed(ofs_ctx *ctx, const struct resume *r, struct ofs_progress *p)
+{
+	uint64_t unknown = runs_count(&r->runs, RUN_UNKNOWN);
+	char then[64] = "";
+
+	if (!r->found)
+		return;
+	hex_encode(p->resumes, r->first.batch_id, 16);
+	p->resumed = (size_t)runs_count(&r->runs, RUN_SIGNED);
+	if (unknown > 0)
+		snprintf(then, sizeof(then), ", the outcome of %llu is unknown",
+			(unsigned long long)unknown);
+	ctx_log(ctx, OFS_LOG_INFO,
+		"going on with batch %s: %zu of its %zu items are signed%s",
+		p->resumes, p->resumed, p->items, then);
 }
 
 static void
@@ -134,7 +157,8 @@ release_chunk(struct run *r, struct chunk *c, struct ofs_error *e)
 	for (i = 0; i < c->n; i++) {
 		struct work *w = &c->works[i];
 
-		if (w->status != OFS_ITEM_SIGNED || w->item->output == NULL)
+		if ((w->status != OFS_ITEM_SIGNED && !w->restored) ||
+			w->item->output == NULL)
 			continue;
 		todo[n] = (struct release){ .path = w->item->absolute,
 			.p = w->out.p,
@@ -183,7 +207,8 @@ open_batch(struct run *r, struct ofs_error *e)
 
 	if (r->opened)
 		return 0;
-	rc = journal_open(&r->journal, r->o->list, r->o->jobs, r->o->sign, e);
+	rc = journal_open(&r->journal, r->o->list, r->o->jobs, r->o->sign,
+		r->resume.tracked ? &r->resume.own : NULL, e);
 	if (rc == 0)
 		rc = log_batch_hold(r->o->audit, r->journal.opened_seq, e);
 	return rc;
@@ -417,8 +442,8 @@ conclude(struct run *r, struct ofs_error *e)
 	if (atomic_load(r->o->cancelled) && p->not_attempted > 0)
 		return err_set(e, OFS_EINTR,
 			"interrupted: %zu of %zu items are signed and "
-			"recorded; the same command with --skip-existing "
-			"goes on",
+			"recorded; the same command again goes on with the "
+			"rest",
 			p->signed_items, p->items);
 	if (p->failed + p->not_attempted + p->unknown > 0)
 		return err_set(e, OFS_EITEMS, "%zu of %zu items are not signed",
@@ -490,9 +515,15 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 	struct run r = { .o = o, .p = p, .pace.rate = o->sign->rate };
 	int rc;
 
+	po.resume = &r.resume;
 	r.began = r.reported = time_mono();
-	p->items = o->list->n;
+	p->items = r.recorded.items = o->list->n;
 	rc = recover_run(o->ctx, o->audit, e);
+	if (rc == 0)
+		rc = resume_find(&r.resume, o->audit, o->maker, o->list,
+			o->sign, true, e);
+	if (rc == 0)
+		run_tell_resumed(o->ctx, &r.resume, p);
 	if (rc == 0)
 		rc = journal_init(&r.journal, o->ctx, o->audit, o->keys,
 			o->n_keys, o->maker, e);
@@ -509,5 +540,6 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 		recycle_released(&r);
 	pipeline_free(r.pipe);
 	journal_clear(&r.journal);
+	resume_clear(&r.resume);
 	return rc;
 }

@@ -10,6 +10,7 @@
 #include "sign/journal.h"
 #include "sign/list.h"
 #include "sign/maker.h"
+#include "sign/resume.h"
 
 struct run_opts {
 	ofs_ctx *ctx;
@@ -33,6 +34,10 @@ struct run_opts {
  */
 int run_batch(
 	const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e);
+
+/* what is gone on with, if anything, in *p and as a line of the log */
+void run_tell_resumed(
+	ofs_ctx *ctx, const struct resume *r, struct ofs_progress *p);
 
 /* one item's result in the shape of the callback */
 void run_result(

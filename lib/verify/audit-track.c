@@ -162,9 +162,10 @@ av_track_closed(struct av *v, const struct av_record *r, uint64_t items,
 	if (t == NULL)
 		return 0;
 	t->row.closed_seq = r->seq;
-	if ((uint64_t)av_int(r->body, "signed") +
-			(uint64_t)av_int(r->body, "skipped") !=
-		items) {
+	if (av_int(r->body, "code") != 0 ||
+		(uint64_t)av_int(r->body, "signed") +
+				(uint64_t)av_int(r->body, "skipped") !=
+			items) {
 		if (runs_count(&t->runs, RUN_SIGNED) +
 				runs_count(&t->runs, RUN_UNKNOWN) ==
 			0)

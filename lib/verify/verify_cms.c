@@ -11,6 +11,7 @@
 #include "crypto/cert.h"
 #include "format/oids.h"
 #include "verify/chain.h"
+#include "verify/made.h"
 #include "verify/verify_cms.h"
 
 static const uint8_t oid_data[] = { OID_DATA };
@@ -456,6 +457,59 @@ verify_cms(ofs_verifier *v, const struct document *doc, const uint8_t *sig,
 		err = describe(j, e);
 	if (err == 0)
 		err = check_trust(j, e);
+	job_free(j);
+	return err;
+}
+
+/* check_valid(), with the digest of the document instead of the document */
+static int
+check_made(struct job *j, const struct digest_alg *alg, const uint8_t *digest,
+	struct ofs_error *e)
+{
+	struct document_hash h = { .alg = alg };
+	struct document none = { NULL, NULL, 0 };
+	struct signer *s = &j->signers[0];
+	int err;
+
+	err = check_frame(&j->data, e);
+	if (err == 0)
+		err = open_bag(j, e);
+	s->info = &j->data.signers[0];
+	if (err == 0)
+		err = signer_check(s, &j->data, &j->bag, e);
+	if (err == 0 && (s->digest != alg || !is_expected(j->v, s->cert)))
+		err = err_set(e, OFS_ESIGNATURE, "it is another key's");
+	memcpy(h.hash, digest, alg->size);
+	if (err == 0)
+		err = check_hashes(j, &h, 1, "the document", e);
+	j->doc = &none;
+	if (err == 0 && j->data.content.p != NULL)
+		err = check_content(j, e);
+	if (err == 0)
+		err = signer_check_value(s, e);
+	return err != 0 ? err : check_bag(j, e);
+}
+
+int
+made_cms(EVP_PKEY *key, const struct digest_alg *alg, const uint8_t *digest,
+	bool attached, const uint8_t *sig, size_t sig_len, struct ofs_error *e)
+{
+	ofs_verifier v = { .signer_key = key };
+	struct ofs_verdict ignored;
+	struct job *j = calloc(1, sizeof(*j));
+	int err;
+
+	if (j == NULL)
+		return err_nomem(e);
+	j->v = &v;
+	j->out = &ignored;
+	err = cms_parse(sig, sig_len, &j->data, e);
+	if (err == 0 &&
+		(j->data.n_signers != 1 ||
+			(j->data.content.p != NULL) != attached))
+		err = err_set(e, OFS_ESIGNATURE, "it is of another form");
+	if (err == 0)
+		err = check_made(j, alg, digest, e);
 	job_free(j);
 	return err;
 }

@@ -67,7 +67,10 @@ like "$out" '4 files checked: 4 valid' 'all are valid'
 like "$out" 'note: revocation was not checked' 'limits are said'
 like "$out" 'odd \\xff\\nname' 'an odd name is escaped'
 run ofs-sign --key "$key" --recursive docs
-status 1 'again: outputs exist'
+status 0 'again: they are signed already'
+like "$out" '0 of 4 signed, 4 skipped' 'each is passed over'
+run ofs-sign --key "$key" --recursive --on-duplicate sign docs
+status 1 'as if they were new: outputs exist'
 like "$out" '0 of 4 signed, 4 failed' 'each fails'
 run ofs-sign --key "$key" --recursive --skip-existing docs
 status 0 '--skip-existing'
@@ -233,7 +236,7 @@ kill -TERM "$pid"
 wait "$pid"
 rc=$? out=$(cat int.out) err=$(cat int.err)
 status 7 'interrupted: exit 7'
-like "$out" 'run the same command with --skip-existing' 'and says how to go on'
+like "$out" 'run the same command again' 'and says how to go on'
 run ofs-sign --key "$rsa" --format raw --recursive --skip-existing pile
 status 0 'going on'
 is "$(find pile -name '*.sig' | wc -l)" 3000 'signs the rest'

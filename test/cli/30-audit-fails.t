@@ -173,7 +173,7 @@ goes_on()
 	local o=$1 had
 
 	had=$(recorded "$o" | wc -l)
-	sign "$o" --skip-existing
+	sign "$o" --resign-unknown
 	[ "$rc" = 0 ] || { bad="going on: exit $rc: $err"; return; }
 	[ "$(csigns)" = $((items - had)) ] ||
 		bad="going on: $(csigns) C_Sign for $((items - had)) that had no record"

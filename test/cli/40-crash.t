@@ -1,12 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# SIGKILL at random moments of batches of 500: no released signature without a
-# record, nothing signed twice, nothing lost, and the log says what happened.
+# SIGKILL at random moments of batches of 500, and of the batches that go on
+# with them: no released signature without a record, nothing signed twice,
+# nothing lost, and the log says what happened. In the end every document has
+# one signed outcome and one file, and C_Sign was called once for each of them
+# and for nothing else but what is recorded as unknown.
 # Then INT and TERM: what is under way is finished and recorded, the rest waits.
 . "$(dirname "$0")/../lib/tap.sh"
+. "$OFS_TOP/test/lib/faultp11.sh"
 
 items=500
-kills=${OFS_KILLS:-8}
+kills=${OFS_KILLS:-6}
 [ -n "${OFS_LONG-}" ] && kills=${OFS_KILLS:-200}
 RANDOM=$((SEED % 32768))
 echo "# seed $SEED, $kills kills of batches of $items"
@@ -16,6 +20,8 @@ key='pkcs11:token=sandbox;object=crash'
 # RSA: slow enough that a kill finds every stage of the pipeline
 must ofs-token enroll "$key" --key-type rsa:2048 --subject /CN=crash \
 	--self-signed --cert-out "$T/cert.pem"
+export OFS_MODULE=$OFS_BUILD/test/faultp11.so
+csigns() { fault_calls "$T/counts" C_Sign; }
 mkdir "$T/docs"
 for ((i = 0; i < items; i++)); do
 	echo "payment order $i" >"$T/docs/order-$i"
@@ -24,7 +30,8 @@ done
 # its own process, so that $! is the tool
 start()
 {
-	env ofs-sign --key "$key" --out "$1" --recursive --jobs 2 "${@:2}" \
+	env FAULTP11_COUNTS="$T/counts" ofs-sign --key "$key" --out "$1" \
+		--recursive --jobs 2 "${@:2}" \
 		"$T/docs" >"$T/sign.out" 2>"$T/sign.err" </dev/null &
 	pid=$!
 }
@@ -100,17 +107,28 @@ check_killed()
 		bad="unknown and not named: $(head -3 <<<"$named")"
 }
 
-# goes on after a killed run
+# goes on after a killed run: records from $2 on, output in $1; $3 calls of
+# C_Sign before it
 check_going_on()
 {
-	local had twice lost
+	local had twice lost rc=0 left beyond
 
 	had=$(wc -l <"$T/recorded")
-	sign "$1" --skip-existing || {
-		bad="going on failed: $(tail -3 "$T/sign.err")"
+	left=$(ofs-sign --list-unfinished --json | jq -r .unknown)
+	sign "$1" || rc=$?
+	[ $rc -eq $((${left:-0} > 0)) ] || {
+		bad="going on: exit $rc, ${left:-0} unknown: $(tail -3 \
+			"$T/sign.err")"
 		return
 	}
 	look "$2" || { bad="after going on: $(cat "$T/verify.err")"; return; }
+	[ "$(find_sigs "$1" | wc -l)" = $((items - ${left:-0})) ] ||
+		bad="going on: $(find_sigs "$1" | wc -l) files, ${left:-0} unknown"
+	sign "$1" --resign-unknown || {
+		bad="signing the unknown ones failed: $(tail -3 "$T/sign.err")"
+		return
+	}
+	look "$2" || { bad="in the end: $(cat "$T/verify.err")"; return; }
 	[ "$(find_sigs "$1" | wc -l)" = $items ] ||
 		bad='not every document has its signature'
 	released "$1"
@@ -121,8 +139,19 @@ check_going_on()
 			"$T/recorded" | head -3)"
 	twice=$(sed 's/^[^ ]*  //' "$T/recorded" | uniq -d | wc -l)
 	[ "$twice" = 0 ] || bad="$twice documents have two signatures on record"
+	[ "$(wc -l <"$T/recorded")" = $items ] ||
+		bad="$(wc -l <"$T/recorded") signed outcomes"
+	beyond=$(($(csigns) - $3 - items))
+	lost=$(jq -s '[.[] | select(.type_name == "recovery") | .body.unknown] |
+		add // 0' <"$T/records")
+	[ $beyond -ge 0 ] && [ $beyond -le "$lost" ] ||
+		bad="$beyond C_Sign too many, and $lost items were unknown"
+	again=$((again + beyond))
 	lost=$(reported pending_outputs)
 	[ "$lost" = 0 ] || bad="$lost outputs still wait"
+	[ "$(reported unclosed_batches)" = 0 ] || bad='a batch is not closed'
+	[ -z "$(ofs-sign --list-unfinished --json)" ] ||
+		bad='the list is not finished'
 	[ -z "$(find "$1" -type f ! -name '*.p7s')" ] ||
 		bad="left over: $(find "$1" -type f ! -name '*.p7s' | head -3)"
 	[ "$had" -le $items ] || bad="$had of $items recorded"
@@ -149,7 +178,16 @@ ok $? 'a whole batch'
 took=$(($(now_us) - began))
 echo "# it takes $((took / 1000)) ms"
 
-bad='' unfinished=0 unknown=0 waiting=0 stray=0 before=0
+# kills it after $1 us
+cut_off()
+{
+	wait_us "$1"
+	kill -KILL $pid 2>/dev/null
+	wait $pid 2>/dev/null
+	mend_token
+}
+
+bad='' unfinished=0 unknown=0 waiting=0 stray=0 before=0 again=0
 for ((k = 1; k <= kills && ${#bad} == 0; k++)); do
 	dir=$T/out$k
 	if ((k % 10 == 1)); then
@@ -161,15 +199,21 @@ for ((k = 1; k <= kills && ${#bad} == 0; k++)); do
 	look 0
 	first=$(reported records)
 	us=$(((RANDOM * 32768 + RANDOM) % took))
+	asked=$(csigns)
 	start "$dir"
-	wait_us $us
-	kill -KILL $pid 2>/dev/null
-	wait $pid 2>/dev/null
-	mend_token
+	cut_off $us
 	check_killed "$dir" "$first"
 	before=$((before + $(wc -l <"$T/released")))
 	stray=$((stray + $(find "$dir" -name '.*.tmp' 2>/dev/null | wc -l)))
-	[ -n "$bad" ] || check_going_on "$dir" "$first"
+	# what goes on is killed, too, now and then
+	if [ -z "$bad" ] && ((RANDOM % 2)); then
+		start "$dir" --resign-unknown
+		cut_off $(((RANDOM * 32768 + RANDOM) % took))
+		look "$first" || bad="killed again: $(cat "$T/verify.err")"
+	fi
+	[ -n "$bad" ] || check_going_on "$dir" "$first" "$asked"
+	# those of what was killed again are in the log as well
+	[ -n "$bad" ] || unknown_before=$((unknown - $(reported unknown)))
 	[ -z "$bad" ] || bad="kill $k, after $us us: $bad"
 	[ -n "$bad" ] || rm -rf "$dir"
 done
@@ -177,7 +221,8 @@ done
 ok $? "$((k - 1)) kills: released is recorded and valid, nothing twice or lost" \
 	"$bad"
 echo "# $unfinished kills hit a running batch; $before signatures were out," \
-	"$waiting waited, $unknown were unknown, $stray temporary files"
+	"$waiting waited, $unknown were unknown, $again signed again," \
+	"$stray temporary files"
 [ $unfinished -gt 0 ]
 ok $? 'some of them hit a running batch'
 
@@ -186,8 +231,9 @@ for signal in TERM INT; do
 	dir=$T/out-$signal
 	look 0
 	first=$(reported records)
+	asked=$(csigns)
 	# a shell makes children in the background deaf to INT
-	env --default-signal=INT ofs-sign --key "$key" --out "$dir" \
+	env --default-signal=INT FAULTP11_COUNTS="$T/counts" ofs-sign --key "$key" --out "$dir" \
 		--recursive --jobs 1 "$T/docs" >"$T/.out" 2>"$T/.err" &
 	pid=$!
 	for ((i = 0; i < 2000; i++)); do
@@ -198,7 +244,7 @@ for signal in TERM INT; do
 	wait $pid
 	rc=$? out=$(cat "$T/.out") err=$(cat "$T/.err")
 	status 7 "$signal: exit 7"
-	like "$out$err" 'run the same command with --skip-existing' \
+	like "$out$err" 'run the same command again' \
 		"$signal: says how to go on"
 	look "$first"
 	ok $? "$signal: the log verifies" "$(cat "$T/verify.err")"
@@ -218,7 +264,7 @@ for signal in TERM INT; do
 	is "$(find "$dir" -type f ! -name '*.p7s')" '' \
 		"$signal: no temporary files"
 	bad=
-	check_going_on "$dir" "$first"
+	check_going_on "$dir" "$first" "$asked"
 	[ -z "$bad" ]
 	ok $? "$signal: and it goes on" "$bad"
 done

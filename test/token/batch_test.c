@@ -566,7 +566,7 @@ recovers_what_a_crash_left(void **state)
 	ofs_batch_free(b);
 	verify_log(f, &r);
 	assert_int_equal(r.pending_outputs, 0);
-	assert_int_equal(r.unclosed_batches, 1);
+	assert_int_equal(r.unclosed_batches, 0);
 	assert_int_equal(r.unknown_items, unknown);
 	assert_int_equal(r.in_flight_items, 0);
 	assert_true(released(f) >= before);

@@ -56,12 +56,17 @@ _ofs_value()
 		--report)
 		_ofs_files "$2"
 		;;
+	--on-duplicate) _ofs_words 'skip sign refuse' "$2" ;;
+	--resume)
+		_ofs_words "$(ofs-sign --list-unfinished --json 2>/dev/null |
+			sed -n 's/.*"batch": *"\([0-9a-f]*\)".*/\1/p')" "$2"
+		;;
 	--always-auth) _ofs_words 'hold ask refuse' "$2" ;;
 	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
 	--key | --label | --jobs | --token | --erase | --subject | --days | \
 		--origin | --from | --to | --batch | --token-timeout | \
 		--san | --ext | --id | --yes | --seconds | --confirmed | \
-		--rate | --validate-timeout) ;;
+		--rate | --validate-timeout | --status | --discard-pending) ;;
 	--validate) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
 	*) return 1 ;;
 	esac
