@@ -104,7 +104,10 @@ ask() { # WORD [COMMAND]: the word is typed when it is asked for
 		logins >"$T/logins"
 		sleep 0.1
 		printf '%s\n' "$1"
-		sleep 0.2
+		for _ in $(seq 200); do
+			grep -q '^status ' "$T/tty" && break
+			sleep 0.05
+		done
 	} | script -qec "ofs-sign --key '$key' --recursive --confirm $3 docs; \
 		echo status \$?" /dev/null >"$T/tty" 2>&1
 	out=$(tr -d '\r' <"$T/tty")

@@ -234,14 +234,14 @@ counts_many_extensions(void **state)
 	const struct ofs_plan *plan;
 	struct ofs_progress p;
 	struct tally t;
-	static char names[100][16];
+	static char names[100][32];
 	size_t items = 0;
 	ofs_batch *b = new_batch(f, NULL, &t);
 
 	for (int i = 0; i < 100; i++) {
 		snprintf(names[i], sizeof(names[i]), "n%d.x%d", i, i);
 		assert_int_equal(
-			ofs_batch_add_bytes(b, names[i], names[i], 16), 0);
+			ofs_batch_add_bytes(b, names[i], names[i], 32), 0);
 	}
 	assert_int_equal(ofs_batch_add_bytes(b, ".hidden", "1", 1), 0);
 	assert_int_equal(
@@ -442,6 +442,27 @@ asks_before_it_signs(void **state)
 	assert_int_equal(ofs_batch_plan(b, &p), OFS_EITEMS);
 	assert_int_equal(t.code, OFS_EPOLICY);
 	assert_non_null(strstr(t.message, "no reason"));
+	ofs_batch_free(b);
+}
+
+/* a later change of mind does not widen what was planned */
+static void
+stays_with_the_plan(void **state)
+{
+	struct fixture *f = *state;
+	struct judge j = { .code = OFS_EPOLICY };
+	struct ofs_progress p;
+	struct tally t;
+	ofs_batch *b = judged(f, NULL, &t, &j);
+
+	put(in_dir(f, "v3"), "order 3");
+	add(b, in_dir(f, "v3"));
+	assert_int_equal(ofs_batch_plan(b, &p), OFS_EITEMS);
+	assert_int_equal(ofs_batch_get_plan(b)->refused, 1);
+	j.code = 0;
+	assert_int_equal(ofs_batch_run(b, &p), OFS_EITEMS);
+	assert_int_equal(p.signed_items, 0);
+	assert_int_equal(t.code, OFS_EMISMATCH);
 	ofs_batch_free(b);
 }
 
@@ -655,6 +676,7 @@ main(void)
 		cmocka_unit_test(signs_what_was_planned),
 		cmocka_unit_test(estimates_from_the_log),
 		cmocka_unit_test(asks_before_it_signs),
+		cmocka_unit_test(stays_with_the_plan),
 		cmocka_unit_test(notices_a_swap_behind_the_judge),
 		cmocka_unit_test(makes_second_copies),
 		cmocka_unit_test(copies_must_differ),
