@@ -108,7 +108,7 @@ ask() { # WORD [COMMAND]: the word is typed when it is asked for
 			grep -q '^status ' "$T/tty" && break
 			sleep 0.05
 		done
-	} | script -qec "ofs-sign --key '$key' --recursive --confirm $3 docs; \
+	} | TERM=dumb script -qec "ofs-sign --key '$key' --recursive --confirm $3 docs; \
 		echo status \$?" /dev/null >"$T/tty" 2>&1
 	out=$(tr -d '\r' <"$T/tty")
 }
