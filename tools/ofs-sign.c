@@ -322,18 +322,18 @@ check_usage(const struct args *a, struct out *o, const struct sign_options *op,
 	return check_lists(a, o, op);
 }
 
+/* by the enums that they stand for */
+static const char *const formats[] = { "cms", "cms-attached", "raw", NULL };
+static const char *const paddings[] = { "default", "pkcs1", "pss", NULL };
+static const char *const digests[] = { "default", "sha256", "sha384", "sha512",
+	NULL };
+static const char *const duplicates[] = { "default", "sign", "skip", "refuse",
+	NULL };
+static const char *const policies[] = { "refuse", "hold", "ask", NULL };
+
 static int
 run(struct out *o, int argc, char **argv)
 {
-	static const char *const formats[] = { "cms", "cms-attached", "raw",
-		NULL };
-	static const char *const paddings[] = { "default", "pkcs1", "pss",
-		NULL };
-	static const char *const digests[] = { "default", "sha256", "sha384",
-		"sha512", NULL };
-	static const char *const duplicates[] = { "default", "sign", "skip",
-		"refuse", NULL };
-	static const char *const policies[] = { "refuse", "hold", "ask", NULL };
 	struct sign_options op = { .token_timeout = TIMEOUT_UNSET,
 		.validate_timeout = 60 };
 	struct tool s = { 0 };

@@ -168,6 +168,7 @@ maker_set_key(struct maker *m, ofs_key *key, const struct ofs_sign_opts *opts,
 		cms_maker_free(m->cms);
 		m->cms = cms;
 	}
+	m->pub = key_pub(key);
 	m->alg = alg;
 	m->message = m->format == OFS_FORMAT_RAW && key_takes_message(key, alg);
 	return 0;
