@@ -207,7 +207,7 @@ tells_what_it_would_do(void **state)
 	assert_string_equal(plan->largest_path, in_dir(f, "b.XML"));
 	assert_int_equal(plan->n_types, 2);
 	assert_string_equal(plan->types[0].extension, "xml");
-	assert_int_equal(plan->types[0].items, 3);
+	assert_int_equal(plan->types[0].items, 4);
 	assert_int_equal(plan->types[0].bytes, 19);
 	assert_string_equal(plan->types[1].extension, "pdf");
 	assert_int_equal(plan->n_duplicates, 1);
