@@ -396,6 +396,8 @@ give_up(struct run *r, const struct ofs_error *why)
 				struct work *w = &c->works[i];
 
 				w->seq = 0;
+				if (w->restored)
+					w->status = OFS_ITEM_NOT_ATTEMPTED;
 				if (w->attempts > 0) {
 					w->status = OFS_ITEM_UNKNOWN;
 					w->err = *why;

@@ -208,7 +208,7 @@ tells_what_it_would_do(void **state)
 	assert_int_equal(plan->n_types, 2);
 	assert_string_equal(plan->types[0].extension, "xml");
 	assert_int_equal(plan->types[0].items, 4);
-	assert_int_equal(plan->types[0].bytes, 19);
+	assert_int_equal(plan->types[0].bytes, 24);
 	assert_string_equal(plan->types[1].extension, "pdf");
 	assert_int_equal(plan->n_duplicates, 1);
 	assert_int_equal(plan->duplicates[0].index, 2);

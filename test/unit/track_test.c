@@ -270,6 +270,33 @@ old_logs_go_on(void **state)
 	}
 }
 
+/* one run at a time, whatever transactions come and go meanwhile */
+static void
+a_list_is_held(void **state)
+{
+	struct track t = { .items = 1, .form = "cms x" };
+	ofs_audit *a, *b;
+	uint64_t ours, theirs;
+
+	(void)state;
+	a = sample_open(OFS_AUDIT_CREATE);
+	b = sample_open(0);
+	ok(log_list_hold(a, &t, &ours, &e), &e);
+	assert_int_equal(log_list_hold(a, &t, &theirs, &e), OFS_EEXIST);
+	assert_int_equal(log_list_hold(b, &t, &theirs, &e), OFS_EEXIST);
+	sample_begin(a);
+	log_rollback(a);
+	assert_int_equal(log_list_hold(b, &t, &theirs, &e), OFS_EEXIST);
+	t.form[4] = 'y';
+	ok(log_list_hold(b, &t, &theirs, &e), &e);
+	log_batch_release(b, theirs);
+	t.form[4] = 'x';
+	log_batch_release(a, ours);
+	ok(log_list_hold(b, &t, &theirs, &e), &e);
+	ofs_audit_free(b);
+	ofs_audit_free(a);
+}
+
 /* a resumed batch must be one that is there; unknown formats are refused */
 static void
 wrong_links_are_found(void **state)
@@ -327,6 +354,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runs_are_what_was_put),
 		cmocka_unit_test(old_logs_go_on),
+		cmocka_unit_test(a_list_is_held),
 		cmocka_unit_test(wrong_links_are_found),
 	};
 
