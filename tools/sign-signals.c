@@ -16,7 +16,7 @@ static atomic_bool report_wanted;
 static const char at_once[] =
 	"\nofs-sign: stopped at once; what the token was asked for last may "
 	"have been\nsigned and not be recorded ('ofs-audit verify' names it). "
-	"To go on, run the\nsame command with --skip-existing\n";
+	"To go on, run the\nsame command again\n";
 
 /* the second is no different from a crash, for which everything is made */
 static void

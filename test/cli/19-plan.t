@@ -48,7 +48,7 @@ is "$(plan '[.items, .ready, .failed, .unreadable, .mismatched, .existing] |
 	join(" ")')" '4 1 3 1 1 1' 'each is counted as what it is'
 is "$(plan '[.bytes, .largest, .duplicates, .certificate.subject,
 	.rate_source, .seconds, .aggregate_signatures] | map(tostring) |
-	join(" ")')" '8 4 0 CN=Batch,O=Acme null null 1' '--json'
+	join(" ")')" '21 13 0 CN=Batch,O=Acme null null 1' '--json'
 rm docs/c.PDF.p7s docs/SUMS
 echo one >docs/b.xml
 run ofs-sign --key "$key" --recursive --dry-run --json docs
@@ -160,7 +160,7 @@ if grep -q longer "$doc"; then
 fi
 END
 chmod +x check
-SECRET=1 run ofs-sign --key "$key" --recursive \
+SECRET=1 run ofs-sign --key "$key" --recursive --on-duplicate sign \
 	--validate "./check \"$T/seen\" 'two words'x" docs 9</dev/null
 status 1 'one is refused'
 like "$out" '^2 of 3 signed, 1 failed' 'the others are signed'
@@ -178,7 +178,8 @@ is "$(grep '^0 1 2' seen | sort -u)" '0 1 2 3' 'no descriptor but those (and ls)
 like "$(ofs-audit list --json --type batch-opened | tail -1 | jq -r .body.options)" \
 	'validated' 'the record says that it was asked'
 rm docs/*.p7s
-run ofs-sign --key "$key" --recursive --dry-run --json --validate "./check $T/seen" docs
+run ofs-sign --key "$key" --recursive --on-duplicate sign --dry-run --json \
+	--validate "./check $T/seen" docs
 is "$(plan '[.ready, .refused] | join(" ")')" '2 1' 'a dry run asks, too'
 cp docs/a.xml ./-a.xml
 run ofs-sign --key "$key" --validate "./check $T/seen" --validate false -- -a.xml
