@@ -122,7 +122,8 @@ cmd_audit_list(struct out *o, int argc, char **argv)
 {
 	static const char *const types[] = { "any", "genesis", "batch-opened",
 		"batch-closed", "intent", "outcome", "recovery", "login",
-		"key-lent", "key-event", "token-event", "release", NULL };
+		"key-lent", "key-event", "token-event", "release", "epoch",
+		"anchor", "log-event", NULL };
 	struct tool_opts so = { 0 };
 	struct listing l = { .out = o };
 	unsigned long from = 0, to = INT64_MAX;

@@ -171,6 +171,22 @@ cmd_audit_record_text(FILE *f, const ofs_record *rec)
 		fputc(':', f);
 		put(f, rec, "result");
 		break;
+	case OFS_REC_EPOCH:
+		fprintf(f, "epoch %" PRId64, number(rec, "epoch"));
+		put(f, rec, "reason");
+		break;
+	case OFS_REC_ANCHOR:
+		fprintf(f,
+			"head of %" PRId64 " records:", number(rec, "records"));
+		put(f, rec, "kind");
+		put(f, rec, "place");
+		break;
+	case OFS_REC_LOG_EVENT:
+		fputs("log:", f);
+		put(f, rec, "event");
+		put(f, rec, "path");
+		put(f, rec, "reason");
+		break;
 	}
 }
 

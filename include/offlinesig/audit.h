@@ -22,7 +22,10 @@ enum ofs_record_type {
 	OFS_REC_KEY_LENT = 8,  /* EVP_PKEY handed to an application */
 	OFS_REC_KEY_EVENT = 9, /* enrol, adopt, import of a certificate */
 	OFS_REC_TOKEN_EVENT = 10, /* initialised */
-	OFS_REC_RELEASE = 11      /* pending outputs released by a later run */
+	OFS_REC_RELEASE = 11,     /* pending outputs released by a later run */
+	OFS_REC_EPOCH = 12,    /* keys that later bodies are encrypted with */
+	OFS_REC_ANCHOR = 13,   /* a head of the log that was signed or kept */
+	OFS_REC_LOG_EVENT = 14 /* the log was read, backed up, restored, ... */
 };
 
 struct ofs_audit_init_opts {

@@ -349,7 +349,7 @@ handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 		.body = en->body,
 		.body_len = en->body_len };
 	struct record_header h;
-	int rc;
+	int rc, format = en->format;
 
 	rc = check_body(en, e);
 	if (rc == 0)
@@ -362,8 +362,10 @@ handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	}
 	if (rc != 0)
 		return rc;
-	if (en->format > 0) {
-		rc = store_raise(&a->store, en->format, e);
+	if (en->type >= OFS_REC_EPOCH && format < STORE_FORMAT_EVIDENCE)
+		format = STORE_FORMAT_EVIDENCE;
+	if (format > 0) {
+		rc = store_raise(&a->store, format, e);
 		if (rc != 0)
 			return rc;
 	}

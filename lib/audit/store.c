@@ -12,7 +12,7 @@
 
 #define APPLICATION_ID 0x4f46534c /* "OFSL" */
 #define FORMAT 1                  /* user_version of a new log */
-#define FORMAT_NEWEST 3           /* that this version knows */
+#define FORMAT_NEWEST STORE_FORMAT_EVIDENCE
 
 #define BUSY_US 60000000 /* how long another process may hold the file */
 #define BUSY_STEP_NS 500000

@@ -13,7 +13,8 @@
 
 #define STORE_FRONTIER_MAX (MERKLE_HEIGHT * MERKLE_HASH)
 #define STORE_STATEMENTS 32
-#define STORE_FORMAT_TRACKS 3 /* has the tables batch and batch_item */
+#define STORE_FORMAT_TRACKS 3   /* has the tables batch and batch_item */
+#define STORE_FORMAT_EVIDENCE 4 /* epochs, anchors, events of the log */
 
 /*
  * One connection; one thread at a time. Functions give OFS_EAUDIT, or

@@ -21,6 +21,9 @@ static const char *const type_names[] = {
 	[OFS_REC_KEY_EVENT] = "key-event",
 	[OFS_REC_TOKEN_EVENT] = "token-event",
 	[OFS_REC_RELEASE] = "release",
+	[OFS_REC_EPOCH] = "epoch",
+	[OFS_REC_ANCHOR] = "anchor",
+	[OFS_REC_LOG_EVENT] = "log-event",
 };
 
 #define N_TYPES (sizeof(type_names) / sizeof(type_names[0]))

@@ -10,6 +10,7 @@
 
 #define RECORD_HEADER_SIZE 180
 #define RECORD_BODY_MAX (16u << 20)
+#define RECORD_WRAPS_MAX 1000
 
 /* The header; every field is hashed into the tree. */
 struct record_header {
@@ -90,6 +91,11 @@ struct rec_genesis {
 	const char *tool;
 	struct rec_operator operator_;
 	struct rec_span salt; /* 32 random bytes: no two logs share an id */
+	/* format 4 of the log; all may be absent */
+	const char *mode;            /* "station", "sealed"; NULL: plain */
+	const char *audit_key;       /* C2SP verifier key */
+	const char *audit_key_place; /* "token", "file" */
+	struct rec_span auditors;    /* SHA-256 of certificates, in a row */
 };
 struct rec_batch_opened {
 	struct rec_span party;
@@ -191,6 +197,40 @@ struct rec_token_event {
 	struct rec_operator operator_;
 };
 
+/* The types from here on are of format 4 of the log. */
+struct rec_wrap {
+	const char *what; /* of "data", "tag", "batch" */
+	const char *kind; /* "x509", "file", "passphrase", "token" */
+	const char *hint; /* how its key is found; NULL */
+	struct rec_span data;
+};
+struct rec_epoch {
+	uint32_t epoch;             /* from 1 */
+	struct rec_span key_commit; /* of its data key; absent */
+	const char *reason;         /* NULL */
+	struct rec_operator operator_;
+	const struct rec_wrap *wraps;
+	size_t n;
+};
+struct rec_anchor {
+	const char *kind; /* "checkpoint", "token", ...; ofs-audit-format(5) */
+	uint64_t records; /* size of the tree */
+	struct rec_span root; /* 32 bytes */
+	const char *place;    /* where it is kept; NULL */
+	struct rec_span data; /* the signed note, the response, ...; absent */
+	struct rec_operator operator_;
+};
+struct rec_log_event {
+	const char *event; /* "read", "backup", ...; ofs-audit-format(5) */
+	struct rec_operator operator_;
+	uint64_t first, last; /* records that it is about; 0: not said */
+	uint64_t count;       /* 0: not said */
+	struct rec_span sha256;
+	const char *path;
+	const char *reason;
+	struct rec_span authorisation; /* CMS by an auditor; absent */
+};
+
 /* One encoder a type; DER is appended to `to`. */
 int record_genesis_encode(
 	const struct rec_genesis *, struct buf *to, struct ofs_error *e);
@@ -214,6 +254,12 @@ int record_key_event_encode(
 	const struct rec_key_event *, struct buf *to, struct ofs_error *e);
 int record_token_event_encode(
 	const struct rec_token_event *, struct buf *to, struct ofs_error *e);
+int record_epoch_encode(
+	const struct rec_epoch *, struct buf *to, struct ofs_error *e);
+int record_anchor_encode(
+	const struct rec_anchor *, struct buf *to, struct ofs_error *e);
+int record_log_event_encode(
+	const struct rec_log_event *, struct buf *to, struct ofs_error *e);
 
 /*
  * A decoded body of any type: strict (re-encoding gives the same bytes, no

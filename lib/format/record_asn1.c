@@ -20,6 +20,7 @@
 #define INT(st, member, name) ROW(ASN1_TFLG_EMBED, 0, st, member, name, INT64)
 #define TIME(st, member, name, tag) \
 	ROW(OPTIONAL_FLAGS | ASN1_TFLG_EMBED, tag, st, member, name, ZINT64)
+#define COUNT(st, member, name, tag) TIME(st, member, name, tag)
 #define BOOL(st, member, name) ROW(0, 0, st, member, name, ASN1_BOOLEAN)
 #define TEXT(st, member, name, tag) \
 	ROW(OPTIONAL_FLAGS, tag, st, member, name, ASN1_UTF8STRING)
@@ -45,6 +46,7 @@ DECLARE_ASN1_ITEM(REC_TOKEN)
 DECLARE_ASN1_ITEM(REC_OPERATOR)
 DECLARE_ASN1_ITEM(REC_DOCUMENT)
 DECLARE_ASN1_ITEM(REC_INTENT_ITEM)
+DECLARE_ASN1_ITEM(REC_WRAP)
 
 /* clang-format off */
 static const ASN1_TEMPLATE key_rows[] = {
@@ -122,7 +124,11 @@ static const ASN1_TEMPLATE genesis_rows[] = {
 	PART(der_genesis, origin, "origin", ASN1_UTF8STRING),
 	TEXT(der_genesis, tool, "tool", 1),
 	PART(der_genesis, operator_, "operator", REC_OPERATOR),
-	PART(der_genesis, salt, "salt", ASN1_OCTET_STRING)
+	PART(der_genesis, salt, "salt", ASN1_OCTET_STRING),
+	TEXT(der_genesis, mode, "mode", 4),
+	TEXT(der_genesis, audit_key, "audit_key", 5),
+	TEXT(der_genesis, audit_key_place, "audit_key_place", 6),
+	BYTES(der_genesis, auditors, "auditors", 7)
 };
 SEQUENCE(REC_GENESIS, der_genesis, genesis_rows)
 
@@ -241,4 +247,44 @@ static const ASN1_TEMPLATE token_event_rows[] = {
 	PART(der_token_event, operator_, "operator", REC_OPERATOR)
 };
 SEQUENCE(REC_TOKEN_EVENT, der_token_event, token_event_rows)
+
+static const ASN1_TEMPLATE wrap_rows[] = {
+	PART(der_wrap, what, "what", ASN1_UTF8STRING),
+	PART(der_wrap, kind, "kind", ASN1_UTF8STRING),
+	TEXT(der_wrap, hint, "hint", 2),
+	PART(der_wrap, data, "data", ASN1_OCTET_STRING)
+};
+SEQUENCE(REC_WRAP, der_wrap, wrap_rows)
+
+static const ASN1_TEMPLATE epoch_rows[] = {
+	INT(der_epoch, epoch, "epoch"),
+	BYTES(der_epoch, key_commit, "key_commit", 1),
+	TEXT(der_epoch, reason, "reason", 2),
+	PART(der_epoch, operator_, "operator", REC_OPERATOR),
+	LIST(der_epoch, wraps, "wraps", REC_WRAP)
+};
+SEQUENCE(REC_EPOCH, der_epoch, epoch_rows)
+
+static const ASN1_TEMPLATE anchor_rows[] = {
+	PART(der_anchor, kind, "kind", ASN1_UTF8STRING),
+	INT(der_anchor, records, "records"),
+	PART(der_anchor, root, "root", ASN1_OCTET_STRING),
+	TEXT(der_anchor, place, "place", 3),
+	BYTES(der_anchor, data, "data", 4),
+	PART(der_anchor, operator_, "operator", REC_OPERATOR)
+};
+SEQUENCE(REC_ANCHOR, der_anchor, anchor_rows)
+
+static const ASN1_TEMPLATE log_event_rows[] = {
+	PART(der_log_event, event, "event", ASN1_UTF8STRING),
+	PART(der_log_event, operator_, "operator", REC_OPERATOR),
+	COUNT(der_log_event, first, "first", 2),
+	COUNT(der_log_event, last, "last", 3),
+	COUNT(der_log_event, count, "count", 4),
+	BYTES(der_log_event, sha256, "sha256", 5),
+	BYTES(der_log_event, path, "path", 6),
+	TEXT(der_log_event, reason, "reason", 7),
+	BYTES(der_log_event, authorisation, "authorisation", 8)
+};
+SEQUENCE(REC_LOG_EVENT, der_log_event, log_event_rows)
 /* clang-format on */

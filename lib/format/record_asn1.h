@@ -46,6 +46,7 @@ struct der_genesis {
 	ASN1_STRING *origin, *tool;
 	struct der_operator *operator_;
 	ASN1_STRING *salt;
+	ASN1_STRING *mode, *audit_key, *audit_key_place, *auditors;
 };
 
 struct der_batch_opened {
@@ -127,6 +128,31 @@ struct der_token_event {
 	struct der_operator *operator_;
 };
 
+struct der_wrap {
+	ASN1_STRING *what, *kind, *hint, *data;
+};
+
+struct der_epoch {
+	int64_t epoch;
+	ASN1_STRING *key_commit, *reason;
+	struct der_operator *operator_;
+	OPENSSL_STACK *wraps; /* of struct der_wrap */
+};
+
+struct der_anchor {
+	ASN1_STRING *kind;
+	int64_t records;
+	ASN1_STRING *root, *place, *data;
+	struct der_operator *operator_;
+};
+
+struct der_log_event {
+	ASN1_STRING *event;
+	struct der_operator *operator_;
+	int64_t first, last, count;
+	ASN1_STRING *sha256, *path, *reason, *authorisation;
+};
+
 DECLARE_ASN1_ITEM(REC_PARTY)
 DECLARE_ASN1_ITEM(REC_GENESIS)
 DECLARE_ASN1_ITEM(REC_BATCH_OPENED)
@@ -139,5 +165,8 @@ DECLARE_ASN1_ITEM(REC_LOGIN)
 DECLARE_ASN1_ITEM(REC_KEY_LENT)
 DECLARE_ASN1_ITEM(REC_KEY_EVENT)
 DECLARE_ASN1_ITEM(REC_TOKEN_EVENT)
+DECLARE_ASN1_ITEM(REC_EPOCH)
+DECLARE_ASN1_ITEM(REC_ANCHOR)
+DECLARE_ASN1_ITEM(REC_LOG_EVENT)
 
 #endif

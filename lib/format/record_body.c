@@ -53,6 +53,12 @@ item_of(int type)
 		return ASN1_ITEM_ref(REC_TOKEN_EVENT);
 	case OFS_REC_RELEASE:
 		return ASN1_ITEM_ref(REC_RELEASE);
+	case OFS_REC_EPOCH:
+		return ASN1_ITEM_ref(REC_EPOCH);
+	case OFS_REC_ANCHOR:
+		return ASN1_ITEM_ref(REC_ANCHOR);
+	case OFS_REC_LOG_EVENT:
+		return ASN1_ITEM_ref(REC_LOG_EVENT);
 	}
 	return NULL;
 }

@@ -281,6 +281,10 @@ record_genesis_encode(
 	d.tool = enc_text(&c, r->tool);
 	d.operator_ = enc_operator(&c, &operator_, &r->operator_);
 	d.salt = enc_bytes(&c, r->salt);
+	d.mode = enc_text(&c, r->mode);
+	d.audit_key = enc_text(&c, r->audit_key);
+	d.audit_key_place = enc_text(&c, r->audit_key_place);
+	d.auditors = enc_bytes(&c, r->auditors);
 	if (d.origin == NULL || d.salt == NULL)
 		c.missing = "origin or salt";
 	return enc_emit(&c, &d, ASN1_ITEM_rptr(REC_GENESIS), to, e);
@@ -507,4 +511,98 @@ record_token_event_encode(
 	d.token = enc_token(&c, &token, &r->token);
 	d.operator_ = enc_operator(&c, &operator_, &r->operator_);
 	return enc_emit(&c, &d, ASN1_ITEM_rptr(REC_TOKEN_EVENT), to, e);
+}
+
+static void
+fill_wraps(struct enc *c, const struct rec_epoch *r, struct der_wrap *wraps,
+	OPENSSL_STACK *list)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		wraps[i].what = enc_text(c, r->wraps[i].what);
+		wraps[i].kind = enc_text(c, r->wraps[i].kind);
+		wraps[i].hint = enc_text(c, r->wraps[i].hint);
+		wraps[i].data = enc_bytes(c, r->wraps[i].data);
+		if (wraps[i].what == NULL || wraps[i].kind == NULL ||
+			wraps[i].data == NULL)
+			c->missing = "kind or data of a wrapped key";
+		if (OPENSSL_sk_push(list, &wraps[i]) <= 0)
+			c->nomem = true;
+	}
+}
+
+int
+record_epoch_encode(
+	const struct rec_epoch *r, struct buf *to, struct ofs_error *e)
+{
+	struct der_epoch d;
+	struct der_operator operator_;
+	struct der_wrap *wraps = calloc(r->n + 1, sizeof(*wraps));
+	struct enc c;
+	int rc;
+
+	if (r->n > RECORD_WRAPS_MAX) {
+		free(wraps);
+		return err_set(e, OFS_EINVAL,
+			"a key of the audit log can be wrapped %d times at "
+			"most",
+			RECORD_WRAPS_MAX);
+	}
+	enc_init(&c);
+	enc_reserve(&c, 4 * r->n + 8);
+	d.epoch = (int64_t)r->epoch;
+	d.key_commit = enc_bytes(&c, r->key_commit);
+	d.reason = enc_text(&c, r->reason);
+	d.operator_ = enc_operator(&c, &operator_, &r->operator_);
+	d.wraps = OPENSSL_sk_new_reserve(NULL, (int)r->n);
+	if (wraps == NULL || d.wraps == NULL)
+		c.nomem = true;
+	else
+		fill_wraps(&c, r, wraps, d.wraps);
+	rc = enc_emit(&c, &d, ASN1_ITEM_rptr(REC_EPOCH), to, e);
+	OPENSSL_sk_free(d.wraps);
+	free(wraps);
+	return rc;
+}
+
+int
+record_anchor_encode(
+	const struct rec_anchor *r, struct buf *to, struct ofs_error *e)
+{
+	struct der_anchor d;
+	struct der_operator operator_;
+	struct enc c;
+
+	enc_init(&c);
+	d.kind = enc_text(&c, r->kind);
+	d.records = enc_count(r->records);
+	d.root = enc_bytes(&c, r->root);
+	d.place = enc_text(&c, r->place);
+	d.data = enc_bytes(&c, r->data);
+	d.operator_ = enc_operator(&c, &operator_, &r->operator_);
+	if (d.kind == NULL || d.root == NULL)
+		c.missing = "kind or root";
+	return enc_emit(&c, &d, ASN1_ITEM_rptr(REC_ANCHOR), to, e);
+}
+
+int
+record_log_event_encode(
+	const struct rec_log_event *r, struct buf *to, struct ofs_error *e)
+{
+	struct der_log_event d;
+	struct der_operator operator_;
+	struct enc c;
+
+	enc_init(&c);
+	d.event = enc_text(&c, r->event);
+	d.operator_ = enc_operator(&c, &operator_, &r->operator_);
+	d.first = enc_count(r->first);
+	d.last = enc_count(r->last);
+	d.count = enc_count(r->count);
+	d.sha256 = enc_bytes(&c, r->sha256);
+	d.path = enc_name(&c, r->path);
+	d.reason = enc_text(&c, r->reason);
+	d.authorisation = enc_bytes(&c, r->authorisation);
+	if (d.event == NULL)
+		c.missing = "event";
+	return enc_emit(&c, &d, ASN1_ITEM_rptr(REC_LOG_EVENT), to, e);
 }

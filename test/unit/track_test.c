@@ -270,6 +270,35 @@ old_logs_go_on(void **state)
 	}
 }
 
+/* an event of the log itself makes any log one of format 4 */
+static void
+events_raise_logs(void **state)
+{
+	struct rec_log_event r = { .event = "read" };
+	struct buf body = BUF_INIT;
+	ofs_audit *a;
+
+	(void)state;
+	for (int version = 1; version <= 3; version++) {
+		shell("rm -rf '%s'", log_dir);
+		a = sample_open(OFS_AUDIT_CREATE);
+		sample_whole_batch(a, 1, 20);
+		ofs_audit_free(a);
+		if (version < 3)
+			make_old(version);
+		a = sample_open(0);
+		sample_begin(a);
+		log_operator(a, &r.operator_);
+		ok(record_log_event_encode(&r, &body, &e), &e);
+		(void)sample_append(a, OFS_REC_LOG_EVENT, NULL, &body, NULL);
+		sample_commit(a);
+		sample_whole_batch(a, 2, 20);
+		ofs_audit_free(a);
+		assert_int_equal(version_of(log_dir), 4);
+		sample_verifies(0);
+	}
+}
+
 /* one run at a time, whatever transactions come and go meanwhile */
 static void
 a_list_is_held(void **state)
@@ -316,8 +345,8 @@ wrong_links_are_found(void **state)
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	sqlite3_exec(db, "PRAGMA user_version = 2", NULL, NULL, NULL);
 	sample_refused(0, OFS_EDAMAGED, "tables of the audit log");
-	sqlite3_exec(db, "PRAGMA user_version = 4", NULL, NULL, NULL);
-	sample_refused(0, OFS_EAUDIT, "format is 4");
+	sqlite3_exec(db, "PRAGMA user_version = 5", NULL, NULL, NULL);
+	sample_refused(0, OFS_EAUDIT, "format is 5");
 	sqlite3_exec(db, "PRAGMA user_version = 3", NULL, NULL, NULL);
 	sqlite3_close(db);
 
@@ -354,6 +383,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runs_are_what_was_put),
 		cmocka_unit_test(old_logs_go_on),
+		cmocka_unit_test(events_raise_logs),
 		cmocka_unit_test(a_list_is_held),
 		cmocka_unit_test(wrong_links_are_found),
 	};
