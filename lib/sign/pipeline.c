@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The threads of a batch: one prepares, some sign, the caller commits. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sign/pipedef.h"
 
+#include "base/thread.h"
 #include "base/time.h"
 
 /* token time that a chunk should take, us */
@@ -173,18 +173,14 @@ has_news(const struct pipeline *p, bool want_prepared)
 void
 pipeline_wait(struct pipeline *p, bool want_prepared, int64_t us)
 {
-	int64_t end = time_mono() + us, now, when;
-	struct timespec until;
+	int64_t end = time_mono() + us, now, until;
 	bool news = false;
 
 	while (!news && (now = time_mono()) < end) {
-		when = now + LOOK_US < end ? now + LOOK_US : end;
-		until.tv_sec = when / 1000000;
-		until.tv_nsec = when % 1000000 * 1000;
+		until = now + LOOK_US < end ? now + LOOK_US : end;
 		pthread_mutex_lock(&p->lock);
 		if (!has_news(p, want_prepared))
-			(void)pthread_cond_timedwait(
-				&p->to_commit, &p->lock, &until);
+			(void)thread_cond_wait(&p->to_commit, &p->lock, until);
 		news = has_news(p, want_prepared);
 		pthread_mutex_unlock(&p->lock);
 		workers_look(p);
@@ -291,18 +287,13 @@ pipeline_failed(struct pipeline *p, struct ofs_error *why)
 static int
 init_locks(struct pipeline *p, struct ofs_error *e)
 {
-	pthread_condattr_t mono;
-	int rc;
+	int rc = thread_cond_init(&p->to_commit);
 
-	rc = pthread_condattr_init(&mono);
 	if (rc != 0)
 		return err_sys(e, OFS_EINTERNAL, rc, "cannot make a condition");
-	(void)pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->to_prepare, NULL);
 	pthread_cond_init(&p->to_sign, NULL);
-	pthread_cond_init(&p->to_commit, &mono);
-	pthread_condattr_destroy(&mono);
 	return 0;
 }
 
@@ -322,20 +313,14 @@ make_chunks(struct pipeline *p, struct ofs_error *e)
 	return 0;
 }
 
-/* with signals blocked: they are for the application's own threads */
 static int
 start_threads(struct pipeline *p, struct ofs_error *e)
 {
-	sigset_t all, old;
-	int rc;
+	int rc = thread_start(&p->preparer, preparer_main, p);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&p->preparer, NULL, preparer_main, p);
 	p->preparer_started = rc == 0;
 	if (rc == 0)
 		rc = workers_start(p);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc == 0 ? 0
 		       : err_sys(e, OFS_ENOMEM, rc, "cannot start a thread");
 }

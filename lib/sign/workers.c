@@ -2,15 +2,15 @@
 /* The token's half of a pipeline: threads that sign, each with its session. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "sign/pipedef.h"
 
+#include "base/thread.h"
 #include "base/time.h"
 
 /* token errors in a row that end the batch */
 #define TOKEN_ERRORS_MAX 3
-#define JOIN_NS 50000000
+#define JOIN_US 50000
 
 /* what a worker does with itself after an item */
 enum fate {
@@ -424,7 +424,7 @@ workers_start(struct pipeline *p)
 	for (i = 0; i < p->n_workers && rc == 0; i++) {
 		struct worker *wk = &p->workers[i];
 
-		rc = pthread_create(&wk->thread, NULL, worker_main, wk);
+		rc = thread_start(&wk->thread, worker_main, wk);
 		wk->started = rc == 0;
 	}
 	return rc;
@@ -433,17 +433,12 @@ workers_start(struct pipeline *p)
 static bool
 has_ended(struct worker *wk)
 {
-	struct timespec until;
 	bool hung;
 
 	pthread_mutex_lock(&wk->p->lock);
 	hung = wk->state == WORKER_HUNG;
 	pthread_mutex_unlock(&wk->p->lock);
-	(void)clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += JOIN_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	return hung || pthread_timedjoin_np(wk->thread, NULL, &until) == 0;
+	return hung || thread_join_within(wk->thread, JOIN_US);
 }
 
 /* looking on: one of them may hang even now */

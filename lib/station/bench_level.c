@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Test signatures by several threads for a while, counted and sampled. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/rand.h>
 
@@ -12,6 +10,7 @@
 
 #include "base/ctx.h"
 #include "base/rd.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "crypto/pubkey.h"
 #include "sign/checked.h"
@@ -20,7 +19,7 @@
 /* of each thread, the first ones are verified and then every 16th */
 #define SAMPLE_FIRST 64
 #define SAMPLE_EVERY 16
-#define JOIN_NS 50000000
+#define JOIN_US 50000
 
 /* Threads wait here until all of them are there. */
 struct barrier {
@@ -208,12 +207,8 @@ static int
 start(struct worker *w, unsigned int n, unsigned int *started,
 	struct ofs_error *e)
 {
-	sigset_t all, old;
 	int rc = 0;
 
-	/* signals are for the threads of the program */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	*started = 0;
 	while (*started < n && rc == 0) {
 		struct worker *one = &w[*started];
@@ -221,12 +216,11 @@ start(struct worker *w, unsigned int n, unsigned int *started,
 		one->watch = watch_new();
 		rc = one->watch == NULL
 			? ENOMEM
-			: pthread_create(&one->thread, NULL, worker_main, one);
+			: thread_start(&one->thread, worker_main, one);
 		if (rc != 0)
 			watch_free(one->watch);
 		*started += rc == 0;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc == 0 ? 0
 		       : err_sys(e, OFS_ENOMEM, rc, "cannot start a thread");
 }
@@ -236,15 +230,8 @@ static void
 join(struct worker *w)
 {
 	int64_t limit = ctx_call_limit(token_ctx(key_token(w->b->key)));
-	struct timespec until;
 
-	for (;;) {
-		(void)clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += JOIN_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		if (pthread_timedjoin_np(w->thread, NULL, &until) == 0)
-			break;
+	while (!thread_join_within(w->thread, JOIN_US)) {
 		if (!watch_gave_up(w->watch, limit))
 			continue;
 		atomic_store(&w->b->stop, true);

@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Many may be inside at once, or one who has closed it. */
 #include <string.h>
-#include <time.h>
 
+#include "base/thread.h"
 #include "base/time.h"
 #include "token/gate.h"
 
 int
 gate_init(struct gate *g)
 {
-	pthread_condattr_t mono;
 	int rc;
 
 	memset(g, 0, sizeof(*g));
-	rc = pthread_condattr_init(&mono);
-	if (rc != 0)
-		return rc;
-	(void)pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-	pthread_mutex_init(&g->lock, NULL);
-	pthread_cond_init(&g->change, &mono);
-	pthread_condattr_destroy(&mono);
-	return 0;
+	rc = thread_cond_init(&g->change);
+	if (rc == 0)
+		pthread_mutex_init(&g->lock, NULL);
+	return rc;
 }
 
 void
@@ -57,19 +52,17 @@ gate_leave(struct gate *g)
 bool
 gate_close(struct gate *g, int64_t us)
 {
-	int64_t when = time_mono() + us;
-	struct timespec until = { .tv_sec = when / 1000000,
-		.tv_nsec = when % 1000000 * 1000 };
+	int64_t until = time_mono() + us;
 	bool ours = false;
 	int rc = 0;
 
 	pthread_mutex_lock(&g->lock);
 	while (rc == 0 && g->closed && !g->broken)
-		rc = pthread_cond_timedwait(&g->change, &g->lock, &until);
+		rc = thread_cond_wait(&g->change, &g->lock, until);
 	if (!g->closed && !g->broken)
 		g->closed = ours = true;
 	while (rc == 0 && ours && g->inside > 0 && !g->broken)
-		rc = pthread_cond_timedwait(&g->change, &g->lock, &until);
+		rc = thread_cond_wait(&g->change, &g->lock, until);
 	if (ours && (g->inside > 0 || g->broken)) {
 		g->closed = ours = false;
 		pthread_cond_broadcast(&g->change);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Getting a token back that was pulled out, reset, or lost its server. */
 #include <string.h>
-#include <time.h>
 
+#include "base/thread.h"
 #include "base/time.h"
 #include "crypto/pubkey.h"
 #include "token/keydef.h"
@@ -169,13 +169,10 @@ static bool
 nap(ofs_token *t, int64_t until)
 {
 	int64_t now = time_mono(), when = now + POLL_US;
-	struct timespec at;
 	bool go_on;
 
 	if (when > until)
 		when = until;
-	at.tv_sec = when / 1000000;
-	at.tv_nsec = when % 1000000 * 1000;
 	pthread_mutex_lock(&t->lock);
 	t->wanted = true;
 	pthread_mutex_unlock(&t->lock);
@@ -184,7 +181,7 @@ nap(ofs_token *t, int64_t until)
 		(void)watch_call_back(tell, t);
 	pthread_mutex_lock(&t->lock);
 	if (!t->give_up)
-		(void)pthread_cond_timedwait(&t->change, &t->lock, &at);
+		(void)thread_cond_wait(&t->change, &t->lock, when);
 	go_on = !t->give_up && now < until;
 	pthread_mutex_unlock(&t->lock);
 	return go_on;

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "base/time.h"
 #include "token/key.h"
 #include "token/token.h"
@@ -35,15 +36,10 @@ ofs_token_list(ofs_ctx *ctx, ofs_token_fn fn, void *arg)
 static int
 equip(ofs_token *t, struct ofs_error *e)
 {
-	pthread_condattr_t mono;
-	int rc;
+	int rc = thread_cond_init(&t->change);
 
-	rc = pthread_condattr_init(&mono);
 	if (rc == 0) {
-		(void)pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
 		pthread_mutex_init(&t->lock, NULL);
-		pthread_cond_init(&t->change, &mono);
-		pthread_condattr_destroy(&mono);
 		rc = gate_init(&t->gate);
 		if (rc == 0)
 			return 0;

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/hex.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "crypto/digest.h"
 #include "token/label.h"
@@ -63,23 +63,15 @@ file_name(char to[64], const CK_TOKEN_INFO *t, struct ofs_error *e)
 	return rc;
 }
 
-/* the condition's clock is that of time_mono() */
 static bool
 prepare(struct turn *t)
 {
-	pthread_condattr_t attr;
-	bool ok;
-
-	if (pthread_condattr_init(&attr) != 0)
+	if (thread_cond_init(&t->changed) != 0)
 		return false;
-	ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-		pthread_cond_init(&t->changed, &attr) == 0;
-	(void)pthread_condattr_destroy(&attr);
-	if (ok && pthread_mutex_init(&t->lock, NULL) != 0) {
-		(void)pthread_cond_destroy(&t->changed);
-		return false;
-	}
-	return ok;
+	if (pthread_mutex_init(&t->lock, NULL) == 0)
+		return true;
+	(void)pthread_cond_destroy(&t->changed);
+	return false;
 }
 
 int
@@ -206,15 +198,12 @@ static bool
 wait_change(struct turn *t, int64_t deadline)
 {
 	int64_t now = time_mono();
-	struct timespec ts;
 
 	if (now >= deadline)
 		return false;
 	if (deadline - now > LONGEST_US)
 		deadline = now + LONGEST_US;
-	ts.tv_sec = (time_t)(deadline / SECOND_US);
-	ts.tv_nsec = (long)(deadline % SECOND_US) * 1000;
-	(void)pthread_cond_timedwait(&t->changed, &t->lock, &ts);
+	(void)thread_cond_wait(&t->changed, &t->lock, deadline);
 	return true;
 }
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Calls into a module that may never come back, seen from another thread. */
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "base/time.h"
 #include "token/watch.h"
 
@@ -149,11 +147,7 @@ watch_call_back(int (*fn)(void *), void *arg)
 static void
 wait_a_little(struct job *j)
 {
-	int64_t when = time_mono() + LOOK_US;
-	struct timespec until = { .tv_sec = when / 1000000,
-		.tv_nsec = when % 1000000 * 1000 };
-
-	(void)pthread_cond_timedwait(&j->change, &j->lock, &until);
+	(void)thread_cond_wait(&j->change, &j->lock, time_mono() + LOOK_US);
 }
 
 /* false: it was given up */
@@ -182,21 +176,15 @@ static struct job *
 job_new(watch_fn fn, void *arg)
 {
 	struct job *j = calloc(1, sizeof(*j));
-	pthread_condattr_t mono;
 
-	if (j == NULL)
-		return NULL;
-	j->fn = fn;
-	j->arg = arg;
-	err_clear(&j->e);
-	if (pthread_condattr_init(&mono) != 0) {
+	if (j == NULL || thread_cond_init(&j->change) != 0) {
 		free(j);
 		return NULL;
 	}
-	(void)pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
 	pthread_mutex_init(&j->lock, NULL);
-	pthread_cond_init(&j->change, &mono);
-	pthread_condattr_destroy(&mono);
+	j->fn = fn;
+	j->arg = arg;
+	err_clear(&j->e);
 	return j;
 }
 
@@ -206,20 +194,6 @@ job_free(struct job *j)
 	pthread_cond_destroy(&j->change);
 	pthread_mutex_destroy(&j->lock);
 	free(j);
-}
-
-/* with signals blocked: they are for the application's own threads */
-static int
-start(struct job *j, pthread_t *thread)
-{
-	sigset_t all, old;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(thread, NULL, job_main, j);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return rc;
 }
 
 int
@@ -236,7 +210,7 @@ watch_run(
 	j = job_new(fn, arg);
 	if (j == NULL)
 		return err_nomem(e);
-	rc = start(j, &thread);
+	rc = thread_start(&thread, job_main, j);
 	if (rc != 0) {
 		job_free(j);
 		return err_sys(e, OFS_ENOMEM, rc, "cannot start a thread");
