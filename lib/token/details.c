@@ -106,9 +106,7 @@ run_details(void *arg, struct ofs_error *e)
 	struct slot now = { .module = t->module, .id = t->slot };
 	int rc;
 
-	rc = token_check_present(t, e);
-	if (rc == 0)
-		rc = slot_read(t->module, t->slot, &now.raw, e);
+	rc = token_read_again(t, &now.raw, e);
 	if (rc == 0)
 		rc = describe_slot(t, a->details, e);
 	if (rc == 0)

@@ -32,14 +32,13 @@ heal(struct key_session *s, struct ofs_error *e)
 	bool others;
 	int rc;
 
+	if (key_lost(s->key, e))
+		return e->code;
 	pthread_mutex_lock(&t->lock);
 	others = t->generation != s->generation;
-	if (t->lost)
-		*e = t->why;
-	rc = t->lost ? e->code : 0;
 	pthread_mutex_unlock(&t->lock);
-	if (rc != 0 || others)
-		return rc;
+	if (others)
+		return 0;
 	ctx_log(t->ctx, OFS_LOG_WARNING, "%s; trying to get it back",
 		e->message);
 	close_all(t);
@@ -121,12 +120,7 @@ key_lost(ofs_key *k, struct ofs_error *why)
 void
 key_give_up(ofs_key *k)
 {
-	ofs_token *t = k->token;
-
-	pthread_mutex_lock(&t->lock);
-	t->give_up = true;
-	pthread_cond_broadcast(&t->change);
-	pthread_mutex_unlock(&t->lock);
+	token_give_up(k->token);
 }
 
 void

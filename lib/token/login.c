@@ -181,11 +181,7 @@ login_refresh(ofs_token *t, struct ofs_error *e)
 	struct slot now = { .module = t->module, .id = t->slot };
 	int rc;
 
-	rc = slot_read(t->module, t->slot, &now.raw, e);
-	if (rc == 0 && !slot_same_token(&now.raw, &t->raw))
-		rc = err_set(e, OFS_ETOKEN,
-			"another token is in slot %lu; insert '%s' (serial %s)",
-			t->slot, t->info.label, t->info.serial);
+	rc = token_read_again(t, &now.raw, e);
 	if (rc == 0) {
 		t->raw = now.raw;
 		slot_describe(&now, &t->info);

@@ -219,6 +219,15 @@ token_check_usable(const ofs_token *t, struct ofs_error *e)
 }
 
 void
+token_give_up(ofs_token *t)
+{
+	pthread_mutex_lock(&t->lock);
+	t->give_up = true;
+	pthread_cond_broadcast(&t->change);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void
 token_tell_wanted(ofs_token *t)
 {
 	struct wanted *w = &t->telling;
@@ -237,10 +246,7 @@ token_tell_wanted(ofs_token *t)
 		wanted_end(w, present);
 	if (!on || wanted_tick(w) == 0)
 		return;
-	pthread_mutex_lock(&t->lock);
-	t->give_up = true;
-	pthread_cond_broadcast(&t->change);
-	pthread_mutex_unlock(&t->lock);
+	token_give_up(t);
 }
 
 int
@@ -252,17 +258,24 @@ token_run(ofs_token *t, watch_fn fn, void *arg, struct ofs_error *e)
 }
 
 int
-token_check_present(const ofs_token *t, struct ofs_error *e)
+token_read_again(const ofs_token *t, CK_TOKEN_INFO *now, struct ofs_error *e)
 {
-	CK_TOKEN_INFO now;
 	int rc;
 
-	rc = slot_read(t->module, t->slot, &now, e);
-	if (rc == 0 && !slot_same_token(&now, &t->raw))
+	rc = slot_read(t->module, t->slot, now, e);
+	if (rc == 0 && !slot_same_token(now, &t->raw))
 		rc = err_set(e, OFS_ETOKEN,
 			"another token is in slot %lu; insert '%s' (serial %s)",
 			t->slot, t->info.label, t->info.serial);
 	return rc;
+}
+
+int
+token_check_present(const ofs_token *t, struct ofs_error *e)
+{
+	CK_TOKEN_INFO now;
+
+	return token_read_again(t, &now, e);
 }
 
 int

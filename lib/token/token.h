@@ -93,6 +93,8 @@ int token_rw_session(ofs_token *t, struct session *out, struct ofs_error *e);
 int token_check_usable(const ofs_token *t, struct ofs_error *e);
 /* tells the caller's callback whether recovery waits for it */
 void token_tell_wanted(ofs_token *t);
+/* whoever waits for it to come back stops waiting; from any thread */
+void token_give_up(ofs_token *t);
 /* module_run for something that uses t */
 int token_run(ofs_token *t, watch_fn fn, void *arg, struct ofs_error *e);
 /*
@@ -100,6 +102,9 @@ int token_run(ofs_token *t, watch_fn fn, void *arg, struct ofs_error *e);
  * wakes modules that notice a re-insertion only so.
  */
 int token_check_present(const ofs_token *t, struct ofs_error *e);
+/* the same, and how it describes itself now */
+int token_read_again(
+	const ofs_token *t, CK_TOKEN_INFO *now, struct ofs_error *e);
 
 /*
  * ofs_token_init without its record. *out (never NULL) describes the token
