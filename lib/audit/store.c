@@ -111,7 +111,7 @@ lock_down(struct store *s)
 					  "PRAGMA cell_size_check = ON;"
 					  "PRAGMA mmap_size = 0;"
 					  "PRAGMA temp_store = MEMORY;"
-					  "PRAGMA cache_size = -16384;";
+					  "PRAGMA cache_size = -1024;";
 	static const char *const writing = "PRAGMA journal_mode = TRUNCATE;"
 					   "PRAGMA synchronous = EXTRA;"
 					   "PRAGMA secure_delete = ON;";

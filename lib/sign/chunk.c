@@ -54,6 +54,7 @@ struct chunk *
 chunk_new(void)
 {
 	struct chunk *c = calloc(1, sizeof(*c));
+	size_t i;
 
 	if (c == NULL)
 		return NULL;
@@ -62,6 +63,9 @@ chunk_new(void)
 		free(c);
 		return NULL;
 	}
+	/* touched now: what a batch will need it has before it begins */
+	for (i = 0; i < CHUNK_ITEMS_MAX; i++)
+		c->works[i].item = &c->works[i].own;
 	return c;
 }
 

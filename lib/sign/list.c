@@ -25,7 +25,9 @@ struct entry {
  * in `placed_text` output and absolute come behind these
  */
 struct head {
-	uint64_t line, root, inside, bytes;
+	uint64_t line, root, inside;
+	const void *bytes; /* of this process, which alone reads it */
+	uint64_t n_bytes;
 	uint8_t sha256[32];
 	uint8_t has_sha256;
 };
@@ -52,7 +54,6 @@ list_free(struct list *l)
 		free(l->roots[l->n_roots].dir);
 	}
 	free(l->roots);
-	free(l->bytes);
 	spool_free(&l->index);
 	spool_free(&l->text);
 	spool_free(&l->placed_index);
@@ -86,8 +87,7 @@ list_item_free(struct list_item *it)
 struct list_mark
 list_mark(const struct list *l)
 {
-	return (struct list_mark){ l->n, l->n_bytes, spool_size(&l->text),
-		l->described };
+	return (struct list_mark){ l->n, spool_size(&l->text), l->described };
 }
 
 void
@@ -99,7 +99,6 @@ list_back(struct list *l, struct list_mark to)
 		spool_cut(&l->text, to.text, &ignored) != 0)
 		l->broken = true;
 	l->n = to.n;
-	l->n_bytes = to.n_bytes;
 	l->described = to.described;
 }
 
@@ -134,7 +133,8 @@ list_add(struct list *l, const struct ofs_item *item,
 	struct head h = { .line = from->line,
 		.root = from->root,
 		.inside = from->inside,
-		.bytes = from->bytes };
+		.bytes = from->bytes,
+		.n_bytes = from->n_bytes };
 	int rc;
 
 	if (l->broken)
@@ -203,23 +203,11 @@ int
 list_add_bytes(struct list *l, const char *name, const void *p, size_t n,
 	struct ofs_error *e)
 {
-	struct list_mark before = list_mark(l);
+	struct list_source from = { .bytes = p != NULL ? p : "", .n_bytes = n };
 	struct ofs_item item = OFS_ITEM_INIT;
-	struct list_source from = { 0 };
-	struct list_bytes *grown;
-	int rc;
 
-	grown = reallocarray(l->bytes, l->n_bytes + 1, sizeof(*grown));
-	if (grown == NULL)
-		return err_nomem(e);
-	l->bytes = grown;
-	l->bytes[l->n_bytes++] = (struct list_bytes){ p != NULL ? p : "", n };
 	item.path = name;
-	from.bytes = l->n_bytes;
-	rc = list_add(l, &item, &from, e);
-	if (rc != 0)
-		list_back(l, before);
-	return rc;
+	return list_add(l, &item, &from, e);
 }
 
 static int
@@ -300,7 +288,7 @@ take_item(const struct list *l, const char *p, size_t n, struct list_item *it)
 		it->output = take_text(&p, &n, &bad);
 		it->absolute = take_text(&p, &n, &bad);
 	}
-	if (bad || n != 0 || h.root > l->n_roots || h.bytes > l->n_bytes ||
+	if (bad || n != 0 || h.root > l->n_roots ||
 		(h.root > 0 && (path == NULL || h.inside >= strlen(path))))
 		return false;
 	if (path != NULL)
@@ -312,10 +300,8 @@ take_item(const struct list *l, const char *p, size_t n, struct list_item *it)
 		it->root = l->roots[h.root - 1].fd;
 		it->inside = path + h.inside;
 	}
-	if (h.bytes > 0) {
-		it->bytes = l->bytes[h.bytes - 1].p;
-		it->len = l->bytes[h.bytes - 1].n;
-	}
+	it->bytes = h.bytes;
+	it->len = (size_t)h.n_bytes;
 	return true;
 }
 

@@ -36,12 +36,6 @@ struct list_root {
 	int fd;
 };
 
-/* A document in memory. */
-struct list_bytes {
-	const void *p; /* borrowed */
-	size_t n;
-};
-
 /*
  * Items are spooled: a list costs the same memory whatever its length. One
  * thread adds and places; after that any number of them may read.
@@ -55,8 +49,6 @@ struct list {
 	struct buf scratch;
 	struct list_root *roots;
 	size_t n_roots;
-	struct list_bytes *bytes;
-	size_t n_bytes;
 	bool described; /* some item has an id, name, version or media type */
 	bool broken;    /* could not be brought back to what it was */
 };
@@ -82,14 +74,15 @@ int list_add_names(struct list *l, const char *path, const char *root,
 /* what `list_add_*` are made of (list.c, for list_add.c and list_place.c) */
 struct list_source {
 	size_t line;
-	size_t root;   /* 0: none, or 1 + its index */
-	size_t inside; /* where in the path the part below it begins */
-	size_t bytes;  /* 0: a file, or 1 + index */
+	size_t root;       /* 0: none, or 1 + its index */
+	size_t inside;     /* where in the path the part below it begins */
+	const void *bytes; /* borrowed; NULL: a file */
+	size_t n_bytes;
 };
 int list_add(struct list *l, const struct ofs_item *item,
 	const struct list_source *from, struct ofs_error *e);
 struct list_mark {
-	size_t n, n_bytes;
+	size_t n;
 	uint64_t text;
 	bool described;
 };
