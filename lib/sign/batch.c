@@ -419,7 +419,8 @@ plan_all(ofs_batch *b, struct ofs_progress *p)
 	size_t i;
 	int rc;
 
-	rc = c == NULL ? err_nomem(&b->err) : plan_new(&b->plan, &b->err);
+	rc = c == NULL ? err_nomem(&b->err)
+		       : plan_new(b->list.dir, &b->plan, &b->err);
 	if (rc == 0 && b->audit != NULL)
 		rc = resume_find(&resume, b->audit, &b->maker, &b->list,
 			&b->opts, false, &b->err);

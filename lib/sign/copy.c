@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "base/twins.h"
 #include "sign/release.h"
 
 /* of a signature that was there before: larger than any that we make */
@@ -48,10 +49,10 @@ is_output(const struct list_item *it, const char *copy)
 	return same;
 }
 
-/* one number for a path: enough to tell a million of them apart */
+/* its copy's place among those of all others */
 static int
-number_of(const struct ofs_sign_opts *o, const struct list_item *it,
-	uint64_t *to, struct ofs_error *e)
+note_copy(const struct ofs_sign_opts *o, const struct list_item *it, size_t i,
+	struct twins *places, struct ofs_error *e)
 {
 	uint8_t hash[DIGEST_MAX];
 	char *path = path_of(o, it);
@@ -67,45 +68,43 @@ number_of(const struct ofs_sign_opts *o, const struct list_item *it,
 	else
 		rc = digest_of(&digest_sha256, path, strlen(path), hash, e);
 	if (rc == 0)
-		memcpy(to, hash, sizeof(*to));
+		rc = twins_add(places, hash, i, e);
 	free(path);
 	return rc;
 }
 
+/* a twins_fn */
 static int
-by_number(const void *a, const void *b)
+refuse_twins(void *arg, uint64_t first, uint64_t second, struct ofs_error *e)
 {
-	const uint64_t *x = a, *y = b;
+	const struct ofs_sign_opts *o = arg;
 
-	return (*x > *y) - (*x < *y);
+	(void)first, (void)second;
+	return err_set(e, OFS_EEXIST,
+		"two documents would have one second copy in '%s'; sign them "
+		"apart, or use --out",
+		TEXT_Q(o->copy_dir));
 }
 
 static int
 find_collisions(const struct list *l, const struct ofs_sign_opts *o,
 	struct ofs_error *e)
 {
-	uint64_t *v = calloc(l->n, sizeof(*v));
-	struct list_item it;
-	size_t i, n = 0;
+	struct list_item it = { 0 };
+	struct twins places;
+	size_t i;
 	int rc = 0;
 
-	if (v == NULL)
-		return err_nomem(e);
+	twins_init(&places, l->dir);
 	for (i = 0; i < l->n && rc == 0; i++) {
-		memset(&it, 0, sizeof(it));
 		rc = list_read(l, i, &it, e);
 		if (rc == 0 && it.output != NULL)
-			rc = number_of(o, &it, &v[n++], e);
-		list_item_free(&it);
+			rc = note_copy(o, &it, i, &places, e);
 	}
-	qsort(v, n, sizeof(*v), by_number);
-	for (i = 1; i < n && rc == 0; i++)
-		if (v[i] == v[i - 1])
-			rc = err_set(e, OFS_EEXIST,
-				"two documents would have one second copy in "
-				"'%s'; sign them apart, or use --out",
-				TEXT_Q(o->copy_dir));
-	free(v);
+	list_item_free(&it);
+	if (rc == 0)
+		rc = twins_each(&places, refuse_twins, (void *)(uintptr_t)o, e);
+	twins_free(&places);
 	return rc;
 }
 

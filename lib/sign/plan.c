@@ -9,18 +9,19 @@
 
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/spool.h"
 #include "base/text.h"
+#include "base/twins.h"
 #include "crypto/cert.h"
 #include "sign/speed.h"
 
 #define TYPES_MAX 32 /* the last counts all others */
 #define DAY_US INT64_C(86400000000)
 
-/* a document that was read; `index` ascends */
+/* in the spool, one for each item of the list */
 struct seen {
 	uint8_t digest[32]; /* of the signature's digest, cut */
-	size_t index;
-	bool ready;
+	bool read, ready;
 };
 
 struct plan {
@@ -29,17 +30,28 @@ struct plan {
 	struct ofs_plan_duplicate *duplicates;
 	size_t n_duplicates; /* with paths of their own */
 	char *largest;
-	struct seen *seen;
-	size_t n, cap;
+	char *dir; /* of the spools */
+	struct spool seen;
+	struct twins twins; /* digests, by item */
 };
 
 int
-plan_new(struct plan **out, struct ofs_error *e)
+plan_new(const char *dir, struct plan **out, struct ofs_error *e)
 {
-	*out = calloc(1, sizeof(**out));
-	if (*out == NULL)
+	struct plan *p = calloc(1, sizeof(*p));
+
+	*out = NULL;
+	if (p == NULL)
 		return err_nomem(e);
-	(*out)->found.size = sizeof((*out)->found);
+	p->found.size = sizeof(p->found);
+	p->dir = strdup(dir);
+	spool_init(&p->seen, p->dir);
+	twins_init(&p->twins, p->dir);
+	if (p->dir == NULL) {
+		plan_free(p);
+		return err_nomem(e);
+	}
+	*out = p;
 	return 0;
 }
 
@@ -54,7 +66,9 @@ plan_free(struct plan *p)
 	}
 	free(p->duplicates);
 	free(p->largest);
-	free(p->seen);
+	spool_free(&p->seen);
+	twins_free(&p->twins);
+	free(p->dir);
 	free(p);
 }
 
@@ -126,21 +140,15 @@ count_failed(struct ofs_plan *f, const struct work *w)
 static int
 remember(struct plan *p, const struct work *w, struct ofs_error *e)
 {
-	struct seen *grown;
-	size_t cap;
+	struct seen s = { .read = w->read, .ready = w->ready };
+	int rc;
 
-	if (p->n == p->cap) {
-		cap = p->cap > 0 ? 2 * p->cap : 64;
-		grown = reallocarray(p->seen, cap, sizeof(*grown));
-		if (grown == NULL)
-			return err_nomem(e);
-		p->seen = grown;
-		p->cap = cap;
-	}
-	memcpy(p->seen[p->n].digest, w->digest, 32);
-	p->seen[p->n].index = w->index;
-	p->seen[p->n++].ready = w->ready;
-	return 0;
+	if (w->read)
+		memcpy(s.digest, w->digest, sizeof(s.digest));
+	rc = spool_append(&p->seen, &s, sizeof(s), e);
+	return rc != 0 || !w->read
+		? rc
+		: twins_add(&p->twins, s.digest, w->index, e);
 }
 
 int
@@ -156,7 +164,7 @@ plan_add(struct plan *p, const struct work *w, struct ofs_error *e)
 	else
 		f->ready++;
 	if (!w->read)
-		return 0;
+		return remember(p, w, e);
 	f->bytes += w->size;
 	if (f->largest_path == NULL || w->size > f->largest) {
 		f->largest = w->size;
@@ -168,16 +176,6 @@ plan_add(struct plan *p, const struct work *w, struct ofs_error *e)
 	}
 	count_type(p, w);
 	return remember(p, w, e);
-}
-
-static int
-by_digest(const void *a, const void *b)
-{
-	const struct seen *x = *(const struct seen *const *)a,
-			  *y = *(const struct seen *const *)b;
-	int order = memcmp(x->digest, y->digest, sizeof(x->digest));
-
-	return order != 0 ? order : x->index < y->index ? -1 : 1;
 }
 
 static int
@@ -217,59 +215,77 @@ path_of(const struct list *l, size_t index, const char **to,
 	return rc;
 }
 
-/* s is sorted by digest and index */
 static int
-note_duplicates(struct plan *p, const struct list *l,
-	const struct seen *const *s, struct ofs_error *e)
+recall(const struct plan *p, uint64_t index, struct seen *s,
+	struct ofs_error *e)
 {
-	struct ofs_plan_duplicate *d;
-	size_t i, n = 0, first = 0;
-	int rc = 0;
+	return spool_read(&p->seen, index * sizeof(*s), s, sizeof(*s), e);
+}
 
-	for (i = 1; i < p->n; i++)
-		n += memcmp(s[i]->digest, s[i - 1]->digest, 32) == 0;
-	if (n == 0)
-		return 0;
-	p->duplicates = calloc(n, sizeof(*p->duplicates));
-	if (p->duplicates == NULL)
-		return err_nomem(e);
-	for (i = 1; i < p->n && rc == 0; i++) {
-		if (memcmp(s[i]->digest, s[first]->digest, 32) != 0) {
-			first = i;
-			continue;
-		}
-		d = &p->duplicates[p->n_duplicates++];
-		d->index = s[i]->index;
-		d->first = s[first]->index;
-		rc = path_of(l, d->index, &d->path, e);
-		if (rc == 0)
-			rc = path_of(l, d->first, &d->first_path, e);
+/* pairs of documents with one digest */
+struct finding {
+	struct plan *plan;
+	const struct list *list;
+	size_t cap;
+	uint64_t first, last; /* of the digest that is looked at */
+};
+
+static int
+note_duplicate(struct finding *f, uint64_t index, struct ofs_error *e)
+{
+	struct plan *p = f->plan;
+	struct ofs_plan_duplicate *d;
+	size_t cap;
+	int rc;
+
+	if (p->n_duplicates == f->cap) {
+		cap = f->cap > 0 ? 2 * f->cap : 16;
+		d = reallocarray(p->duplicates, cap, sizeof(*d));
+		if (d == NULL)
+			return err_nomem(e);
+		p->duplicates = d;
+		f->cap = cap;
 	}
-	if (rc != 0)
+	d = &p->duplicates[p->n_duplicates++];
+	memset(d, 0, sizeof(*d));
+	d->index = (size_t)index;
+	d->first = (size_t)f->first;
+	rc = path_of(f->list, d->index, &d->path, e);
+	return rc != 0 ? rc : path_of(f->list, d->first, &d->first_path, e);
+}
+
+/* a twins_fn: a third of one digest comes as the pair of second and third */
+static int
+found_twins(void *arg, uint64_t first, uint64_t second, struct ofs_error *e)
+{
+	struct finding *f = arg;
+	struct seen a, b;
+	int rc;
+
+	if (first != f->last)
+		f->first = first;
+	f->last = second;
+	rc = recall(f->plan, f->first, &a, e);
+	if (rc == 0)
+		rc = recall(f->plan, second, &b, e);
+	if (rc != 0 || memcmp(a.digest, b.digest, sizeof(a.digest)) != 0)
 		return rc;
-	qsort(p->duplicates, n, sizeof(*p->duplicates), by_index);
-	p->found.duplicates = p->duplicates;
-	p->found.n_duplicates = n;
-	return 0;
+	return note_duplicate(f, second, e);
 }
 
 static int
 find_duplicates(struct plan *p, const struct list *l, struct ofs_error *e)
 {
-	const struct seen **sorted;
-	size_t i;
+	struct finding f = { p, l, 0, UINT64_MAX, UINT64_MAX };
 	int rc;
 
-	if (p->n < 2)
-		return 0;
-	sorted = calloc(p->n, sizeof(*sorted));
-	if (sorted == NULL)
-		return err_nomem(e);
-	for (i = 0; i < p->n; i++)
-		sorted[i] = &p->seen[i];
-	qsort(sorted, p->n, sizeof(*sorted), by_digest);
-	rc = note_duplicates(p, l, sorted, e);
-	free(sorted);
+	rc = twins_each(&p->twins, found_twins, &f, e);
+	twins_free(&p->twins);
+	if (p->n_duplicates == 0)
+		return rc;
+	qsort(p->duplicates, p->n_duplicates, sizeof(*p->duplicates), by_index);
+	p->found.duplicates = p->duplicates;
+	p->found.n_duplicates = p->n_duplicates;
 	return rc;
 }
 
@@ -358,29 +374,21 @@ plan_estimate(struct plan *p, ofs_audit *audit, const ofs_key *key,
 	return 0;
 }
 
-static int
-find_index(const void *key, const void *member)
-{
-	const size_t *want = key;
-	const struct seen *s = member;
-
-	return *want < s->index ? -1 : *want > s->index;
-}
-
 int
 plan_check(const struct plan *p, const struct work *w, struct ofs_error *e)
 {
-	const struct seen *s;
+	struct seen s;
+	int rc;
 
-	s = p->n == 0 ? NULL
-		      : bsearch(&w->index, p->seen, p->n, sizeof(*p->seen),
-				find_index);
-	if (s == NULL || !s->ready)
+	rc = recall(p, w->index, &s, e);
+	if (rc != 0)
+		return rc;
+	if (!s.ready)
 		return err_set(e, OFS_EMISMATCH,
 			"'%s' could not be signed when the batch was planned; "
 			"it is not signed without a new plan",
 			TEXT_Q(w->item->path));
-	if (memcmp(s->digest, w->digest, sizeof(s->digest)) != 0)
+	if (memcmp(s.digest, w->digest, sizeof(s.digest)) != 0)
 		return err_set(e, OFS_EMISMATCH,
 			"'%s' is not the document that was planned: it changed "
 			"since; it is not signed",

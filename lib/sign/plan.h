@@ -8,9 +8,13 @@
 #include "sign/chunk.h"
 #include "sign/maker.h"
 
-struct plan; /* about 48 bytes a document that was read */
+/*
+ * What was seen of each item is spooled in `dir`; memory goes with the number
+ * of documents that are there twice, and with nothing else.
+ */
+struct plan;
 
-int plan_new(struct plan **out, struct ofs_error *e);
+int plan_new(const char *dir, struct plan **out, struct ofs_error *e);
 void plan_free(struct plan *p);
 /* one prepared item, in the order of the list, which must outlive the plan */
 int plan_add(struct plan *p, const struct work *w, struct ofs_error *e);

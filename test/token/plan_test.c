@@ -257,6 +257,35 @@ counts_many_extensions(void **state)
 	ofs_batch_free(b);
 }
 
+/* each is told with the first of its kind, in the order of the list */
+static void
+finds_every_duplicate(void **state)
+{
+	static const char *const texts[] = { "a", "b", "a", "c", "b", "a" };
+	static const size_t want[][2] = { { 2, 0 }, { 4, 1 }, { 5, 0 } };
+	struct fixture *f = *state;
+	const struct ofs_plan *plan;
+	struct ofs_progress p;
+	struct tally t;
+	char name[16];
+	ofs_batch *b = new_batch(f, NULL, &t);
+
+	for (size_t i = 0; i < 6; i++) {
+		snprintf(name, sizeof(name), "n%zu", i);
+		assert_int_equal(ofs_batch_add_bytes(b, name, texts[i], 1), 0);
+	}
+	assert_int_equal(ofs_batch_plan(b, &p), 0);
+	plan = ofs_batch_get_plan(b);
+	assert_int_equal(plan->n_duplicates, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(plan->duplicates[i].index, want[i][0]);
+		assert_int_equal(plan->duplicates[i].first, want[i][1]);
+	}
+	assert_string_equal(plan->duplicates[2].path, "n5");
+	assert_string_equal(plan->duplicates[2].first_path, "n0");
+	ofs_batch_free(b);
+}
+
 /* with a key that was opened without a login, which a real one replaces */
 static void
 signs_what_was_planned(void **state)
@@ -673,6 +702,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_what_it_would_do),
 		cmocka_unit_test(counts_many_extensions),
+		cmocka_unit_test(finds_every_duplicate),
 		cmocka_unit_test(signs_what_was_planned),
 		cmocka_unit_test(estimates_from_the_log),
 		cmocka_unit_test(asks_before_it_signs),
