@@ -112,6 +112,7 @@ lines_next(struct lines *l, char end, const uint8_t **p, size_t *n,
 	*p = l->block.p + l->at;
 	*n = seen;
 	l->at += seen + (found != NULL);
+	l->cut = found == NULL;
 	l->line++;
 	return 0;
 }

@@ -20,6 +20,7 @@ struct lines {
 	size_t at;
 	bool ended;
 	size_t line; /* number of the last one handed out, from 1 */
+	bool cut;    /* that one had no end */
 };
 
 int lines_open(

@@ -5,19 +5,16 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
-#define SUMS_FILE_MAX (256u << 20)
-
 /*
- * Each line "HEX  NAME", "HEX *NAME", or with a leading backslash and \n, \r,
- * \\ escapes in the name. Strict: OFS_EFORMAT names the line; an empty file, a
- * NUL, a missing final newline's partial hash, an empty or repeated name are
- * errors. fn gets a NUL-terminated name.
+ * One line without its newline: "HEX  NAME", "HEX *NAME", or with a leading
+ * backslash and \n, \r, \\ escapes in the name. `name` becomes the name and a
+ * NUL. Strict: OFS_EFORMAT, with `line`, for anything else, and for an empty
+ * name, a NUL or a carriage return.
  */
-typedef int (*sums_fn)(void *arg, const char *name, const uint8_t sha256[32],
-	struct ofs_error *e);
-int sums_parse(
-	const uint8_t *p, size_t n, sums_fn fn, void *arg, struct ofs_error *e);
+int sums_parse(const uint8_t *p, size_t n, size_t line, struct buf *name,
+	uint8_t sha256[32], struct ofs_error *e);
 
 #endif

@@ -14,6 +14,8 @@
 #include "base/file.h"
 #include "base/lines.h"
 #include "base/text.h"
+#include "base/twins.h"
+#include "crypto/digest.h"
 #include "format/manifest.h"
 #include "format/sums.h"
 
@@ -95,58 +97,12 @@ list_add_tree(struct list *l, const char *dir, struct ofs_error *e)
 	return rc;
 }
 
-struct sums_walk {
-	struct list *list;
-	const char *dir;
-};
-
 /* allocated; `dir` is "." for what a list has beside it */
 static char *
 beside(const char *dir, const char *name)
 {
 	return name[0] == '/' || strcmp(dir, ".") == 0 ? strdup(name)
 						       : file_join(dir, name);
-}
-
-static int
-add_sum(void *arg, const char *name, const uint8_t sha256[32],
-	struct ofs_error *e)
-{
-	struct sums_walk *w = arg;
-	char *path = beside(w->dir, name);
-	int rc;
-
-	if (path == NULL)
-		return err_nomem(e);
-	rc = list_add_file(w->list, path, sha256, e);
-	free(path);
-	return rc;
-}
-
-int
-list_add_sums(struct list *l, const char *path, struct ofs_error *e)
-{
-	struct list_mark before = list_mark(l);
-	struct buf text = BUF_INIT;
-	struct sums_walk w = { l, NULL };
-	char *dir;
-	int rc;
-
-	dir = file_dirname(path);
-	if (dir == NULL)
-		return err_nomem(e);
-	w.dir = dir;
-	rc = file_read(path, SUMS_FILE_MAX, &text, e);
-	if (rc == 0)
-		rc = sums_parse(text.p, text.len, add_sum, &w, e);
-	if (rc == OFS_EFORMAT)
-		rc = err_set(e, OFS_EFORMAT, "cannot use list '%s': %s",
-			TEXT_Q(path), e->message);
-	if (rc != 0)
-		list_back(l, before);
-	buf_free(&text);
-	free(dir);
-	return rc;
 }
 
 /* one that items may not leave: *root is for struct list_source */
@@ -222,8 +178,10 @@ check_inside(
 struct naming {
 	struct list *list;
 	struct lines lines;
-	const char *dir; /* that names are relative to */
-	size_t root;     /* 0: names may be anywhere */
+	const char *dir;      /* that names are relative to */
+	size_t root;          /* 0: names may be anywhere */
+	struct buf text;      /* for the one that is added */
+	struct twins *unique; /* names occur once; NULL: or twice */
 };
 
 static int
@@ -288,6 +246,38 @@ add_name_line(struct naming *w, const uint8_t *p, size_t n, struct ofs_error *e)
 	return rc;
 }
 
+/* the number of the line goes with the name */
+static int
+note_name(struct naming *w, const char *name, struct ofs_error *e)
+{
+	uint8_t hash[DIGEST_MAX];
+	int rc = digest_of(&digest_sha256, name, strlen(name), hash, e);
+
+	return rc != 0 ? rc : twins_add(w->unique, hash, w->lines.line, e);
+}
+
+static int
+add_sum_line(struct naming *w, const uint8_t *p, size_t n, struct ofs_error *e)
+{
+	struct ofs_item item = OFS_ITEM_INIT;
+	uint8_t sha256[32];
+	int rc;
+
+	/* a name that was cut off could be another file's */
+	if (w->lines.cut)
+		return err_set(e, OFS_EFORMAT,
+			"line %zu does not end in a newline; the file may have "
+			"been cut off",
+			w->lines.line);
+	rc = sums_parse(p, n, w->lines.line, &w->text, sha256, e);
+	if (rc != 0)
+		return rc;
+	item.path = (const char *)w->text.p;
+	item.sha256 = sha256;
+	rc = note_name(w, item.path, e);
+	return rc != 0 ? rc : add_named(w, &item, e);
+}
+
 typedef int (*line_fn)(
 	struct naming *w, const uint8_t *p, size_t n, struct ofs_error *e);
 
@@ -336,6 +326,59 @@ add_listed(struct naming *w, const char *path, const char *root, size_t max,
 	lines_close(&w->lines);
 	if (rc != 0)
 		list_back(w->list, before);
+	return rc;
+}
+
+struct repeats {
+	const struct list *list;
+	size_t before; /* items of the list before line 1 */
+};
+
+/* a twins_fn; `first` and `second` are lines */
+static int
+refuse_repeat(void *arg, uint64_t first, uint64_t second, struct ofs_error *e)
+{
+	const struct repeats *r = arg;
+	struct list_item it = { 0 };
+	int rc;
+
+	rc = list_read(r->list, r->before + (size_t)second - 1, &it, e);
+	if (rc == 0)
+		rc = err_set(e, OFS_EFORMAT,
+			"line %zu repeats '%s' of line %zu", (size_t)second,
+			TEXT_Q(it.path), (size_t)first);
+	list_item_free(&it);
+	return rc;
+}
+
+int
+list_add_sums(struct list *l, const char *path, struct ofs_error *e)
+{
+	struct list_mark before = list_mark(l);
+	struct repeats repeats = { l, l->n };
+	struct naming w = { .list = l };
+	struct twins names;
+	char *dir = file_dirname(path);
+	int rc;
+
+	if (dir == NULL)
+		return err_nomem(e);
+	twins_init(&names, l->dir);
+	w.dir = dir;
+	w.unique = &names;
+	rc = add_listed(&w, path, NULL, NAME_LINE_MAX, add_sum_line,
+		OFS_NAMES_LINES, e);
+	if (rc == 0) {
+		rc = twins_each(&names, refuse_repeat, &repeats, e);
+		if (rc == OFS_EFORMAT)
+			rc = err_set(e, rc, "cannot use list '%s': %s",
+				TEXT_Q(path), e->message);
+		if (rc != 0)
+			list_back(l, before);
+	}
+	twins_free(&names);
+	buf_free(&w.text);
+	free(dir);
 	return rc;
 }
 

@@ -350,6 +350,69 @@ manifests(void **state)
 }
 
 static void
+sums_refused(const char *text, int code, const char *why)
+{
+	struct ofs_error e;
+	struct list l;
+
+	put("s", text);
+	new_list(&l);
+	assert_int_equal(list_add_file(&l, "first", NULL, &e), 0);
+	assert_int_equal(list_add_sums(&l, at("s"), &e), code);
+	if (strstr(e.message, why) == NULL)
+		fail_msg("'%s' has no '%s'", e.message, why);
+	says(&l, "first|");
+	list_free(&l);
+}
+
+/* every beginning of a good file is either a whole shorter file or refused */
+static void
+cut_sums(void)
+{
+	static const char text[] = H "  a\n\\" H "  b\\nc\n" H " *d\n";
+	char part[sizeof(text)];
+	struct ofs_error e;
+	struct list l;
+	size_t n;
+
+	for (n = 1; n < sizeof(text); n++) {
+		memcpy(part, text, n);
+		part[n] = '\0';
+		put("s", part);
+		new_list(&l);
+		assert_int_equal(list_add_sums(&l, at("s"), &e),
+			text[n - 1] == '\n' ? 0 : OFS_EFORMAT);
+		list_free(&l);
+	}
+}
+
+static void
+sums(void **state)
+{
+	struct ofs_error e;
+	struct list l;
+	char want[700];
+
+	(void)state;
+	put("s", H "  a\n\\" H "  /b\\nc\n");
+	new_list(&l);
+	assert_int_equal(list_add_file(&l, "first", NULL, &e), 0);
+	assert_int_equal(list_add_sums(&l, at("s"), &e), 0);
+	snprintf(want, sizeof(want), "first|%s|/b\nc|", at("a"));
+	says(&l, want);
+	list_free(&l);
+
+	sums_refused("", OFS_EINVAL, "it is empty");
+	sums_refused(H "  a", OFS_EFORMAT, "line 1 does not end");
+	sums_refused(H "  a\ne3b0c442", OFS_EFORMAT, "line 2 does not end");
+	sums_refused(
+		H "  a\n" H "  b\n" H " *a\n", OFS_EFORMAT, "a' of line 1");
+	sums_refused(
+		"\\" H "  a\\\\\n" H "  a\\\n", OFS_EFORMAT, "line 2 repeats");
+	cut_sums();
+}
+
+static void
 names(void **state)
 {
 	struct ofs_error e;
@@ -509,9 +572,23 @@ go_through(size_t n)
 	_exit(rc != 0);
 }
 
+/* files that put_sums() has made */
+static void
+go_through_sums(size_t n)
+{
+	struct ofs_error e;
+	struct list l;
+	int rc;
+
+	rc = list_init(&l, dir, &e);
+	if (rc == 0)
+		rc = list_add_sums(&l, n > 1000 ? at("many") : at("few"), &e);
+	_exit(rc != 0 || l.n != n);
+}
+
 /* KiB of memory at most */
 static long
-cost(size_t n)
+cost(void (*go)(size_t n), size_t n)
 {
 	struct rusage use;
 	int status;
@@ -519,7 +596,7 @@ cost(size_t n)
 
 	assert_true(pid >= 0);
 	if (pid == 0)
-		go_through(n);
+		go(n);
 	assert_int_equal(wait4(pid, &status, 0, &use), pid);
 	assert_int_equal(status, 0);
 	return use.ru_maxrss;
@@ -529,10 +606,35 @@ static void
 memory_is_bounded(void **state)
 {
 	size_t n = getenv("OFS_LONG") != NULL ? 1000000 : 100000;
-	long few = cost(1000), many = cost(n);
+	long few = cost(go_through, 1000), many = cost(go_through, n);
 
 	(void)state;
 	printf("# 1000 items: %ld KiB; %zu items: %ld KiB\n", few, n, many);
+	assert_true(many - few < EXTRA_KIB);
+}
+
+static void
+put_sums(const char *path, size_t n)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, H "  payments/2026/11/order-%08zu.xml\n", i);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
+memory_for_sums_is_bounded(void **state)
+{
+	long few, many;
+
+	(void)state;
+	put_sums(at("few"), 1000);
+	put_sums(at("many"), 100000);
+	few = cost(go_through_sums, 1000);
+	many = cost(go_through_sums, 100000);
+	printf("# 1000 sums: %ld KiB; 100000: %ld KiB\n", few, many);
 	assert_true(many - few < EXTRA_KIB);
 }
 
@@ -559,6 +661,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_bounded),
+		cmocka_unit_test(memory_for_sums_is_bounded),
 		cmocka_unit_test(keeps_what_it_is_given),
 		cmocka_unit_test(refuses_items),
 		cmocka_unit_test(ids_are_unique),
@@ -566,6 +669,7 @@ main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(digests),
 		cmocka_unit_test(manifests),
+		cmocka_unit_test(sums),
 		cmocka_unit_test(names),
 		cmocka_unit_test(roots),
 	};
