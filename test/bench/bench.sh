@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # make bench: private tokens with a few keys, or many, then the figures.
-# usage: bench.sh BUILD-DIR [speed] [start] [slow]
+# usage: bench.sh BUILD-DIR [speed] [start] [slow] [scale]
+# OFS_BENCH_MOST: items of the largest batch of `scale` (1000000)
 set -eu
 build=$(cd "$1" && pwd)
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -95,12 +96,21 @@ slow()
 	unset FAULTP11_SCRIPT
 }
 
-[ $# -gt 0 ] || set -- speed start slow
+# batches of 1,000 items and of a thousand times as many
+scale()
+{
+	sandbox scale
+	enroll 'object=bench-ec' ec:P-256
+	measure scale measure "${OFS_PIN_SOURCE#file:}" "$build/bin/ofs-sign" \
+		"$dir" "${OFS_BENCH_MOST:-1000000}"
+}
+
+[ $# -gt 0 ] || set -- speed start slow scale
 for part; do
 	case $part in
-	speed | start | slow) "$part" ;;
+	speed | start | slow | scale) "$part" ;;
 	*)
-		echo "bench.sh: no part '$part'; there are speed, start, slow" >&2
+		echo "bench.sh: no part '$part'; there are speed, start, slow, scale" >&2
 		exit 2
 		;;
 	esac
