@@ -25,8 +25,8 @@ SONAME := libofflinesig.so.0
 BUILD_DEPS := gcc libc6-dev make pkg-config libssl-dev libp11-dev \
 	libp11-kit-dev libsqlite3-dev libjansson-dev softhsm2 openssl
 TEST_DEPS := g++ libcmocka-dev perl jq procps opensc opensc-pkcs11 \
-	gnutls-bin gpgsm gpg-agent libnss3-tools sqlite3 mandoc bsdextrautils \
-	xxd p11-kit p11-kit-modules
+	gnutls-bin libengine-pkcs11-openssl gpgsm gpg-agent libnss3-tools \
+	sqlite3 mandoc bsdextrautils xxd p11-kit p11-kit-modules
 LINT_DEPS := g++ mandoc bsdextrautils clang-format shellcheck \
 	universal-ctags binutils
 FUZZ_DEPS := clang llvm libclang-rt-14-dev
@@ -194,7 +194,7 @@ $(O)/test/fuzz/%_fuzz: $(O)/obj/test/fuzz/%_fuzz.o \
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 $(BENCHES): $(O)/%: $(O)/obj/%.o $(O)/obj/test/bench/common.o \
-		$(O)/obj/internal.a
+		$(O)/obj/test/bench/others.o $(O)/obj/internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "others.h"
 
 #include "base/file.h"
-#include "base/hex.h"
 #include "base/time.h"
 #include "crypto/pubkey.h"
 
@@ -182,41 +182,11 @@ rate_tool(struct bench *b, const char *uri, const char *docs, int n)
 	return n * 1e6 / (double)(time_mono() - began);
 }
 
-/*
- * One process for each signature. It gets the hash ready made, as SoftHSM has
- * no hashed ECDSA, its PIN by the environment, and the key's id: for --sign it
- * passes over the label and takes any key.
- */
-static double
-rate_pkcs11_tool(const ofs_key *key, const char *mech, const char *dir, int n)
-{
-	const struct ofs_key_info *info = ofs_key_get_info(key);
-	char in[600], out[600], id[2 * sizeof(info->id) + 1];
-	const char *argv[] = { "pkcs11-tool", "--module", getenv("OFS_MODULE"),
-		"--token-label", "sandbox", "--login", "--pin",
-		"env:OFS_BENCH_PIN", "--sign", "--mechanism", mech, "--id", id,
-		"--input-file", in, "--output-file", out, NULL };
-	static const uint8_t hash[32] = { 1 };
-	struct ofs_error e;
-	int64_t began;
-
-	hex_encode(id, info->id, info->id_len);
-	snprintf(in, sizeof(in), "%s/hash", dir);
-	snprintf(out, sizeof(out), "%s/hash.sig", dir);
-	if (file_write_new(in, hash, sizeof(hash), true, &e) != 0)
-		bench_die("hash", &e);
-	began = time_mono();
-	for (int i = 0; i < n; i++)
-		if (bench_run(argv, NULL) != 0)
-			bench_die("pkcs11-tool", NULL);
-	return n * 1e6 / (double)(time_mono() - began);
-}
-
 struct subject {
 	const char *title, *uri, *label, *mech;
 	enum ofs_key_type type;
 	double of_limit;   /* goal against L */
-	double of_process; /* goal against a process for each file */
+	double of_process; /* goal against pkcs11-tool for each file */
 	int documents;
 };
 
@@ -225,9 +195,9 @@ bench_key(struct bench *b, const struct subject *k)
 {
 	const struct alg *alg = alg_for(k->type, OFS_DIGEST_DEFAULT);
 	char docs[256];
-	double s[RUNS], v[RUNS], api[RUNS], files[RUNS], tool[RUNS], proc[RUNS],
-		limit[RUNS], of_limit[RUNS], of_process[RUNS], of_bare[RUNS],
-		file[RUNS];
+	double s[RUNS], v[RUNS], api[RUNS], files[RUNS], tool[RUNS],
+		limit[RUNS], of_limit[RUNS], of_bare[RUNS], file[RUNS],
+		other[OTHERS][RUNS], of_other[OTHERS][RUNS];
 	ofs_key *key;
 
 	if (ofs_key_open(b->token, k->uri, 0, &key) != 0)
@@ -242,10 +212,13 @@ bench_key(struct bench *b, const struct subject *k)
 		file[i] = cost_file(b, 1000);
 		files[i] = rate_api(b, key, docs, k->documents);
 		tool[i] = rate_tool(b, k->uri, docs, k->documents);
-		proc[i] = rate_pkcs11_tool(key, k->mech, b->dir, 60);
+		for (int o = 0; o < OTHERS; o++) {
+			other[o][i] = others_rate(
+				(enum other)o, key, k->mech, b->dir);
+			of_other[o][i] = tool[i] / other[o][i];
+		}
 		of_limit[i] = api[i] / limit[i];
 		of_bare[i] = tool[i] / s[i];
-		of_process[i] = tool[i] / proc[i];
 	}
 	printf("%s, %d documents of 2 KiB, %d threads, medians of %d\n",
 		k->title, k->documents, THREADS, RUNS);
@@ -263,14 +236,19 @@ bench_key(struct bench *b, const struct subject *k)
 		bench_median(tool, RUNS));
 	printf("  (to create and rename a file here       %10.0f us)\n",
 		bench_median(file, RUNS));
-	printf("  pkcs11-tool, one process for each file  %10.0f per s\n",
-		bench_median(proc, RUNS));
+	for (int o = 0; o < OTHERS; o++)
+		printf("  %-39s %10.0f per s\n", others_name((enum other)o),
+			bench_median(other[o], RUNS));
 	if (!bench_at_least(
 		    "API / L", bench_median(of_limit, RUNS), k->of_limit))
 		b->failed++;
 	if (!bench_at_least("ofs-sign / pkcs11-tool",
-		    bench_median(of_process, RUNS), k->of_process))
+		    bench_median(of_other[PKCS11_TOOL], RUNS), k->of_process))
 		b->failed++;
+	printf("  %-46s %8.3f\n", "ofs-sign / openssl cms",
+		bench_median(of_other[OPENSSL_CMS], RUNS));
+	printf("  %-46s %8.3f\n", "ofs-sign / p11tool",
+		bench_median(of_other[P11TOOL], RUNS));
 	printf("  %-46s %8.3f\n\n", "ofs-sign / S",
 		bench_median(of_bare, RUNS));
 	ofs_key_free(key);

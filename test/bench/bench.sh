@@ -56,7 +56,8 @@ speed()
 {
 	sandbox speed
 	OFS_BENCH_PIN=$(cat "${OFS_PIN_SOURCE#file:}")
-	export OFS_BENCH_PIN
+	GNUTLS_PIN=$OFS_BENCH_PIN
+	export OFS_BENCH_PIN GNUTLS_PIN
 	enroll 'object=bench-rsa' rsa:2048
 	enroll 'object=bench-ec' ec:P-256
 	measure bench "$dir" "${OFS_PIN_SOURCE#file:}" "$build/bin/ofs-sign"
