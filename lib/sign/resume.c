@@ -168,6 +168,14 @@ check_asked(const struct search *s, struct ofs_error *e)
 	return 0;
 }
 
+/* the very list that was asked for, finished by the recovery before this run */
+static bool
+is_finished(const struct resume *r, const struct search *s)
+{
+	return s->id != NULL && !s->found && r->was_asked &&
+		same_work(&r->was, &r->own);
+}
+
 static int
 hold_first(struct resume *r, const struct search *s, struct ofs_error *e)
 {
@@ -183,6 +191,8 @@ find(struct resume *r, const char *id, bool hold, struct ofs_error *e)
 	int rc;
 
 	rc = log_each_track(r->audit, look, &s, e);
+	if (rc == 0 && is_finished(r, &s))
+		return 0;
 	if (rc == 0 && id != NULL)
 		rc = check_asked(&s, e);
 	if (rc != 0 || !s.found)
@@ -205,13 +215,28 @@ find(struct resume *r, const char *id, bool hold, struct ofs_error *e)
 }
 
 int
+resume_before(struct resume *r, ofs_audit *audit,
+	const struct ofs_sign_opts *opts, struct ofs_error *e)
+{
+	struct search s = { .id = opts->resume };
+	int rc;
+
+	memset(r, 0, sizeof(*r));
+	if (s.id == NULL || strlen(s.id) < ID_DIGITS_MIN)
+		return 0;
+	rc = log_each_track(audit, look, &s, e);
+	r->was_asked = rc == 0 && s.found && !s.ambiguous;
+	r->was = s.hit;
+	return rc;
+}
+
+int
 resume_find(struct resume *r, ofs_audit *audit, const struct maker *m,
 	const struct list *l, const struct ofs_sign_opts *opts, bool hold,
 	struct ofs_error *e)
 {
 	int rc;
 
-	memset(r, 0, sizeof(*r));
 	r->audit = audit;
 	r->maker = m;
 	r->resign = opts->on_duplicate == OFS_DUPLICATE_SIGN;

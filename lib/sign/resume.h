@@ -12,6 +12,8 @@ struct resume {
 	bool resign, resign_unknown;
 	bool tracked;     /* others may go on with this list: files only */
 	bool found;       /* and this run goes on with one: */
+	bool was_asked;   /* resume_before() found opts->resume: */
+	struct track was; /* its newest batch */
 	struct track own; /* what this run is; root_id when found */
 	struct track
 		first;    /* the first batch of the list, or of what is known */
@@ -20,8 +22,16 @@ struct resume {
 };
 
 /*
+ * Begins r, before recover_run(): that ends a list of which only the end was
+ * missing, and what was asked for is not unfinished any more then.
+ */
+int resume_before(struct resume *r, ofs_audit *audit,
+	const struct ofs_sign_opts *opts, struct ofs_error *e);
+
+/*
  * Looks for what is to be gone on with, in the log as recover_run() left it,
  * and with `hold` keeps other runs from the same list until resume_clear().
+ * r is empty, or resume_before()'s.
  * OFS_EEXIST: one is at it. OFS_EFORMAT: no such batch as opts->resume.
  * OFS_EMISMATCH: the list, key or format is not that of opts->resume.
  */

@@ -520,7 +520,9 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 	po.resume = &r.resume;
 	r.began = r.reported = time_mono();
 	p->items = r.recorded.items = o->list->n;
-	rc = recover_run(o->ctx, o->audit, e);
+	rc = resume_before(&r.resume, o->audit, o->sign, e);
+	if (rc == 0)
+		rc = recover_run(o->ctx, o->audit, e);
 	if (rc == 0)
 		rc = resume_find(&r.resume, o->audit, o->maker, o->list,
 			o->sign, true, e);

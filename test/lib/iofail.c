@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Preloaded: makes the nth write or sync of matching files fail. */
+/* Preloaded: makes the nth write or sync of matching files fail, or kills. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,41 +13,83 @@
 #include <unistd.h>
 
 /*
- * IOFAIL="OP PART N ERRNO": calls of OP ("write": write, pwrite; "sync":
- * fsync, fdatasync, syncfs) on a descriptor whose path holds PART fail with
- * ERRNO from the Nth on (counted from 1). IOFAIL_LOG=FILE gets a line for each
- * call that was made to fail.
+ * IOFAIL="OP PART N ERRNO [TIMES]": calls of OP ("write": write, pwrite;
+ * "sync": fsync, fdatasync, syncfs) on a descriptor whose path holds PART fail
+ * with ERRNO from the Nth on (counted from 1), TIMES of them or all. "full" is
+ * "write" as on a disk that fills up: of the Nth half is written. With the
+ * ERRNO 0 the process gets SIGKILL at the Nth. IOFAIL_LOG=FILE gets a line for
+ * each call that was made to fail.
  */
 static atomic_long calls;
 
-static int
-fails(const char *op, int fd)
-{
-	const char *spec = getenv("IOFAIL"), *log = getenv("IOFAIL_LOG");
-	char want[16], part[200], name[64], path[4096];
-	long nth;
-	ssize_t n;
-	int errnum, saved = errno;
-	FILE *f;
+struct spec {
+	char op[16], part[200];
+	long nth, times;
+	int errnum;
+};
 
-	if (spec == NULL ||
-		sscanf(spec, "%15s %199s %ld %d", want, part, &nth, &errnum) !=
-			4 ||
-		strcmp(want, op) != 0)
-		return 0;
+static int
+read_spec(struct spec *s)
+{
+	const char *text = getenv("IOFAIL");
+
+	s->times = LONG_MAX;
+	return text != NULL &&
+		sscanf(text, "%15s %199s %ld %d %ld", s->op, s->part, &s->nth,
+			&s->errnum, &s->times) >= 4;
+}
+
+static int
+matches(const struct spec *s, int fd, char path[4096])
+{
+	char name[64];
+	int saved = errno;
+	ssize_t n;
+
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	n = readlink(name, path, sizeof(path) - 1);
+	n = readlink(name, path, 4095);
 	errno = saved;
 	if (n < 0)
 		return 0;
 	path[n] = '\0';
-	if (strstr(path, part) == NULL || atomic_fetch_add(&calls, 1) + 1 < nth)
+	return strstr(path, s->part) != NULL;
+}
+
+static void
+note(const char *op, const char *path)
+{
+	const char *log = getenv("IOFAIL_LOG");
+	FILE *f = log != NULL ? fopen(log, "a") : NULL;
+
+	if (f == NULL)
+		return;
+	fprintf(f, "%s %s\n", op, path);
+	fclose(f);
+}
+
+/* *cut: the first that fails, of "full" */
+static int
+fails(const char *op, int fd, int *cut)
+{
+	char path[4096];
+	struct spec s;
+	long n;
+
+	*cut = 0;
+	if (!read_spec(&s) ||
+		(strcmp(s.op, op) != 0 &&
+			(strcmp(s.op, "full") != 0 ||
+				strcmp(op, "write") != 0)) ||
+		!matches(&s, fd, path))
 		return 0;
-	if (log != NULL && (f = fopen(log, "a")) != NULL) {
-		fprintf(f, "%s %s\n", op, path);
-		fclose(f);
-	}
-	return errnum;
+	n = atomic_fetch_add(&calls, 1) + 1 - s.nth;
+	if (n < 0 || n >= s.times)
+		return 0;
+	note(op, path);
+	if (s.errnum == 0)
+		raise(SIGKILL);
+	*cut = n == 0 && strcmp(s.op, "full") == 0;
+	return s.errnum;
 }
 
 typedef ssize_t (*write_fn)(int, const void *, size_t);
@@ -56,10 +100,12 @@ ssize_t
 write(int fd, const void *p, size_t n)
 {
 	write_fn real = (write_fn)dlsym(RTLD_NEXT, "write");
-	int e = fails("write", fd);
+	int cut, e = fails("write", fd, &cut);
 
 	if (e == 0)
 		return real(fd, p, n);
+	if (cut && n > 1)
+		return real(fd, p, n / 2);
 	errno = e;
 	return -1;
 }
@@ -68,10 +114,12 @@ ssize_t
 pwrite(int fd, const void *p, size_t n, off_t at)
 {
 	pwrite_fn real = (pwrite_fn)dlsym(RTLD_NEXT, "pwrite");
-	int e = fails("write", fd);
+	int cut, e = fails("write", fd, &cut);
 
 	if (e == 0)
 		return real(fd, p, n, at);
+	if (cut && n > 1)
+		return real(fd, p, n / 2, at);
 	errno = e;
 	return -1;
 }
@@ -86,7 +134,7 @@ static int
 sync_by(const char *name, int fd)
 {
 	sync_fn real = (sync_fn)dlsym(RTLD_NEXT, name);
-	int e = fails("sync", fd);
+	int cut, e = fails("sync", fd, &cut);
 
 	if (e == 0)
 		return real(fd);
