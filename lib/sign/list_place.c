@@ -41,26 +41,49 @@ under(const char *dir, const char *path, const char *suffix)
 	return out;
 }
 
-/* of a directory that may not be there yet */
+/* what `name` is below the real path `dir`, when it is made there; allocated */
+static char *
+below(const char *dir, const char *name)
+{
+	if (name[0] == '\0' || strcmp(name, ".") == 0)
+		return strdup(dir);
+	if (strcmp(name, "..") == 0)
+		return file_dirname(dir);
+	return file_join(dir, name);
+}
+
+/*
+ * Of a directory that may not be there yet: the same as when it is, so that
+ * who goes on with a list finds the same outputs.
+ */
 static int
 absolute_dir(const char *dir, char **out, struct ofs_error *e)
 {
-	char *cwd;
+	char *path = strdup(dir), *at = path, *real, *next, *name;
 
-	*out = realpath(dir, NULL);
-	if (*out != NULL)
-		return 0;
-	if (dir[0] == '/') {
-		*out = strdup(dir);
-		return *out == NULL ? err_nomem(e) : 0;
-	}
-	cwd = getcwd(NULL, 0);
-	if (cwd == NULL)
+	*out = NULL;
+	real = dir[0] == '/' ? strdup("/") : realpath(".", NULL);
+	if (real == NULL) {
+		free(path);
 		return err_sys(
 			e, OFS_EIO, errno, "cannot tell the current directory");
-	*out = file_join(cwd, dir);
-	free(cwd);
-	return *out == NULL ? err_nomem(e) : 0;
+	}
+	while (real != NULL && (name = strsep(&at, "/")) != NULL) {
+		next = below(real, name);
+		free(real);
+		real = next != NULL ? realpath(next, NULL) : NULL;
+		if (real == NULL)
+			real = next;
+		else
+			free(next);
+	}
+	if (path == NULL) {
+		free(real);
+		return err_nomem(e);
+	}
+	free(path);
+	*out = real;
+	return real == NULL ? err_nomem(e) : 0;
 }
 
 /*

@@ -122,6 +122,21 @@ def killed_at_the_end(case):
     case.clear()
 
 
+def is_found_again(case, out):
+    """Its outputs have one name before and after their directory is made."""
+    os.makedirs(os.path.join(case.dir, 'real'))
+    os.symlink('real', os.path.join(case.dir, 'link'))
+    case.out = os.path.join(case.dir, 'real/new/one')
+    case.out_as = out
+    case.sign(env={'FAULTP11_SCRIPT': 'C_Sign 2 kill'})
+    r = case.sign()
+    tap.ok(r.rc == 1, f"--out {out}: the list is found again", r)
+    r = case.sign('--resign-unknown')
+    tap.ok(r.rc == 0, f'--out {out}: and finished', r)
+    case.check_whole()
+    case.clear()
+
+
 tap = Tap()
 station = Station(ITEMS, 'ec:P-256')
 try:
@@ -140,6 +155,9 @@ try:
     few = Station(3, 'ec:P-256')
     try:
         killed_at_the_end(Case(few, 0))
+        for out in ('st/link/new/one', './st//real/./new/one/',
+                    'st/gone/../real/new/one'):
+            is_found_again(Case(few, 0), out)
     finally:
         few.close()
 finally:

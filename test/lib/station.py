@@ -200,7 +200,7 @@ class Case:
         self.rng = random.Random(seed)
         self.dir = dir = os.path.join(station.dir, 'st')
         self.log_dir = os.path.join(dir, 'log')
-        self.out = os.path.join(dir, 'out')
+        self.out = self.out_as = os.path.join(dir, 'out')
         self.counts = dir + '.counts'
         self.unanswered = self.lost = 0
         self.spent = 0  # C_Sign that the counters do not know of any more
@@ -222,7 +222,7 @@ class Case:
 
     def command(self, *more):
         return ['ofs-sign', '--audit', self.log_dir, '--key',
-                self.station.key, '--recursive', '--out', self.out, '--jobs',
+                self.station.key, '--recursive', '--out', self.out_as, '--jobs',
                 '2', '--json', *more, self.station.docs]
 
     def sign(self, *more, env=None, kill_after=None):
@@ -265,7 +265,7 @@ class Case:
         r = self.station.must('ofs-sign', '--list-unfinished', '--json',
                               env={'OFS_AUDIT': self.log_dir})
         ids = [x['batch'] for x in r.lines()]
-        demand(len(ids) <= 1, f'{len(ids)} unfinished batches')
+        demand(len(ids) <= 1, f'unfinished: {r.lines()}')
         return ['--resume', ids[0]] if ids else []
 
     def finish(self):
