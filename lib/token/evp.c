@@ -322,21 +322,23 @@ static int
 run_lend(void *arg, struct ofs_error *e)
 {
 	struct lending *l = arg;
+	/* from cryptoki_enter() on, who waits may give up, and l be gone */
+	ofs_key *k = l->key;
 	struct cryptoki_guard g;
 	struct bridge **list, *b = NULL;
 	int rc;
 
-	rc = check(l->key, e);
+	rc = check(k, e);
 	if (rc != 0)
 		return rc;
-	list = module_bridge_lock(atomic_load(&l->key->token->module->limit));
+	list = module_bridge_lock(atomic_load(&k->token->module->limit));
 	if (list == NULL)
 		return err_set(e, OFS_ETOKEN,
 			"cannot lend key '%s' to OpenSSL: libp11 hangs with "
 			"another one; end this program and look at that token",
-			l->key->p.info.label);
+			k->p.info.label);
 	cryptoki_enter(&g);
-	rc = find_or_build(list, l->key, &b, e);
+	rc = find_or_build(list, k, &b, e);
 	cryptoki_leave(&g);
 	if (rc == 0 && EVP_PKEY_up_ref(b->pk) != 1)
 		rc = err_nomem(e);

@@ -9,19 +9,18 @@ static void
 close_all(ofs_token *t)
 {
 	struct key_session *s;
+	struct session own;
 
 	pthread_mutex_lock(&t->lock);
+	/* signers come and go from the thread that waits for this one only */
 	for (s = t->signers; s != NULL; s = s->next) {
-		if (s->lent)
-			memset(&s->s, 0, sizeof(s->s));
-		s->lent = false;
+		own = key_session_take_locked(s);
+		pthread_mutex_unlock(&t->lock);
+		session_close(&own);
+		pthread_mutex_lock(&t->lock);
 	}
 	t->lent = false;
-	s = t->signers;
 	pthread_mutex_unlock(&t->lock);
-	/* signers come and go from the thread that waits for this one only */
-	for (; s != NULL; s = s->next)
-		session_close(&s->s);
 }
 
 /* with the gate closed */

@@ -40,6 +40,8 @@ int key_session_check_lost(struct key_session *s, struct ofs_error *e);
 int key_session_make_ready(struct key_session *s, struct ofs_error *e);
 /* closes the session, or gives back what was lent */
 void key_session_drop(struct key_session *s);
+/* for the caller to close; with the lock of the token */
+struct session key_session_take_locked(struct key_session *s);
 
 /* token/recover.c */
 

@@ -35,20 +35,32 @@ key_session_open(ofs_key *k, struct key_session **out, struct ofs_error *e)
 	return 0;
 }
 
+struct session
+key_session_take_locked(struct key_session *s)
+{
+	struct session own = s->s;
+
+	memset(&s->s, 0, sizeof(s->s));
+	if (!s->lent)
+		return own;
+	/* the token's own, which stays open */
+	memset(&own, 0, sizeof(own));
+	s->lent = false;
+	s->key->token->lent = false;
+	return own;
+}
+
 void
 key_session_drop(struct key_session *s)
 {
 	ofs_token *t = s->key->token;
+	struct session own;
 
-	if (s->lent) {
-		memset(&s->s, 0, sizeof(s->s));
-		pthread_mutex_lock(&t->lock);
-		s->lent = false;
-		t->lent = false;
-		pthread_mutex_unlock(&t->lock);
-	} else {
-		session_close(&s->s);
-	}
+	/* one that is healing the token may be closing it, too */
+	pthread_mutex_lock(&t->lock);
+	own = key_session_take_locked(s);
+	pthread_mutex_unlock(&t->lock);
+	session_close(&own);
 }
 
 void
