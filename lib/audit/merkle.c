@@ -41,10 +41,9 @@ merkle_leaf(struct merkle *m, const void *p, size_t n, uint8_t out[MERKLE_HASH],
 	return rc;
 }
 
-/* SHA-256(0x01 || left || right); out may be either */
-static int
-node(struct merkle *m, const uint8_t *left, const uint8_t *right, uint8_t *out,
-	struct ofs_error *e)
+int
+merkle_node(struct merkle *m, const uint8_t *left, const uint8_t *right,
+	uint8_t *out, struct ofs_error *e)
 {
 	uint8_t in[1 + 2 * MERKLE_HASH];
 	int rc;
@@ -84,7 +83,7 @@ merkle_add(struct merkle *m, unsigned int height,
 		}
 		if ((m->size >> height & 1) != 0)
 			break;
-		rc = node(m, m->peak[height], h, h, e);
+		rc = merkle_node(m, m->peak[height], h, h, e);
 		if (rc != 0)
 			return rc;
 	}
@@ -104,7 +103,7 @@ merkle_root(struct merkle *m, uint8_t out[MERKLE_HASH], struct ofs_error *e)
 		if ((m->size >> i & 1) == 0)
 			continue;
 		if (any)
-			rc = node(m, m->peak[i], out, out, e);
+			rc = merkle_node(m, m->peak[i], out, out, e);
 		else
 			memcpy(out, m->peak[i], MERKLE_HASH);
 		any = true;
