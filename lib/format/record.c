@@ -5,6 +5,7 @@
 #include "format/record.h"
 
 #include "base/rd.h"
+#include "format/seal.h"
 
 #define MAGIC 0x4f465352u /* "OFSR" */
 #define VERSION 1
@@ -85,7 +86,33 @@ all_zero(const uint8_t *p, size_t n)
 	return any == 0;
 }
 
-/* what a plain body leaves no choice about, and bounds */
+/* what a plain body leaves no choice about; a sealed one has an epoch */
+static int
+check_cipher(const struct record_header *h, struct ofs_error *e)
+{
+	if (h->cipher > SEAL_CIPHER)
+		return err_set(e, OFS_EFORMAT,
+			"record header has unknown body cipher %u", h->cipher);
+	if (h->cipher == SEAL_CIPHER) {
+		if (h->epoch == 0)
+			return err_set(e, OFS_EFORMAT,
+				"record header has no epoch for a sealed body");
+		if (h->body_len % SEAL_PAD != XAES_TAG ||
+			h->body_len < SEAL_PAD)
+			return err_set(e, OFS_EFORMAT,
+				"record header has body length %u for a "
+				"sealed body",
+				h->body_len);
+		return 0;
+	}
+	if (h->epoch != 0 || !all_zero(h->nonce, sizeof(h->nonce)) ||
+		!all_zero(h->key_commit, sizeof(h->key_commit)))
+		return err_set(e, OFS_EFORMAT,
+			"record header has an epoch, nonce or key commitment "
+			"for a plain body");
+	return 0;
+}
+
 static int
 check_values(const struct record_header *h, struct ofs_error *e)
 {
@@ -94,14 +121,8 @@ check_values(const struct record_header *h, struct ofs_error *e)
 	if (h->flags != 0)
 		return err_set(e, OFS_EFORMAT,
 			"record header has unknown flags 0x%x", h->flags);
-	if (h->cipher != 0)
-		return err_set(e, OFS_EFORMAT,
-			"record header has unknown body cipher %u", h->cipher);
-	if (h->epoch != 0 || !all_zero(h->nonce, sizeof(h->nonce)) ||
-		!all_zero(h->key_commit, sizeof(h->key_commit)))
-		return err_set(e, OFS_EFORMAT,
-			"record header has an epoch, nonce or key commitment "
-			"for a plain body");
+	if (check_cipher(h, e) != 0)
+		return e->code;
 	if (h->time < 0 || h->boottime < 0 || h->seq > INT64_MAX)
 		return err_set(e, OFS_EFORMAT,
 			"record header has a number out of range");

@@ -17,7 +17,7 @@ struct record_header {
 	uint8_t log_id[16]; /* zeros in the genesis */
 	uint16_t type;      /* enum ofs_record_type */
 	uint16_t flags;     /* 0 */
-	uint16_t cipher;    /* 0: plain */
+	uint16_t cipher;    /* 0: plain; 1: sealed, format/seal.h */
 	uint64_t seq;
 	int64_t time;     /* UTC us */
 	int64_t boottime; /* us */
