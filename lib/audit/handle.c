@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "audit/handle.h"
@@ -34,12 +35,15 @@ init_locks(ofs_audit *a, struct ofs_error *e)
 		pthread_mutex_destroy(&a->lock);
 		return err_sys(e, OFS_EAUDIT, errnum, "cannot make a lock");
 	}
-	if (hold_init(&a->hold, e) != 0) {
-		pthread_mutex_destroy(&a->lock);
-		pthread_mutex_destroy(&a->err_lock);
-		return e->code;
-	}
-	return 0;
+	if (hold_init(&a->hold, e) != 0)
+		goto fail;
+	if (group_init(&a->group, e) == 0)
+		return 0;
+	hold_free(&a->hold);
+fail:
+	pthread_mutex_destroy(&a->lock);
+	pthread_mutex_destroy(&a->err_lock);
+	return e->code;
 }
 
 int
@@ -80,6 +84,7 @@ ofs_audit_free(ofs_audit *a)
 		log_rollback(a);
 	store_close(&a->store);
 	hold_free(&a->hold);
+	group_free(&a->group);
 	if (a->head_fd >= 0)
 		close(a->head_fd);
 	if (a->lock_fd >= 0)
@@ -136,6 +141,17 @@ handle_leave(ofs_audit *a, bool nested)
 {
 	if (!nested)
 		pthread_mutex_unlock(&a->lock);
+}
+
+bool
+handle_is_ours(ofs_audit *a)
+{
+	static const struct timespec past;
+	int errnum = pthread_mutex_timedlock(&a->lock, &past);
+
+	if (errnum == 0)
+		pthread_mutex_unlock(&a->lock);
+	return errnum == EDEADLK;
 }
 
 int

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "audit/group.h"
 #include "audit/head.h"
 #include "audit/hold.h"
 #include "audit/log.h"
@@ -14,9 +15,10 @@
 #include "audit/tag.h"
 
 /*
- * `lock` guards all but `err` (err_lock) and `hold` (its own). It is of the
- * error-checking kind: whoever opened a transaction may read through the same
- * handle, and a second log_begin of that thread is an error, not a deadlock.
+ * `lock` guards all but `err` (err_lock), `hold` and `group` (their own). It is
+ * of the error-checking kind: whoever opened a transaction may read through the
+ * same handle, and a second log_begin of that thread is an error, not a
+ * deadlock.
  */
 struct ofs_audit {
 	ofs_ctx *ctx;
@@ -46,6 +48,7 @@ struct ofs_audit {
 	bool broken;     /* a step failed: only a rollback is left */
 	bool latched;    /* nothing may be written any more */
 	struct ofs_error latch;
+	struct group_queue group; /* single appends that share a transaction */
 
 	uint8_t boot_id[16];
 	struct rec_operator operator_;
@@ -89,6 +92,11 @@ int handle_check_tail(ofs_audit *a, struct ofs_error *e);
 /* the genesis alone: sets a->state */
 int handle_check_genesis(ofs_audit *a, struct ofs_error *e);
 
+/* whether this thread has the mutex; others may hold it */
+bool handle_is_ours(ofs_audit *a);
+
+/* that a body is one which verification will take */
+int handle_check_body(const struct log_entry *en, struct ofs_error *e);
 /* appends inside the transaction that a->in_tx stands for (log.c) */
 int handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	struct ofs_error *e);

@@ -284,8 +284,8 @@ fill_header(ofs_audit *a, const struct log_entry *en, struct record_header *h,
  * come by the thousand are only checked to be DER: they hold a party that the
  * decoder has seen in BATCH OPENED, and the rest is our encoder's.
  */
-static int
-check_body(const struct log_entry *en, struct ofs_error *e)
+int
+handle_check_body(const struct log_entry *en, struct ofs_error *e)
 {
 	struct record_body *body;
 	int rc;
@@ -351,7 +351,7 @@ handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	struct record_header h;
 	int rc, format = en->format;
 
-	rc = check_body(en, e);
+	rc = en->checked ? 0 : handle_check_body(en, e);
 	if (rc == 0)
 		rc = fill_header(a, en, &h, e);
 	if (rc == 0 && en->doc_digest != NULL) {
@@ -416,27 +416,6 @@ log_intent_done(ofs_audit *a, uint64_t intent_seq, struct ofs_error *e)
 	if (rc == 0)
 		rc = store_intent_del(&a->store, intent_seq, e);
 	return handle_step(a, rc, e);
-}
-
-int
-log_append_one(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
-	struct ofs_error *e)
-{
-	int rc;
-
-	*seq = 0;
-	rc = log_begin(a, e);
-	if (rc != 0)
-		return rc;
-	rc = log_append(a, en, seq, e);
-	if (rc != 0) {
-		log_rollback(a);
-		return rc;
-	}
-	rc = log_commit(a, e);
-	if (rc != 0)
-		*seq = 0;
-	return rc;
 }
 
 static int

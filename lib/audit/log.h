@@ -27,7 +27,8 @@ struct log_entry {
 	size_t body_len;
 	const uint8_t *doc_digest; /* makes the document tag; NULL: none */
 	size_t doc_digest_len;
-	int format; /* that added what is in the body; 0: the first */
+	int format;   /* that added what is in the body; 0: the first */
+	bool checked; /* the body, by handle_check_body() */
 };
 /*
  * Inside a transaction. BATCH_OPENED and INTENT also enter the table of what
@@ -37,7 +38,12 @@ int log_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	struct ofs_error *e);
 int log_intent_done(ofs_audit *a, uint64_t intent_seq, struct ofs_error *e);
 
-/* One record in a transaction of its own. */
+/*
+ * One record in a transaction of its own, or in one with those that other
+ * threads append at the same time: either way durable before it returns. A
+ * body that is refused is its caller's trouble alone; when the transaction
+ * fails, so do all that share it.
+ */
 int log_append_one(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	struct ofs_error *e);
 
