@@ -154,17 +154,40 @@ handle_is_ours(ofs_audit *a)
 	return errnum == EDEADLK;
 }
 
+/* a lock of one byte, which only those take who then want the flock */
+static int
+lock_gate(ofs_audit *a, int cmd, short type)
+{
+	struct flock gate = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1
+	};
+	int rc;
+
+	do
+		rc = fcntl(a->lock_fd, cmd, &gate);
+	while (rc != 0 && errno == EINTR);
+	return rc;
+}
+
+/*
+ * Whoever has just given the flock back and wants it again is running, and
+ * those who wait for it are asleep: it would win most times. So one at a time
+ * waits for the flock, and the others for the gate before it.
+ */
 int
 handle_flock(ofs_audit *a, struct ofs_error *e)
 {
-	int rc;
+	int rc = lock_gate(a, F_OFD_SETLKW, F_WRLCK);
 
+	if (rc != 0)
+		return err_sys(e, OFS_EAUDIT, errno, "cannot lock audit log");
 	do
 		rc = flock(a->lock_fd, LOCK_EX);
 	while (rc != 0 && errno == EINTR);
 	if (rc != 0)
-		return err_sys(e, OFS_EAUDIT, errno, "cannot lock audit log");
-	return 0;
+		(void)err_sys(e, OFS_EAUDIT, errno, "cannot lock audit log");
+	(void)lock_gate(a, F_OFD_SETLK, F_UNLCK);
+	return rc != 0 ? e->code : 0;
 }
 
 void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Threads that append at a time share commits. */
+/* Many who append at a time: threads share commits, processes take turns. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/file.h>
@@ -308,6 +308,112 @@ not_from_within(void **state)
 	sample_verifies(2);
 }
 
+#define PROCESSES 8
+#define AT_ONCE 100
+#define ROUNDS 12 /* transactions of each, were all of them equally fast */
+#define RECORDS (1 + PROCESSES * ROUNDS * AT_ONCE)
+
+struct race {
+	int ready[2], go[2];
+};
+
+static void
+append_until_full(const struct race *race, int number)
+{
+	ofs_audit *a = sample_open(0);
+	struct buf body = BUF_INIT;
+	char serial[16], c = 'r';
+	struct ofs_error e;
+	struct log_entry en = { .type = OFS_REC_LOGIN };
+	uint64_t seq = 0;
+
+	snprintf(serial, sizeof(serial), "process-%d", number);
+	login_at(serial, &body);
+	en.body = body.p;
+	en.body_len = body.len;
+	close(race->go[1]);
+	assert_int_equal(write(race->ready[1], &c, 1), 1);
+	assert_int_equal(read(race->go[0], &c, 1), 0);
+	for (;;) {
+		sample_begin(a);
+		if (a->state.size >= RECORDS)
+			break;
+		for (int i = 0; i < AT_ONCE; i++)
+			ok(log_append(a, &en, &seq, &e), &e);
+		sample_commit(a);
+	}
+	log_rollback(a);
+	buf_free(&body);
+	ofs_audit_free(a);
+}
+
+struct shares {
+	uint64_t next;
+	unsigned int n[PROCESSES];
+};
+
+static int
+count(void *arg, const ofs_record *rec)
+{
+	struct shares *s = arg;
+	struct ofs_record_head head;
+	struct ofs_field f;
+
+	ofs_record_get_head(rec, &head);
+	assert_int_equal(head.seq, s->next++);
+	if (!ofs_record_find(rec, "token.serial", &f))
+		return 0;
+	assert_int_equal(f.len, 9);
+	s->n[f.bytes[8] - '0']++;
+	return 0;
+}
+
+/*
+ * They begin together and go on until the log holds so many records: nobody
+ * is left with less than half of what it would get by turns.
+ */
+static void
+fair_processes(void **state)
+{
+	struct shares s = { 0 };
+	struct race race;
+	pid_t pid[PROCESSES];
+	int i, status;
+	ofs_audit *a;
+	char c;
+
+	(void)state;
+	ofs_audit_free(sample_open(OFS_AUDIT_CREATE));
+	assert_int_equal(pipe(race.ready), 0);
+	assert_int_equal(pipe(race.go), 0);
+	for (i = 0; i < PROCESSES; i++) {
+		pid[i] = fork();
+		if (pid[i] == 0) {
+			append_until_full(&race, i);
+			_exit(0);
+		}
+	}
+	for (i = 0; i < PROCESSES; i++)
+		assert_int_equal(read(race.ready[0], &c, 1), 1);
+	close(race.go[1]);
+	for (i = 0; i < PROCESSES; i++) {
+		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+		assert_int_equal(status, 0);
+	}
+	sample_verifies(RECORDS);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_int_equal(ofs_audit_list(a, 0, 0, count, &s), 0);
+	ofs_audit_free(a);
+	assert_int_equal(s.next, RECORDS);
+	for (i = 0; i < PROCESSES; i++) {
+		print_message("# process %d: %u of %u records\n", i, s.n[i],
+			RECORDS - 1);
+		assert_int_equal(s.n[i] % AT_ONCE, 0);
+	}
+	for (i = 0; i < PROCESSES; i++)
+		assert_true(s.n[i] * 2 >= ROUNDS * AT_ONCE);
+}
+
 int
 main(void)
 {
@@ -318,6 +424,7 @@ main(void)
 		TEST(refused_alone),
 		TEST(failed_together),
 		TEST(not_from_within),
+		TEST(fair_processes),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
