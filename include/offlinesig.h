@@ -12,5 +12,6 @@
 #include <offlinesig/plan.h>
 #include <offlinesig/verify.h>
 #include <offlinesig/audit.h>
+#include <offlinesig/keep.h>
 
 #endif

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ofs-audit list: one line for each record. */
-#include <ctype.h>
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "audit-filter.h"
 #include "audit.h"
 #include "common/plain.h"
 
@@ -12,35 +10,35 @@
 static const char help[] =
 "usage: ofs-audit list [options]\n"
 "\n"
-"  --from SEQ     from this record on\n"
-"  --to SEQ       up to this record\n"
+"Prints one line for each record that all of these options fit.\n"
+"\n"
+"  --from SEQ, --to SEQ   from this record on, up to this one\n"
+"  --since TIME, --until TIME\n"
+"                 2026-11-21, or 2026-11-21T08:00:00 with Z or +01:00; without\n"
+"                 that it is UTC, as the times printed are. Both are included\n"
+"  --operator WHO  name, or number of the user or login user\n"
+"  --key KEY      label, or SHA-256 of the public key or certificate\n"
+"  --token TOKEN  label or serial number\n"
 "  --batch ID     only of this batch; the first digits are enough\n"
+"  --document NAME  path as it was given, its last part, or id\n"
+"  --digest HEX   of the document, as it was hashed; finds intents, outcomes\n"
+"  --result RESULT  signed, failed, not-attempted, unknown\n"
 "  --type TYPE    only of this type: genesis, batch-opened, batch-closed,\n"
 "                 intent, outcome, recovery, login, key-lent, key-event,\n"
-"                 token-event, release\n"
+"                 token-event, release, epoch, anchor, log-event\n"
+"  --limit N      so many at most\n"
+"  --reverse      the newest first\n"
 "  --audit DIR    the log (OFS_AUDIT)\n"
 "  --json         one JSON object a line, with every field\n"
 "\n"
-"Example: ofs-audit list --type outcome --from 100\n";
+"Example: ofs-audit list --type outcome --operator alice --since 2026-11-01\n";
 /* clang-format on */
 
 struct listing {
 	struct out *out;
-	const char *batch, *type;
 	size_t n;
 	int code;
 };
-
-static bool
-wanted(const struct listing *l, const struct ofs_record_head *h)
-{
-	char id[33];
-
-	plain_hex(id, h->batch_id, sizeof(h->batch_id));
-	return (l->batch == NULL ||
-		       strncasecmp(id, l->batch, strlen(l->batch)) == 0) &&
-		(l->type == NULL || strcmp(h->type_name, l->type) == 0);
-}
 
 static int
 show(void *arg, const ofs_record *rec)
@@ -52,8 +50,6 @@ show(void *arg, const ofs_record *rec)
 	FILE *f;
 
 	ofs_record_get_head(rec, &h);
-	if (!wanted(l, &h))
-		return 0;
 	l->n++;
 	if (l->out->json) {
 		jline_begin(&j, "record");
@@ -72,69 +68,30 @@ show(void *arg, const ofs_record *rec)
 }
 
 static int
-check_batch(const struct args *a, struct out *o, const char *id)
+list(struct tool *s, const struct ofs_audit_filter *filter)
 {
-	size_t n = strlen(id);
+	struct listing l = { .out = s->out };
+	int rc = ofs_audit_find(s->audit, filter, show, &l);
 
-	if (n <= 32 && strspn(id, "0123456789abcdefABCDEF") == n)
-		return 0;
-	return args_usage(
-		a, o, "'--batch' is up to 32 hex digits, not '%s'", NAME(id));
-}
-
-static int
-show_one(struct tool *s, struct listing *l, uint64_t seq)
-{
-	ofs_record *rec;
-	int rc = ofs_audit_get(s->audit, seq, &rec);
-
-	if (rc == 0)
-		rc = show(l, rec);
-	ofs_record_free(rec);
-	return rc;
-}
-
-static int
-list(struct tool *s, struct listing *l, uint64_t from, uint64_t to)
-{
-	uint64_t size;
-	int rc;
-
-	if (ofs_audit_size(s->audit, &size) != 0)
-		return cmd_audit_fail(s);
-	/* to the library a last record of 0 is "to the end" */
-	if (to == 0 && size > 0)
-		rc = from > 0 ? 0 : show_one(s, l, 0);
-	else
-		rc = from < size && from <= to
-			? ofs_audit_list(s->audit, from,
-				  to < size ? to : size - 1, show, l)
-			: 0;
 	if (rc != 0)
-		return l->code != 0 ? l->code : cmd_audit_fail(s);
-	if (l->n == 0)
-		out_note(l->out, "no record matches");
+		return l.code != 0 ? l.code : cmd_audit_fail(s);
+	if (l.n == 0)
+		out_note(l.out, "no record matches");
 	return 0;
 }
 
 int
 cmd_audit_list(struct out *o, int argc, char **argv)
 {
-	static const char *const types[] = { "any", "genesis", "batch-opened",
-		"batch-closed", "intent", "outcome", "recovery", "login",
-		"key-lent", "key-event", "token-event", "release", "epoch",
-		"anchor", "log-event", NULL };
+	struct ofs_audit_filter filter = OFS_AUDIT_FILTER_INIT;
+	struct cmd_audit_filter fo = CMD_AUDIT_FILTER_INIT;
 	struct tool_opts so = { 0 };
-	struct listing l = { .out = o };
-	unsigned long from = 0, to = INT64_MAX;
 	struct tool s = { 0 };
 	bool json = false;
-	int type = 0;
 	const struct opt table[] = {
-		{ "from", .number = &from, .min = 0, .max = INT64_MAX },
-		{ "to", .number = &to, .min = 0, .max = INT64_MAX },
-		{ "batch", .text = &l.batch },
-		{ "type", .choice = &type, .names = types },
+		CMD_AUDIT_FILTER_OPTS(fo, filter),
+		{ "limit", .number = &fo.limit, .min = 1, .max = INT64_MAX },
+		{ "reverse", .flag = &filter.reverse },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -146,14 +103,13 @@ cmd_audit_list(struct out *o, int argc, char **argv)
 	rc = args_parse(&a, o, argc, argv, &ops);
 	if (rc == 0)
 		rc = args_operands(&a, o, &ops, 0, 0, "");
-	if (rc == 0 && l.batch != NULL)
-		rc = check_batch(&a, o, l.batch);
+	if (rc == 0)
+		rc = cmd_audit_filter(&a, o, &fo, &filter);
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	l.type = type != 0 ? types[type] : NULL;
 	rc = cmd_audit_open(&s, o, &so);
 	if (rc == 0)
-		rc = list(&s, &l, from, to);
+		rc = list(&s, &filter);
 	tool_close(&s);
 	return rc;
 }

@@ -97,6 +97,10 @@ bool handle_is_ours(ofs_audit *a);
 
 /* that a body is one which verification will take */
 int handle_check_body(const struct log_entry *en, struct ofs_error *e);
+/* what a record is made of; borrowed from it (read.c) */
+const struct record_header *handle_record_header(const ofs_record *rec);
+const struct record_body *handle_record_body(const ofs_record *rec);
+
 /* appends inside the transaction that a->in_tx stands for (log.c) */
 int handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 	struct ofs_error *e);

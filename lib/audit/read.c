@@ -132,6 +132,18 @@ ofs_record_free(ofs_record *rec)
 	free(rec);
 }
 
+const struct record_header *
+handle_record_header(const ofs_record *rec)
+{
+	return &rec->h;
+}
+
+const struct record_body *
+handle_record_body(const ofs_record *rec)
+{
+	return rec->body;
+}
+
 void
 ofs_record_get_head(const ofs_record *rec, struct ofs_record_head *out)
 {

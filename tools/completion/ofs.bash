@@ -26,6 +26,7 @@ _ofs_value()
 	case $1 in
 	--format) _ofs_words 'cms cms-attached raw' "$2" ;;
 	--digest) _ofs_words 'sha256 sha384 sha512' "$2" ;;
+	--result) _ofs_words 'signed failed not-attempted unknown' "$2" ;;
 	--severity) _ofs_words 'info warning serious' "$2" ;;
 	--padding) _ofs_words 'pkcs1 pss' "$2" ;;
 	--time) _ofs_words 'now claimed' "$2" ;;
@@ -45,7 +46,8 @@ _ofs_value()
 		;;
 	--type)
 		_ofs_words 'genesis batch-opened batch-closed intent outcome
-			recovery login key-lent key-event token-event release' "$2"
+			recovery login key-lent key-event token-event release
+			epoch anchor log-event' "$2"
 		;;
 	--out | --audit | --root | --copy-to)
 		compopt -o filenames 2>/dev/null
@@ -66,7 +68,8 @@ _ofs_value()
 	--key | --label | --jobs | --token | --erase | --subject | --days | \
 		--origin | --from | --to | --batch | --token-timeout | \
 		--san | --ext | --id | --yes | --seconds | --confirmed | \
-		--rate | --validate-timeout | --status | --discard-pending) ;;
+		--rate | --validate-timeout | --status | --discard-pending | \
+		--since | --until | --operator | --document | --limit) ;;
 	--validate) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
 	*) return 1 ;;
 	esac

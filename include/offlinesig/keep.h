@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Keeping the record of operations: searching it. */
+#ifndef OFFLINESIG_KEEP_H
+#define OFFLINESIG_KEEP_H
+
+#include <offlinesig/audit.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* What became of a document, for struct ofs_audit_filter. */
+enum ofs_audit_result {
+	OFS_AUDIT_ANY_RESULT,
+	OFS_AUDIT_SIGNED,
+	OFS_AUDIT_FAILED,
+	OFS_AUDIT_NOT_ATTEMPTED,
+	OFS_AUDIT_UNKNOWN /* the token was asked, no outcome is recorded */
+};
+
+/* Which records are wanted: those that all of it fits. 0 and NULL: any. */
+struct ofs_audit_filter {
+	size_t size;
+	uint64_t first, end;  /* first <= seq < end; 0: to the end */
+	int64_t since, until; /* us; since <= time < until; 0: open */
+	enum ofs_record_type type;
+	enum ofs_audit_result result;
+	const char *batch;     /* its id in hex, or the first digits */
+	const char *operator_; /* name, or uid or login uid as a number */
+	const char *key;   /* label, or SHA-256 (hex) of key or certificate */
+	const char *token; /* label, or serial number */
+	const char *document; /* path as it was given, last part of it, or id */
+	const uint8_t *digest; /* of the document, as it was hashed */
+	size_t digest_len;
+	uint64_t limit; /* so many at most */
+	bool reverse;   /* the newest first */
+};
+
+#define OFS_AUDIT_FILTER_INIT                                                \
+	{                                                                    \
+		sizeof(struct ofs_audit_filter), 0, 0, 0, 0,                 \
+			(enum ofs_record_type)0, OFS_AUDIT_ANY_RESULT, 0, 0, \
+			0, 0, 0, 0, 0, 0, false                              \
+	}
+
+/*
+ * ofs_audit_find: gives fn the records that are wanted, in order. A non-zero
+ * return of fn ends it and is returned. A record of a batch that does not say
+ * itself who signs with what is judged by the batch. A digest finds outcomes
+ * and intents, without opening other bodies. OFS_EINVAL for a batch that is no
+ * beginning of an id; OFS_EDAMAGED for a record that cannot be read.
+ */
+int ofs_audit_find(ofs_audit *audit, const struct ofs_audit_filter *filter,
+	ofs_record_fn fn, void *arg);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif
