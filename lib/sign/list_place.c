@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where the outputs of a list go; what must not occur twice in it. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "sign/list.h"
 
-#include "base/file.h"
 #include "base/text.h"
 #include "base/twins.h"
 #include "crypto/digest.h"
+#include "sign/place.h"
 
 /* what a name is to the list; sorted so: a document, then outputs by item */
 enum kind { DOCUMENT, OUTPUT, ID };
@@ -20,105 +18,9 @@ enum kind { DOCUMENT, OUTPUT, ID };
 
 struct placing {
 	struct list *list;
-	const char *suffix, *out_dir;
-	char *out_absolute;
-	char *dir, *real; /* the last directory that was resolved */
+	struct placer placer;
 	struct twins twins;
 };
-
-/* DIR/PATH made relative, and the suffix; allocated */
-static char *
-under(const char *dir, const char *path, const char *suffix)
-{
-	char *rel, *base, *out = NULL;
-
-	rel = file_relative_as_tar(path);
-	base = rel == NULL ? NULL : file_join(dir, rel);
-	if (base != NULL && asprintf(&out, "%s%s", base, suffix) < 0)
-		out = NULL;
-	free(rel);
-	free(base);
-	return out;
-}
-
-/* what `name` is below the real path `dir`, when it is made there; allocated */
-static char *
-below(const char *dir, const char *name)
-{
-	if (name[0] == '\0' || strcmp(name, ".") == 0)
-		return strdup(dir);
-	if (strcmp(name, "..") == 0)
-		return file_dirname(dir);
-	return file_join(dir, name);
-}
-
-/*
- * Of a directory that may not be there yet: the same as when it is, so that
- * who goes on with a list finds the same outputs.
- */
-static int
-absolute_dir(const char *dir, char **out, struct ofs_error *e)
-{
-	char *path = strdup(dir), *at = path, *real, *next, *name;
-
-	*out = NULL;
-	real = dir[0] == '/' ? strdup("/") : realpath(".", NULL);
-	if (real == NULL) {
-		free(path);
-		return err_sys(
-			e, OFS_EIO, errno, "cannot tell the current directory");
-	}
-	while (real != NULL && (name = strsep(&at, "/")) != NULL) {
-		next = below(real, name);
-		free(real);
-		real = next != NULL ? realpath(next, NULL) : NULL;
-		if (real == NULL)
-			real = next;
-		else
-			free(next);
-	}
-	if (path == NULL) {
-		free(real);
-		return err_nomem(e);
-	}
-	free(path);
-	*out = real;
-	return real == NULL ? err_nomem(e) : 0;
-}
-
-/*
- * Absolute, or NULL where its directory is missing, which is said when it is
- * read. Most items of a list lie together: their directory is resolved once.
- */
-static int
-absolute(struct placing *p, const char *path, char **out, struct ofs_error *e)
-{
-	const char *base = file_basename(path);
-	char *dir;
-	int rc = 0;
-
-	*out = NULL;
-	if (base[0] == '\0' || strcmp(base, ".") == 0 ||
-		strcmp(base, "..") == 0) {
-		rc = file_absolute(path, out, e);
-		return rc == OFS_ENOMEM ? rc : 0;
-	}
-	dir = file_dirname(path);
-	if (dir == NULL)
-		return err_nomem(e);
-	if (p->dir == NULL || strcmp(dir, p->dir) != 0) {
-		free(p->dir);
-		free(p->real);
-		p->dir = dir;
-		p->real = realpath(dir, NULL);
-	} else {
-		free(dir);
-	}
-	if (p->real == NULL)
-		return 0;
-	*out = file_join(p->real, base);
-	return *out == NULL ? err_nomem(e) : 0;
-}
 
 static int
 note(struct placing *p, enum kind kind, size_t i, const char *name,
@@ -143,24 +45,10 @@ static int
 place_file(struct placing *p, size_t i, const struct list_item *it,
 	struct ofs_error *e)
 {
-	char *input = NULL, *output = NULL, *place = NULL;
+	char *input, *output, *place;
 	int rc;
 
-	rc = absolute(p, it->path, &input, e);
-	if (rc != 0)
-		return rc;
-	if (p->out_dir != NULL) {
-		output = under(p->out_dir, it->path, p->suffix);
-		place = under(p->out_absolute, it->path, p->suffix);
-		if (place == NULL)
-			rc = err_nomem(e);
-	} else if (asprintf(&output, "%s%s", it->path, p->suffix) < 0) {
-		output = NULL;
-	} else {
-		rc = absolute(p, output, &place, e);
-	}
-	if (output == NULL)
-		rc = err_nomem(e);
+	rc = placer_find(&p->placer, it->path, &input, &output, &place, e);
 	if (rc == 0)
 		rc = list_put_place(p->list, it, output, place, e);
 	if (rc == 0 && input != NULL)
@@ -251,14 +139,11 @@ int
 list_place(struct list *l, enum ofs_format format, const char *out_dir,
 	struct ofs_error *e)
 {
-	struct placing p = { .list = l,
-		.suffix = ofs_format_suffix(format),
-		.out_dir = out_dir };
-	int rc = 0;
+	struct placing p = { .list = l };
+	int rc;
 
 	twins_init(&p.twins, l->dir);
-	if (out_dir != NULL)
-		rc = absolute_dir(out_dir, &p.out_absolute, e);
+	rc = placer_init(&p.placer, format, out_dir, e);
 	if (rc == 0)
 		rc = place_all(&p, e);
 	if (rc == 0) {
@@ -266,9 +151,7 @@ list_place(struct list *l, enum ofs_format format, const char *out_dir,
 		rc = twins_each(&p.twins, found, &p, e);
 	}
 	twins_free(&p.twins);
-	free(p.out_absolute);
-	free(p.dir);
-	free(p.real);
+	placer_free(&p.placer);
 	return rc;
 }
 
