@@ -50,7 +50,12 @@ put(FILE *f, const ofs_record *rec, const char *name)
 static void
 opened_text(FILE *f, const ofs_record *rec)
 {
-	fprintf(f, "%" PRId64 " items,", number(rec, "items"));
+	struct ofs_field list;
+
+	if (ofs_record_find(rec, "list_sha256", &list))
+		fprintf(f, "%" PRId64 " items,", number(rec, "items"));
+	else
+		fputs("open-ended,", f);
 	put(f, rec, "format");
 	put(f, rec, "mechanism");
 	fputs(", key", f);

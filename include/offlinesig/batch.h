@@ -71,6 +71,7 @@ void ofs_batch_free(ofs_batch *batch);
  * public key), OFS_EINVAL (named twice, or the batch has run).
  */
 int ofs_batch_add_key(ofs_batch *batch, ofs_key *key);
+/* of an open-ended batch: of the last call by this thread */
 const struct ofs_error *ofs_batch_error(const ofs_batch *batch);
 
 void ofs_batch_on_result(ofs_batch *batch, ofs_result_fn fn, void *arg);
@@ -86,6 +87,17 @@ void ofs_batch_on_progress(ofs_batch *batch, ofs_progress_fn fn, void *arg);
 void ofs_batch_on_validate(ofs_batch *batch, ofs_validate_fn fn, void *arg);
 
 /*
+ * With opts->open_ended ofs_batch_add_file, ofs_batch_add_item and
+ * ofs_batch_add_bytes may be called by any thread while the batch runs. What is
+ * added is signed at once. Up to 1,024 documents wait; then a call waits for
+ * room, but one from a callback of the batch fails with OFS_EINVAL. When one
+ * returns 0, the document is in the batch and will have a result; otherwise the
+ * batch goes on without it. OFS_EEXIST: its output is, or is to be, that of
+ * another document, or one of the documents. OFS_EFORMAT: its id was given
+ * before, or it is beyond max_items or max_bytes. OFS_EINTR: the batch was
+ * cancelled or has stopped. OFS_EINVAL: it was ended, or the item is wrong.
+ * A document costs up to 90 bytes of memory until the end, an id 45 more.
+ *
  * ofs_batch_add_file: one document. `sha256` (32 bytes, copied) may be NULL;
  * when given, a document with another hash fails with OFS_EMISMATCH and is not
  * signed. Nothing is read yet. The path is copied.
@@ -164,6 +176,13 @@ int ofs_batch_plan(ofs_batch *batch, struct ofs_progress *out);
  * OFS_EBADSIG... *out is filled in every case.
  */
 int ofs_batch_run(ofs_batch *batch, struct ofs_progress *out);
+
+/*
+ * ofs_batch_end: any thread. No more documents come: an open-ended batch ends
+ * when those that were added are signed. An ofs_batch_add_* that waits for room
+ * is refused. Returns 0; OFS_EINVAL: the batch is not open-ended.
+ */
+int ofs_batch_end(ofs_batch *batch);
 
 /* ofs_batch_cancel: any thread, also from a signal handler. The chunk in the
  * token is finished, recorded and released; the rest is not attempted. */

@@ -68,6 +68,11 @@ struct ofs_sign_opts {
 	const char *resume;
 	bool resign_unknown; /* sign what has an unknown outcome once more */
 	enum ofs_duplicate on_duplicate;
+	/*
+	 * Documents may be added while the batch runs, which goes on until
+	 * ofs_batch_end(). Nobody can plan such a batch, or go on with it.
+	 */
+	bool open_ended;
 };
 
 #define OFS_SIGN_OPTS_INIT                                                     \
@@ -75,7 +80,7 @@ struct ofs_sign_opts {
 		sizeof(struct ofs_sign_opts), OFS_FORMAT_CMS,                  \
 			OFS_DIGEST_DEFAULT, 0, 0, false, 0, OFS_EXISTING_FAIL, \
 			0, false, OFS_PADDING_DEFAULT, false, 0, 0, 0, 0, 0,   \
-			0, false, OFS_DUPLICATE_DEFAULT                        \
+			0, false, OFS_DUPLICATE_DEFAULT, false                 \
 	}
 
 enum ofs_item_status {

@@ -71,17 +71,29 @@ fill_opened(ofs_audit *a, uint64_t seq, struct ofs_batch_state *st,
 	return 0;
 }
 
+static uint64_t
+count_closed(const ofs_record *rec)
+{
+	return take_number(rec, "signed") + take_number(rec, "failed") +
+		take_number(rec, "skipped") +
+		take_number(rec, "not_attempted") + take_number(rec, "unknown");
+}
+
 /* what BATCH CLOSED says; the counts only where no table has better ones */
 static int
 fill_closed(ofs_audit *a, uint64_t seq, bool counts, struct ofs_batch_state *st,
 	struct ofs_error *e)
 {
+	struct ofs_field list;
 	ofs_record *rec;
 	int rc;
 
 	rc = read_record(a, seq, &rec, e);
 	if (rc != 0)
 		return rc;
+	/* an open-ended batch has as many as there came */
+	if (ofs_record_find(rec, "list_sha256", &list))
+		st->items = count_closed(rec);
 	st->code = (int)(int64_t)take_number(rec, "code");
 	take_text(rec, "reason", st->reason, sizeof(st->reason));
 	if (counts) {

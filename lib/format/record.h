@@ -99,8 +99,8 @@ struct rec_genesis {
 };
 struct rec_batch_opened {
 	struct rec_span party;
-	struct rec_span list_sha256; /* digest of the list of items */
-	uint64_t items;
+	struct rec_span list_sha256;    /* of the items; absent: open-ended, */
+	uint64_t items;                 /* and 0 of them are known yet */
 	const char *format, *mechanism; /* "cms", "ecdsa-sha256" */
 	uint64_t jobs;
 	const char *options; /* "out=signed existing=skip", for people */
@@ -116,6 +116,11 @@ struct rec_batch_closed {
 	uint64_t signed_, failed, skipped, not_attempted, unknown;
 	int64_t code;       /* what the run returned */
 	const char *reason; /* NULL when all went well */
+	/*
+	 * Format 4: of an open-ended batch, whose BATCH OPENED has none; absent
+	 * where its process ended before it.
+	 */
+	struct rec_span list_sha256;
 };
 /* An intent lists what the token is about to be asked for. */
 enum rec_purpose {

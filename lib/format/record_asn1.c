@@ -153,7 +153,8 @@ static const ASN1_TEMPLATE batch_closed_rows[] = {
 	INT(der_batch_closed, not_attempted, "not_attempted"),
 	INT(der_batch_closed, unknown, "unknown"),
 	INT(der_batch_closed, code, "code"),
-	TEXT(der_batch_closed, reason, "reason", 7)
+	TEXT(der_batch_closed, reason, "reason", 7),
+	BYTES(der_batch_closed, list_sha256, "list_sha256", 8)
 };
 SEQUENCE(REC_BATCH_CLOSED, der_batch_closed, batch_closed_rows)
 

@@ -62,7 +62,7 @@ struct der_batch_opened {
 struct der_batch_closed {
 	int64_t opened_seq, signed_, failed, skipped, not_attempted, unknown,
 		code;
-	ASN1_STRING *reason;
+	ASN1_STRING *reason, *list_sha256;
 };
 
 struct der_intent_item {

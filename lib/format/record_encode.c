@@ -327,6 +327,7 @@ record_batch_closed_encode(
 	d.unknown = enc_count(r->unknown);
 	d.code = r->code;
 	d.reason = enc_text(&c, r->reason);
+	d.list_sha256 = enc_bytes(&c, r->list_sha256);
 	return enc_emit(&c, &d, ASN1_ITEM_rptr(REC_BATCH_CLOSED), to, e);
 }
 

@@ -12,8 +12,10 @@
 #include "base/ctx.h"
 #include "base/time.h"
 #include "crypto/pubkey.h"
-#include "sign/list.h"
 #include "sign/copy.h"
+#include "sign/errs.h"
+#include "sign/feed.h"
+#include "sign/list.h"
 #include "sign/maker.h"
 #include "sign/plan.h"
 #include "sign/release.h"
@@ -33,16 +35,24 @@ struct ofs_batch {
 	struct maker maker;
 	pthread_mutex_t lock; /* over the list */
 	struct list list;
-	bool sealed; /* planned or run: the list stays as it is */
+	bool sealed;       /* planned or run: the list stays as it is */
+	bool ended;        /* open-ended: no more documents come */
+	struct feed *feed; /* open-ended: takes in what comes while it runs */
 	bool ran;
 	struct plan *plan; /* NULL: not planned */
 	atomic_bool cancelled;
-	struct ofs_error err;
+	struct errs *errs;
 	ofs_result_fn result;
 	void *result_arg;
 	ofs_progress_fn progress;
 	void *progress_arg;
 };
+
+static struct ofs_error *
+own(const ofs_batch *b)
+{
+	return errs_own(b->errs);
+}
 
 static int
 check_opts(const struct ofs_sign_opts *o, struct ofs_error *e)
@@ -62,6 +72,9 @@ check_opts(const struct ofs_sign_opts *o, struct ofs_error *e)
 	if (o->jobs > JOBS_MAX)
 		return err_set(e, OFS_EINVAL,
 			"%u jobs are too many; at most %d", o->jobs, JOBS_MAX);
+	if (o->open_ended && (o->resume != NULL || o->resign_unknown))
+		return err_set(e, OFS_EINVAL,
+			"an open-ended batch cannot go on with another one");
 	return 0;
 }
 
@@ -120,6 +133,9 @@ ofs_batch_new(ofs_ctx *ctx, ofs_key *key, ofs_audit *audit,
 	if (b->opts.jobs == 0)
 		b->opts.jobs = default_jobs();
 	rc = list_init(&b->list, spool_dir(audit, opts), &e);
+	b->errs = errs_new(opts->open_ended);
+	if (rc == 0 && b->errs == NULL)
+		rc = err_nomem(&e);
 	if (rc == 0)
 		rc = maker_init(&b->maker, ctx, key, opts, &e);
 	if (rc == 0)
@@ -141,8 +157,10 @@ ofs_batch_free(ofs_batch *b)
 {
 	if (b == NULL)
 		return;
+	feed_free(b->feed);
 	maker_clear(&b->maker);
 	plan_free(b->plan);
+	errs_free(b->errs);
 	list_free(&b->list);
 	free((char *)(uintptr_t)b->opts.out_dir);
 	free((char *)(uintptr_t)b->opts.copy_dir);
@@ -154,7 +172,7 @@ ofs_batch_free(ofs_batch *b)
 const struct ofs_error *
 ofs_batch_error(const ofs_batch *b)
 {
-	return &b->err;
+	return own(b);
 }
 
 void
@@ -215,13 +233,13 @@ ofs_batch_add_key(ofs_batch *b, ofs_key *key)
 	int rc;
 
 	pthread_mutex_lock(&b->lock);
-	err_clear(&b->err);
-	rc = b->ran ? err_set(&b->err, OFS_EINVAL,
+	err_clear(own(b));
+	rc = b->ran ? err_set(own(b), OFS_EINVAL,
 			      "the batch has run; make a new one")
-		    : check_clone(b, key, &at, &b->err);
+		    : check_clone(b, key, &at, own(b));
 	/* the token tells more of a key after a login */
 	if (rc == 0 && at == 0)
-		rc = maker_set_key(&b->maker, key, &b->opts, &b->err);
+		rc = maker_set_key(&b->maker, key, &b->opts, own(b));
 	if (rc == 0)
 		b->keys[at] = key;
 	if (rc == 0 && at == b->n_keys)
@@ -230,41 +248,62 @@ ofs_batch_add_key(ofs_batch *b, ofs_key *key)
 	return rc;
 }
 
-/* takes the lock for adding; OFS_EINVAL, without it, once the list is fixed */
+/*
+ * Takes the lock for adding to the list; OFS_EINVAL, without it, once that is
+ * fixed. With *feed set, to which is to be added instead, it has no lock.
+ */
 static int
-begin_add(ofs_batch *b)
+begin_add(ofs_batch *b, struct feed **feed)
 {
+	const char *why = NULL;
+
+	*feed = NULL;
+	err_clear(own(b));
 	pthread_mutex_lock(&b->lock);
-	err_clear(&b->err);
-	if (!b->sealed)
+	*feed = b->feed;
+	if (b->feed == NULL && b->sealed)
+		why = "the batch was planned or has run; make a new one for "
+		      "more documents";
+	else if (b->feed == NULL && b->ended)
+		why = "the batch was ended; make a new one for more documents";
+	if (why == NULL && b->feed == NULL)
 		return 0;
-	(void)err_set(&b->err, OFS_EINVAL,
-		"the batch was planned or has run; make a new one for more "
-		"documents");
 	pthread_mutex_unlock(&b->lock);
-	return OFS_EINVAL;
+	return why == NULL ? 0 : err_set(own(b), OFS_EINVAL, "%s", why);
+}
+
+/* of a list that is added as a whole */
+static int
+begin_add_list(ofs_batch *b)
+{
+	struct feed *feed;
+	int rc = begin_add(b, &feed);
+
+	if (rc != 0 || feed == NULL)
+		return rc;
+	return err_set(own(b), OFS_EINVAL,
+		"lists are not added while a batch runs; add their documents "
+		"one by one");
 }
 
 int
 ofs_batch_add_file(ofs_batch *b, const char *path, const uint8_t *sha256)
 {
-	int rc = begin_add(b);
+	struct ofs_item item = OFS_ITEM_INIT;
 
-	if (rc != 0)
-		return rc;
-	rc = list_add_file(&b->list, path, sha256, &b->err);
-	pthread_mutex_unlock(&b->lock);
-	return rc;
+	item.path = path;
+	item.sha256 = sha256;
+	return ofs_batch_add_item(b, &item);
 }
 
 int
 ofs_batch_add_tree(ofs_batch *b, const char *dir)
 {
-	int rc = begin_add(b);
+	int rc = begin_add_list(b);
 
 	if (rc != 0)
 		return rc;
-	rc = list_add_tree(&b->list, dir, &b->err);
+	rc = list_add_tree(&b->list, dir, own(b));
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }
@@ -272,11 +311,11 @@ ofs_batch_add_tree(ofs_batch *b, const char *dir)
 int
 ofs_batch_add_sums(ofs_batch *b, const char *sums_path)
 {
-	int rc = begin_add(b);
+	int rc = begin_add_list(b);
 
 	if (rc != 0)
 		return rc;
-	rc = list_add_sums(&b->list, sums_path, &b->err);
+	rc = list_add_sums(&b->list, sums_path, own(b));
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }
@@ -284,11 +323,14 @@ ofs_batch_add_sums(ofs_batch *b, const char *sums_path)
 int
 ofs_batch_add_item(ofs_batch *b, const struct ofs_item *item)
 {
-	int rc = begin_add(b);
+	struct feed *feed;
+	int rc = begin_add(b, &feed);
 
 	if (rc != 0)
 		return rc;
-	rc = list_add_item(&b->list, item, &b->err);
+	if (feed != NULL)
+		return feed_add(feed, item, own(b));
+	rc = list_add_item(&b->list, item, own(b));
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }
@@ -296,11 +338,11 @@ ofs_batch_add_item(ofs_batch *b, const struct ofs_item *item)
 int
 ofs_batch_add_manifest(ofs_batch *b, const char *path, const char *root)
 {
-	int rc = begin_add(b);
+	int rc = begin_add_list(b);
 
 	if (rc != 0)
 		return rc;
-	rc = list_add_manifest(&b->list, path, root, &b->err);
+	rc = list_add_manifest(&b->list, path, root, own(b));
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }
@@ -309,15 +351,15 @@ int
 ofs_batch_add_names(
 	ofs_batch *b, const char *path, const char *root, enum ofs_names how)
 {
-	int rc = begin_add(b);
+	int rc = begin_add_list(b);
 
 	if (rc != 0)
 		return rc;
 	if ((unsigned int)how > OFS_NAMES_NUL)
-		rc = err_set(&b->err, OFS_EINVAL,
+		rc = err_set(own(b), OFS_EINVAL,
 			"the separator of names is out of its range");
 	if (rc == 0)
-		rc = list_add_names(&b->list, path, root, how, &b->err);
+		rc = list_add_names(&b->list, path, root, how, own(b));
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }
@@ -325,11 +367,32 @@ ofs_batch_add_names(
 int
 ofs_batch_add_bytes(ofs_batch *b, const char *name, const void *p, size_t n)
 {
-	int rc = begin_add(b);
+	struct feed *feed;
+	int rc = begin_add(b, &feed);
 
 	if (rc != 0)
 		return rc;
-	rc = list_add_bytes(&b->list, name, p, n, &b->err);
+	if (feed != NULL)
+		return feed_add_bytes(feed, name, p, n, own(b));
+	rc = list_add_bytes(&b->list, name, p, n, own(b));
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
+ofs_batch_end(ofs_batch *b)
+{
+	int rc = 0;
+
+	err_clear(own(b));
+	pthread_mutex_lock(&b->lock);
+	if (!b->opts.open_ended)
+		rc = err_set(own(b), OFS_EINVAL,
+			"the batch is not open-ended: it ends with its list");
+	else
+		b->ended = true;
+	if (b->feed != NULL)
+		feed_end(b->feed);
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }
@@ -342,18 +405,22 @@ seal(ofs_batch *b)
 	int rc = 0;
 
 	b->sealed = true;
-	if (b->list.n == 0)
-		return err_set(&b->err, OFS_EINVAL,
+	if (b->list.n == 0 && !o->open_ended)
+		return err_set(own(b), OFS_EINVAL,
 			"there is nothing to sign; name a document");
 	if (o->out_dir != NULL)
-		rc = release_check_place(o->out_dir, &b->err);
+		rc = release_check_place(o->out_dir, own(b));
 	if (rc == 0)
 		rc = list_check_limits(
-			&b->list, o->max_items, o->max_bytes, &b->err);
+			&b->list, o->max_items, o->max_bytes, own(b));
 	if (rc == 0)
-		rc = list_place(&b->list, o->format, o->out_dir, &b->err);
+		rc = list_place(&b->list, o->format, o->out_dir, own(b));
 	if (rc == 0 && o->copy_dir != NULL)
-		rc = copy_place(&b->list, o, &b->err);
+		rc = copy_place(&b->list, o, own(b));
+	if (rc == 0 && o->open_ended)
+		rc = feed_new(&b->list, o, &b->feed, own(b));
+	if (rc == 0 && b->ended && b->feed != NULL)
+		feed_end(b->feed);
 	return rc;
 }
 
@@ -366,9 +433,9 @@ settle(ofs_batch *b, bool run, struct ofs_progress *p)
 	memset(p, 0, sizeof(*p));
 	p->size = sizeof(*p);
 	pthread_mutex_lock(&b->lock);
-	err_clear(&b->err);
+	err_clear(own(b));
 	if (b->ran || (b->sealed && !run))
-		rc = err_set(&b->err, OFS_EINVAL,
+		rc = err_set(own(b), OFS_EINVAL,
 			"the batch was planned or has run; make a new one");
 	else if (!b->sealed)
 		rc = seal(b);
@@ -389,7 +456,7 @@ plan_one(ofs_batch *b, const struct resume *r, struct prepare *prep, size_t i,
 
 	chunk_reset(c);
 	w = chunk_add(c, i);
-	rc = list_read(&b->list, i, &w->own, &b->err);
+	rc = list_read(&b->list, i, &w->own, own(b));
 	if (rc != 0)
 		return rc;
 	if (!resume_item(r, prep, w))
@@ -406,7 +473,7 @@ plan_one(ofs_batch *b, const struct resume *r, struct prepare *prep, size_t i,
 	run_result(&b->maker, w, &res);
 	if (b->result != NULL)
 		b->result(b->result_arg, &res);
-	return plan_add(b->plan, w, &b->err);
+	return plan_add(b->plan, w, own(b));
 }
 
 static int
@@ -419,11 +486,11 @@ plan_all(ofs_batch *b, struct ofs_progress *p)
 	size_t i;
 	int rc;
 
-	rc = c == NULL ? err_nomem(&b->err)
-		       : plan_new(b->list.dir, &b->plan, &b->err);
+	rc = c == NULL ? err_nomem(own(b))
+		       : plan_new(b->list.dir, &b->plan, own(b));
 	if (rc == 0 && b->audit != NULL)
 		rc = resume_find(&resume, b->audit, &b->maker, &b->list,
-			&b->opts, false, &b->err);
+			&b->opts, false, own(b));
 	if (rc == 0)
 		run_tell_resumed(b->ctx, &resume, p);
 	for (i = 0; rc == 0 && i < b->list.n && !atomic_load(&b->cancelled);
@@ -440,31 +507,35 @@ plan_all(ofs_batch *b, struct ofs_progress *p)
 	chunk_free(c);
 	prepare_free(&prep);
 	if (rc == 0 && atomic_load(&b->cancelled))
-		rc = err_set(&b->err, OFS_EINTR, "the plan was interrupted");
+		rc = err_set(own(b), OFS_EINTR, "the plan was interrupted");
 	if (rc == 0)
-		rc = plan_finish(b->plan, &b->list, &b->maker, &b->err);
+		rc = plan_finish(b->plan, &b->list, &b->maker, own(b));
 	return rc;
 }
 
 int
 ofs_batch_plan(ofs_batch *b, struct ofs_progress *out)
 {
-	struct ofs_progress own, *p = out != NULL ? out : &own;
+	struct ofs_progress of_us, *p = out != NULL ? out : &of_us;
 	int rc;
 
+	if (b->opts.open_ended)
+		return err_set(own(b), OFS_EINVAL,
+			"nobody knows what an open-ended batch will sign, so "
+			"there is no plan of it");
 	rc = settle(b, false, p);
 	if (rc == 0)
 		rc = plan_all(b, p);
 	if (rc == 0)
 		rc = plan_estimate(
-			b->plan, b->audit, b->keys[0], b->opts.rate, &b->err);
+			b->plan, b->audit, b->keys[0], b->opts.rate, own(b));
 	if (rc != 0) {
 		b->ran = true; /* nothing is signed on half a plan */
 		return rc;
 	}
 	b->maker.planned = b->plan;
 	if (p->failed + p->unknown > 0)
-		return err_set(&b->err, OFS_EITEMS,
+		return err_set(own(b), OFS_EITEMS,
 			"%zu of %zu items cannot be signed",
 			p->failed + p->unknown, p->items);
 	return 0;
@@ -482,16 +553,15 @@ ofs_batch_list_sha256(ofs_batch *b, uint8_t *out)
 	int rc;
 
 	pthread_mutex_lock(&b->lock);
-	err_clear(&b->err);
-	rc = list_sha256(&b->list, out, &b->err);
+	err_clear(own(b));
+	rc = list_sha256(&b->list, out, own(b));
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }
 
-int
-ofs_batch_run(ofs_batch *b, struct ofs_progress *out)
+static int
+run(ofs_batch *b, struct ofs_progress *p)
 {
-	struct ofs_progress own, *p = out != NULL ? out : &own;
 	struct run_opts o = { .ctx = b->ctx,
 		.keys = b->keys,
 		.n_keys = b->n_keys,
@@ -499,23 +569,34 @@ ofs_batch_run(ofs_batch *b, struct ofs_progress *out)
 		.sign = &b->opts,
 		.maker = &b->maker,
 		.list = &b->list,
+		.feed = b->feed,
 		.jobs = b->opts.jobs,
 		.cancelled = &b->cancelled,
 		.result = b->result,
 		.result_arg = b->result_arg,
 		.progress = b->progress,
 		.progress_arg = b->progress_arg };
+
+	if (b->audit == NULL)
+		return err_set(own(b), OFS_EINVAL,
+			"there is no signing without an audit log; open one");
+	if (b->feed == NULL && (size_t)o.jobs > b->list.n)
+		o.jobs = (unsigned int)b->list.n;
+	return run_batch(&o, p, own(b));
+}
+
+int
+ofs_batch_run(ofs_batch *b, struct ofs_progress *out)
+{
+	struct ofs_progress of_us, *p = out != NULL ? out : &of_us;
 	int rc;
 
 	rc = settle(b, true, p);
-	if (rc != 0)
-		return rc;
-	if (b->audit == NULL)
-		return err_set(&b->err, OFS_EINVAL,
-			"there is no signing without an audit log; open one");
-	if ((size_t)o.jobs > b->list.n)
-		o.jobs = (unsigned int)b->list.n;
-	return run_batch(&o, p, &b->err);
+	if (rc == 0)
+		rc = run(b, p);
+	if (b->feed != NULL)
+		feed_stop(b->feed);
+	return rc;
 }
 
 void

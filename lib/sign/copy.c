@@ -49,23 +49,32 @@ is_output(const struct list_item *it, const char *copy)
 	return same;
 }
 
+int
+copy_find(const struct ofs_sign_opts *o, const struct list_item *it,
+	char **path, struct ofs_error *e)
+{
+	*path = path_of(o, it);
+	if (*path == NULL)
+		return err_nomem(e);
+	if (!is_output(it, *path))
+		return 0;
+	return err_set(e, OFS_EEXIST,
+		"the second copy '%s' is the signature itself; use another "
+		"directory",
+		TEXT_Q(*path));
+}
+
 /* its copy's place among those of all others */
 static int
 note_copy(const struct ofs_sign_opts *o, const struct list_item *it, size_t i,
 	struct twins *places, struct ofs_error *e)
 {
 	uint8_t hash[DIGEST_MAX];
-	char *path = path_of(o, it);
+	char *path;
 	int rc;
 
-	if (path == NULL)
-		return err_nomem(e);
-	if (is_output(it, path))
-		rc = err_set(e, OFS_EEXIST,
-			"the second copy '%s' is the signature itself; use "
-			"another directory",
-			TEXT_Q(path));
-	else
+	rc = copy_find(o, it, &path, e);
+	if (rc == 0)
 		rc = digest_of(&digest_sha256, path, strlen(path), hash, e);
 	if (rc == 0)
 		rc = twins_add(places, hash, i, e);

@@ -14,6 +14,13 @@ int copy_place(const struct list *l, const struct ofs_sign_opts *opts,
 	struct ofs_error *e);
 
 /*
+ * Where the copy of one item's output goes; the caller frees *path. OFS_EEXIST
+ * when that is the output itself.
+ */
+int copy_find(const struct ofs_sign_opts *opts, const struct list_item *it,
+	char **path, struct ofs_error *e);
+
+/*
  * Copies what is in place of a chunk, and what was there before and is skipped:
  * written aside, synced, renamed, read back from the medium and compared. A
  * failure is the copy's own: w->copy_code and copy_message. Nothing happens

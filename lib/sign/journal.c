@@ -75,8 +75,10 @@ append(struct journal *j, enum ofs_record_type type, struct buf *body,
 		.body = body->p,
 		.body_len = body->len };
 
-	if (type == OFS_REC_BATCH_OPENED && j->tracked)
-		en.format = LOG_FORMAT_TRACKS;
+	if (type == OFS_REC_BATCH_OPENED)
+		en.format = j->open_ended ? LOG_FORMAT_OPEN_ENDED
+			: j->tracked      ? LOG_FORMAT_TRACKS
+					  : 0;
 	if (w != NULL) {
 		en.doc_digest = w->digest;
 		en.doc_digest_len = j->maker->alg->digest->size;
@@ -126,6 +128,8 @@ describe_options(const struct ofs_sign_opts *o, bool validated, struct buf *to)
 		buf_printf(to, " rate=%u", o->rate);
 	if (validated)
 		buf_str(to, " validated");
+	if (o->open_ended)
+		buf_str(to, " open-ended");
 }
 
 static bool
@@ -160,10 +164,13 @@ journal_open(struct journal *j, const struct list *l, unsigned int jobs,
 
 	memset(&r, 0, sizeof(r));
 	describe_options(opts, j->maker->validate != NULL, &options);
-	rc = list_sha256(l, list, e);
 	r.party = party(j, 0);
-	r.list_sha256 = (struct rec_span){ list, sizeof(list) };
-	r.items = l->n;
+	j->open_ended = opts->open_ended;
+	rc = j->open_ended ? 0 : list_sha256(l, list, e);
+	if (!j->open_ended) {
+		r.list_sha256 = (struct rec_span){ list, sizeof(list) };
+		r.items = l->n;
+	}
 	r.format = journal_format_name(opts->format);
 	r.mechanism = j->maker->alg->name;
 	r.jobs = jobs;
@@ -447,16 +454,9 @@ journal_released(struct journal *j, const struct chunk *c, struct ofs_error *e)
 	return rc;
 }
 
-int
-journal_close(struct journal *j, const struct ofs_progress *p, int code,
-	const char *reason, struct ofs_error *e)
-{
-	return journal_close_batch(j, p->items, p, code, reason, e);
-}
-
-int
-journal_close_batch(struct journal *j, uint64_t items,
-	const struct ofs_progress *p, int code, const char *reason,
+static int
+close_with(struct journal *j, uint64_t items, const struct ofs_progress *p,
+	struct rec_span list_sha256, int code, const char *reason,
 	struct ofs_error *e)
 {
 	struct rec_batch_closed r = { .opened_seq = j->opened_seq,
@@ -466,7 +466,8 @@ journal_close_batch(struct journal *j, uint64_t items,
 		.not_attempted = p->not_attempted,
 		.unknown = p->unknown,
 		.code = code,
-		.reason = reason };
+		.reason = reason,
+		.list_sha256 = list_sha256 };
 	struct buf body = BUF_INIT;
 	uint64_t seq;
 	int rc;
@@ -479,4 +480,29 @@ journal_close_batch(struct journal *j, uint64_t items,
 			code == 0 && p->signed_items + p->skipped == items, e);
 	buf_free(&body);
 	return rc;
+}
+
+int
+journal_close(struct journal *j, const struct ofs_progress *p,
+	struct feed *feed, int code, const char *reason, struct ofs_error *e)
+{
+	uint8_t list[32];
+	int rc;
+
+	if (feed == NULL)
+		return journal_close_batch(j, p->items, p, code, reason, e);
+	rc = feed_sha256(feed, list, e);
+	return rc != 0 ? rc
+		       : close_with(j, p->items, p,
+				 (struct rec_span){ list, sizeof(list) }, code,
+				 reason, e);
+}
+
+int
+journal_close_batch(struct journal *j, uint64_t items,
+	const struct ofs_progress *p, int code, const char *reason,
+	struct ofs_error *e)
+{
+	return close_with(
+		j, items, p, (struct rec_span){ NULL, 0 }, code, reason, e);
 }

@@ -7,6 +7,7 @@
 
 #include "audit/track.h"
 #include "sign/chunk.h"
+#include "sign/feed.h"
 #include "sign/maker.h"
 
 struct journal {
@@ -15,6 +16,7 @@ struct journal {
 	uint8_t batch_id[16];
 	uint64_t opened_seq;
 	bool tracked;        /* later batches may go on with the list */
+	bool open_ended;     /* the list is known when it is closed */
 	struct buf *parties; /* DER, one for each key */
 	size_t n_parties;
 };
@@ -48,8 +50,9 @@ int journal_outcomes(struct journal *j, struct chunk *c, struct ofs_error *e);
  */
 int journal_released(
 	struct journal *j, const struct chunk *c, struct ofs_error *e);
-int journal_close(struct journal *j, const struct ofs_progress *p, int code,
-	const char *reason, struct ofs_error *e);
+/* with the digest of what was fed; NULL: the list was that of journal_open */
+int journal_close(struct journal *j, const struct ofs_progress *p,
+	struct feed *feed, int code, const char *reason, struct ofs_error *e);
 
 /*
  * The same for a batch of another run, which has ended: j needs only audit,

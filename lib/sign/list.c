@@ -125,6 +125,16 @@ put_scratch(struct list *l, struct spool *index, struct spool *text,
 	return rc != 0 ? rc : spool_append(index, &en, sizeof(en), e);
 }
 
+static int
+check_length(const char *path, struct ofs_error *e)
+{
+	if (strlen(path) < PATH_LEN_MAX)
+		return 0;
+	return err_set(e, OFS_EINVAL,
+		"'%s' is too long a name; the limit is %d bytes", TEXT_Q(path),
+		PATH_LEN_MAX);
+}
+
 int
 list_add(struct list *l, const struct ofs_item *item,
 	const struct list_source *from, struct ofs_error *e)
@@ -142,10 +152,9 @@ list_add(struct list *l, const struct ofs_item *item,
 			"the list is unusable since a temporary file in '%s' "
 			"failed",
 			TEXT_Q(l->dir));
-	if (strlen(item->path) >= PATH_LEN_MAX)
-		return err_set(e, OFS_EINVAL,
-			"'%s' is too long a name; the limit is %d bytes",
-			TEXT_Q(item->path), PATH_LEN_MAX);
+	rc = check_length(item->path, e);
+	if (rc != 0)
+		return rc;
 	h.has_sha256 = item->sha256 != NULL;
 	if (h.has_sha256)
 		memcpy(h.sha256, item->sha256, sizeof(h.sha256));
@@ -169,9 +178,8 @@ list_add(struct list *l, const struct ofs_item *item,
 }
 
 int
-list_add_item(struct list *l, const struct ofs_item *item, struct ofs_error *e)
+list_check_item(const struct ofs_item *item, struct ofs_error *e)
 {
-	const struct list_source none = { 0 };
 	int rc;
 
 	if (item->size != sizeof(*item))
@@ -185,7 +193,16 @@ list_add_item(struct list *l, const struct ofs_item *item, struct ofs_error *e)
 	if (rc != 0)
 		return err_set(e, rc, "cannot add '%s': %s", TEXT_Q(item->path),
 			e->message);
-	return list_add(l, item, &none, e);
+	return check_length(item->path, e);
+}
+
+int
+list_add_item(struct list *l, const struct ofs_item *item, struct ofs_error *e)
+{
+	const struct list_source none = { 0 };
+	int rc = list_check_item(item, e);
+
+	return rc != 0 ? rc : list_add(l, item, &none, e);
 }
 
 int
@@ -381,8 +398,8 @@ describe(struct buf *to, const char *text)
 	buf_str(to, text);
 }
 
-static void
-describe_item(const struct list *l, const struct list_item *it, struct buf *to)
+void
+list_describe_item(const struct list_item *it, bool v2, struct buf *to)
 {
 	buf_reset(to);
 	buf_u64(to, strlen(it->path));
@@ -390,7 +407,7 @@ describe_item(const struct list *l, const struct list_item *it, struct buf *to)
 	buf_u8(to, it->has_sha256);
 	if (it->has_sha256)
 		buf_put(to, it->sha256, sizeof(it->sha256));
-	if (!l->described)
+	if (!v2)
 		return;
 	describe(to, it->id);
 	describe(to, it->name);
@@ -415,7 +432,7 @@ list_sha256(const struct list *l, uint8_t out[32], struct ofs_error *e)
 		rc = list_read(l, i, &it, e);
 		if (rc != 0)
 			break;
-		describe_item(l, &it, &line);
+		list_describe_item(&it, l->described, &line);
 		rc = buf_ok(&line) ? digest_update(&d, line.p, line.len, e)
 				   : err_nomem(e);
 	}

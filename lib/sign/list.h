@@ -57,6 +57,8 @@ struct list {
 int list_init(struct list *l, const char *dir, struct ofs_error *e);
 void list_free(struct list *l);
 
+/* what can be said of an item by itself; OFS_EINVAL */
+int list_check_item(const struct ofs_item *item, struct ofs_error *e);
 int list_add_file(struct list *l, const char *path, const uint8_t *sha256,
 	struct ofs_error *e);
 int list_add_item(
@@ -121,5 +123,7 @@ int list_check_limits(const struct list *l, uint64_t max_items,
  * with id, name, version and media type: a byte 0, or a 1, u64 length, text.
  */
 int list_sha256(const struct list *l, uint8_t out[32], struct ofs_error *e);
+/* what one item adds to that, in the form of "ofs-list-v2" or the first */
+void list_describe_item(const struct list_item *it, bool v2, struct buf *to);
 
 #endif

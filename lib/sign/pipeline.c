@@ -21,6 +21,8 @@ pipeline_stop_locked(struct pipeline *p, bool now)
 	atomic_store(&p->prepare.stop, true);
 	p->stop = true;
 	p->stop_now = p->stop_now || now;
+	if (p->o.feed != NULL)
+		feed_stop(p->o.feed);
 	pthread_cond_broadcast(&p->to_prepare);
 	pthread_cond_broadcast(&p->to_sign);
 	pthread_cond_broadcast(&p->to_commit);
@@ -63,23 +65,39 @@ fail_list(struct pipeline *p, const struct ofs_error *why)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/*
+ * Item `next` into a work of c; the last one was the last for now when it
+ * returns false. What is there is signed: only for the first item of a chunk
+ * is anybody waited for.
+ */
+static bool
+take_item(struct pipeline *p, struct chunk *c, size_t next, struct work **w)
+{
+	struct ofs_error e;
+
+	*w = chunk_add(c, next);
+	if (next >= p->o.list->n) {
+		if (p->o.feed != NULL &&
+			feed_take(p->o.feed, c->n == 1, &(*w)->own))
+			return true;
+	} else if (list_read(p->o.list, next, &(*w)->own, &e) == 0) {
+		return true;
+	} else {
+		fail_list(p, &e);
+	}
+	chunk_drop(c);
+	return false;
+}
+
 /* fills c from item `next` on; returns the item after the last */
 static size_t
 fill_chunk(struct pipeline *p, struct chunk *c, size_t target, size_t next)
 {
-	const struct list *l = p->o.list;
-	struct ofs_error e;
+	struct work *w;
 
-	while (next < l->n && c->n < target && c->bytes < CHUNK_BYTES_MAX &&
+	while (c->n < target && c->bytes < CHUNK_BYTES_MAX &&
 		(p->o.ready_max == 0 || c->ready < p->o.ready_max) &&
-		!stopping(p)) {
-		struct work *w = chunk_add(c, next);
-
-		if (list_read(l, next, &w->own, &e) != 0) {
-			chunk_drop(c);
-			fail_list(p, &e);
-			break;
-		}
+		!stopping(p) && take_item(p, c, next, &w)) {
 		if (!resume_item(p->o.resume, &p->prepare, w))
 			maker_prepare(p->o.maker, &p->prepare, w);
 		next++;
@@ -114,15 +132,17 @@ preparer_main(void *arg)
 	size_t next = 0, target;
 	bool last = false;
 
-	while (!last && next < p->o.list->n &&
+	while (!last && (p->o.feed != NULL || next < p->o.list->n) &&
 		(c = take_empty(p, &target)) != NULL) {
 		next = fill_chunk(p, c, target, next);
-		last = p->o.stop_on_error && has_failure(c);
+		last = c->n == 0 || (p->o.stop_on_error && has_failure(c));
 		pthread_mutex_lock(&p->lock);
-		chunk_push(&p->prepared, c);
+		chunk_push(c->n > 0 ? &p->prepared : &p->empty, c);
 		pthread_cond_broadcast(&p->to_commit);
 		pthread_mutex_unlock(&p->lock);
 	}
+	if (p->o.feed != NULL)
+		feed_stop(p->o.feed);
 	pthread_mutex_lock(&p->lock);
 	p->all_prepared = true;
 	pthread_cond_broadcast(&p->to_commit);

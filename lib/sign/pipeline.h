@@ -4,6 +4,7 @@
 #define SIGN_PIPELINE_H
 
 #include "sign/chunk.h"
+#include "sign/feed.h"
 #include "sign/maker.h"
 #include "sign/resume.h"
 
@@ -19,6 +20,7 @@ struct pipeline;
 struct pipeline_opts {
 	const struct maker *maker;
 	const struct list *list;
+	struct feed *feed;    /* what comes behind the list; NULL: nothing */
 	ofs_key *const *keys; /* all with the same public key */
 	size_t n_keys;
 	unsigned int jobs;  /* sessions with each */

@@ -124,12 +124,21 @@ report(struct run *r, struct work *w)
 		r->o->result(r->o->result_arg, &res);
 }
 
+/* of an open-ended batch they become more */
+static void
+count_items(struct run *r)
+{
+	if (r->o->feed != NULL)
+		r->p->items = r->recorded.items = feed_items(r->o->feed);
+}
+
 static void
 report_progress(struct run *r, bool always)
 {
 	int64_t now = time_mono();
 
 	r->p->elapsed = now - r->began;
+	count_items(r);
 	r->p->bytes = r->pipe != NULL ? pipeline_bytes(r->pipe) : 0;
 	if (r->o->progress == NULL ||
 		(!always && now - r->reported < PROGRESS_US))
@@ -409,6 +418,19 @@ give_up(struct run *r, const struct ofs_error *why)
 	} while (!pipeline_done(r->pipe));
 }
 
+static void
+report_untaken(struct run *r, size_t i, const struct list_item *item)
+{
+	struct work w;
+
+	memset(&w, 0, sizeof(w));
+	w.index = i;
+	w.item = item;
+	w.status = OFS_ITEM_NOT_ATTEMPTED;
+	report(r, &w);
+	count(&r->recorded, w.status);
+}
+
 /* items that no chunk has taken up */
 static void
 report_rest(struct run *r)
@@ -416,19 +438,16 @@ report_rest(struct run *r)
 	const struct list *l = r->o->list;
 	struct list_item item = { 0 };
 	struct ofs_error ignored;
-	struct work w;
 	size_t i;
 
 	for (i = pipeline_taken(r->pipe); i < l->n; i++) {
-		memset(&w, 0, sizeof(w));
 		(void)list_read(l, i, &item, &ignored);
-		w.index = i;
-		w.item = &item;
-		w.status = OFS_ITEM_NOT_ATTEMPTED;
-		report(r, &w);
-		count(&r->recorded, w.status);
+		report_untaken(r, i, &item);
 	}
+	while (r->o->feed != NULL && feed_take(r->o->feed, false, &item))
+		report_untaken(r, i++, &item);
 	list_item_free(&item);
+	count_items(r);
 }
 
 /* what the whole run comes to, once every item has its result */
@@ -444,9 +463,11 @@ conclude(struct run *r, struct ofs_error *e)
 	if (atomic_load(r->o->cancelled) && p->not_attempted > 0)
 		return err_set(e, OFS_EINTR,
 			"interrupted: %zu of %zu items are signed and "
-			"recorded; the same command again goes on with the "
-			"rest",
-			p->signed_items, p->items);
+			"recorded; %s",
+			p->signed_items, p->items,
+			r->o->feed != NULL ? "the rest was not attempted"
+					   : "the same command again goes on "
+					     "with the rest");
 	if (p->failed + p->not_attempted + p->unknown > 0)
 		return err_set(e, OFS_EITEMS, "%zu of %zu items are not signed",
 			p->failed + p->not_attempted + p->unknown, p->items);
@@ -471,7 +492,7 @@ close_batch(struct run *r, int code, const struct ofs_error *why,
 	for (c = r->released.first; c != NULL && rc == 0; c = c->link)
 		rc = journal_released(&r->journal, c, e);
 	if (rc == 0)
-		rc = journal_close(&r->journal, &r->recorded, code,
+		rc = journal_close(&r->journal, &r->recorded, r->o->feed, code,
 			code != 0 ? why->message : NULL, e);
 	if (rc == 0)
 		return log_commit(r->o->audit, e);
@@ -508,6 +529,7 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 {
 	struct pipeline_opts po = { .maker = o->maker,
 		.list = o->list,
+		.feed = o->feed,
 		.keys = o->keys,
 		.n_keys = o->n_keys,
 		.jobs = o->jobs,
@@ -523,7 +545,7 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 	rc = resume_before(&r.resume, o->audit, o->sign, e);
 	if (rc == 0)
 		rc = recover_run(o->ctx, o->audit, e);
-	if (rc == 0)
+	if (rc == 0 && o->feed == NULL)
 		rc = resume_find(&r.resume, o->audit, o->maker, o->list,
 			o->sign, true, e);
 	if (rc == 0)

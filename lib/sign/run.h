@@ -7,6 +7,7 @@
 
 #include <offlinesig/batch.h>
 
+#include "sign/feed.h"
 #include "sign/journal.h"
 #include "sign/list.h"
 #include "sign/maker.h"
@@ -20,6 +21,7 @@ struct run_opts {
 	const struct ofs_sign_opts *sign;
 	const struct maker *maker;
 	const struct list *list;
+	struct feed *feed; /* items that come later; NULL: none will */
 	unsigned int jobs;
 	atomic_bool *cancelled;
 	ofs_result_fn result;

@@ -128,6 +128,7 @@ static int
 batch_opened(struct av *v, const struct av_record *r, struct ofs_error *e)
 {
 	struct av_links *l = &v->links;
+	struct rec_span list;
 	struct av_batch *b;
 	int rc;
 
@@ -151,6 +152,10 @@ batch_opened(struct av *v, const struct av_record *r, struct ofs_error *e)
 	memcpy(b->id, r->h->batch_id, sizeof(b->id));
 	b->opened_seq = r->seq;
 	b->items = (uint64_t)av_int(r->body, "items");
+	b->open_ended = !av_bytes(r->body, "list_sha256", &list);
+	if (b->open_ended && b->items != 0)
+		return av_damage(
+			e, r->seq, "it counts the items of no known list");
 	return av_track_opened(v, r, b->items, e);
 }
 
@@ -160,6 +165,36 @@ key_event(struct av *v, const struct av_record *r, struct ofs_error *e)
 	int rc = need_cert(v, r, "attestation_sha256", e);
 
 	return rc != 0 ? rc : need_cert(v, r, "attestation_issuer_sha256", e);
+}
+
+/* the list of an open-ended batch is known now, unless it was cut off */
+static int
+check_list(const struct av_batch *b, const struct av_record *r,
+	struct ofs_error *e)
+{
+	static const char *const counts[] = { "signed", "failed", "skipped",
+		"not_attempted", "unknown" };
+	struct rec_span list;
+	uint64_t items = 0;
+	size_t i;
+
+	if (!av_bytes(r->body, "list_sha256", &list))
+		return b->open_ended && av_int(r->body, "code") == 0
+			? av_damage(e, r->seq,
+				  "it has no digest of the list of its batch")
+			: 0;
+	if (!b->open_ended || list.n != 32)
+		return av_damage(e, r->seq,
+			"it has a list digest, and none of that length belongs "
+			"there");
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		items += (uint64_t)av_int(r->body, counts[i]);
+	if (items < b->reach)
+		return av_damage(e, r->seq,
+			"it counts %llu items, and its batch has an item %llu",
+			(unsigned long long)items,
+			(unsigned long long)b->reach - 1);
+	return 0;
 }
 
 static int
@@ -188,6 +223,9 @@ batch_closed(struct av *v, const struct av_record *r, struct ofs_error *e)
 		return av_damage(e, r->seq,
 			"it counts fewer items not attempted than its batch "
 			"has");
+	rc = check_list(b, r, e);
+	if (rc != 0)
+		return rc;
 	items = b->items;
 	drop_batch(&v->links, b);
 	return av_track_closed(v, r, items, e);
@@ -290,6 +328,13 @@ track_items(struct av *v, const struct av_intent *i, enum run_status status,
 	return rc;
 }
 
+static void
+reach(struct av_batch *b, uint64_t index)
+{
+	if (index >= b->reach)
+		b->reach = index + 1;
+}
+
 static bool
 is_purpose(int64_t v)
 {
@@ -324,6 +369,8 @@ intent(struct av *v, const struct av_record *r, struct ofs_error *e)
 			e, r->seq, "its items or its purpose are not in order");
 	if (rc == 0)
 		rc = track_items(v, &i, RUN_ANNOUNCED, e);
+	if (rc == 0 && b != NULL)
+		reach(b, items_of(&i)[i.n - 1].index);
 	if (rc == 0)
 		rc = add_intent(&v->links, &i, e);
 	if (rc != 0)
@@ -476,6 +523,8 @@ outcome(struct av *v, const struct av_record *r, struct ofs_error *e)
 		rc = count_outcome(v, r, b, av_int(r->body, "status"), e);
 	if (rc == 0)
 		rc = check_tag(v, r, purpose, e);
+	if (rc == 0 && b != NULL)
+		reach(b, (uint64_t)av_int(r->body, "index"));
 	if (rc == 0 && b != NULL)
 		rc = av_track_item(v, b->id, (uint64_t)av_int(r->body, "index"),
 			(enum run_status)av_int(r->body, "status"), r->seq, e);

@@ -17,7 +17,9 @@ struct av_record {
 struct av_batch {
 	uint8_t id[16];
 	uint64_t opened_seq;
-	uint64_t items; /* that it was opened for */
+	uint64_t items;  /* that it was opened for */
+	bool open_ended; /* they are not known before it is closed */
+	uint64_t reach;  /* one more than the largest index of an item */
 	uint64_t signed_, failed, not_attempted;
 };
 

@@ -175,7 +175,8 @@ sample_body(int type, struct buf *to)
 		break;
 	}
 	case OFS_REC_BATCH_CLOSED: {
-		struct rec_batch_closed r = { 1, 2, 3, 4, 5, 6, -6, "some" };
+		struct rec_batch_closed r = { 1, 2, 3, 4, 5, 6, -6, "some",
+			{ b32, 32 } };
 		rc = record_batch_closed_encode(&r, to, &e);
 		break;
 	}

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/keyset.h"
 #include "base/lines.h"
 #include "base/spool.h"
 #include "base/twins.h"
@@ -305,6 +306,49 @@ lines_are_many(void **state)
 	buf_free(&got);
 }
 
+/* which keys are in it, and of which kind, against an array */
+static void
+keysets_know_what_was_added(void **state)
+{
+	enum { KEYS = 3000, STEPS = 40000 };
+	static uint8_t key[KEYS][KEYSET_KEY];
+	static unsigned int kind[KEYS];
+	struct keyset s = { NULL, 0, 0 };
+	struct ofs_error e;
+	size_t i, step, n = 0;
+
+	(void)state;
+	seed = 5;
+	assert_int_equal(keyset_kind(&s, key[0]), 0);
+	/* many of them begin in one place; the last two bits are no key */
+	for (i = 0; i < KEYS; i++) {
+		memset(key[i], 0, KEYSET_KEY);
+		key[i][0] = (uint8_t)(i % 5);
+		key[i][8] = (uint8_t)(i >> 8);
+		key[i][9] = (uint8_t)i;
+		key[i][KEYSET_KEY - 1] = (uint8_t)below(4);
+	}
+	for (step = 0; step < STEPS; step++) {
+		i = below(KEYS);
+		assert_int_equal(keyset_kind(&s, key[i]), kind[i]);
+		if (below(4) > 0)
+			continue;
+		assert_int_equal(keyset_reserve(&s, 1, &e), 0);
+		if (kind[i] == 0) {
+			kind[i] = 1 + (unsigned int)below(3);
+			keyset_add(&s, key[i], kind[i]);
+			n++;
+		} else {
+			keyset_add(&s, key[i], kind[i] % 3 + 1);
+		}
+		assert_int_equal(s.n, n);
+		assert_true(s.n <= s.cap / 4 * 3);
+	}
+	assert_true(n > KEYS / 2);
+	keyset_free(&s);
+	assert_int_equal(keyset_kind(&s, key[0]), 0);
+}
+
 int
 main(void)
 {
@@ -315,6 +359,7 @@ main(void)
 		cmocka_unit_test(twins_stop),
 		cmocka_unit_test(lines_are_cut),
 		cmocka_unit_test(lines_are_many),
+		cmocka_unit_test(keysets_know_what_was_added),
 	};
 	const char *s = getenv("SEED");
 

@@ -377,6 +377,79 @@ wrong_links_are_found(void **state)
 	assert_non_null(strstr(e.message, "resumes"));
 }
 
+/* an open-ended batch with items 5 to 7, one of each status */
+static void
+open_ended_log(const struct rec_batch_closed *end, uint64_t items)
+{
+	static const uint8_t id[16] = { 11 };
+	struct rec_batch_opened r = { .items = items, .format = "cms" };
+	struct rec_batch_closed closed = *end;
+	struct buf body = BUF_INIT, party = BUF_INIT;
+	uint64_t intent;
+	ofs_audit *a;
+
+	shell("rm -rf '%s'", log_dir);
+	a = sample_open(OFS_AUDIT_CREATE);
+	sample_begin(a);
+	sample_party(a, &party);
+	r.party = (struct rec_span){ party.p, party.len };
+	ok(record_batch_opened_encode(&r, &body, &e), &e);
+	buf_free(&party);
+	closed.opened_seq =
+		sample_append(a, OFS_REC_BATCH_OPENED, id, &body, NULL);
+	intent = sample_intent(a, id, 5, 3);
+	for (uint64_t i = 0; i < 3; i++)
+		(void)sample_outcome(
+			a, id, intent, 5 + i, (enum rec_status)(i + 1));
+	ok(log_intent_done(a, intent, &e), &e);
+	buf_reset(&body);
+	ok(record_batch_closed_encode(&closed, &body, &e), &e);
+	(void)sample_append(a, OFS_REC_BATCH_CLOSED, id, &body, NULL);
+	sample_commit(a);
+	ofs_audit_free(a);
+}
+
+static void
+open_ended_is_damaged(const char *words)
+{
+	assert_int_equal(sample_verify(&(struct ofs_audit_report){ 0 }, &e),
+		OFS_EDAMAGED);
+	if (strstr(e.message, words) == NULL)
+		fail_msg("%s", e.message);
+}
+
+/* the list of an open-ended batch is known when it is closed */
+static void
+open_ended_lists_are_checked(void **state)
+{
+	struct rec_batch_closed c = { .signed_ = 1,
+		.failed = 1,
+		.skipped = 5,
+		.not_attempted = 1,
+		.list_sha256 = { list, 32 } };
+
+	(void)state;
+	open_ended_log(&c, 0);
+	ok(sample_verify(&(struct ofs_audit_report){ 0 }, &e), &e);
+	open_ended_log(&c, 3);
+	open_ended_is_damaged("no known list");
+	c.list_sha256.n = 31;
+	open_ended_log(&c, 0);
+	open_ended_is_damaged("of that length");
+	c.list_sha256.p = NULL;
+	open_ended_log(&c, 0);
+	open_ended_is_damaged("no digest of the list");
+	/* cut off: somebody else closed it */
+	c.code = OFS_EINTR;
+	open_ended_log(&c, 0);
+	ok(sample_verify(&(struct ofs_audit_report){ 0 }, &e), &e);
+	c.code = 0;
+	c.list_sha256 = (struct rec_span){ list, 32 };
+	c.skipped = 4;
+	open_ended_log(&c, 0);
+	open_ended_is_damaged("has an item 7");
+}
+
 int
 main(void)
 {
@@ -386,6 +459,7 @@ main(void)
 		cmocka_unit_test(events_raise_logs),
 		cmocka_unit_test(a_list_is_held),
 		cmocka_unit_test(wrong_links_are_found),
+		cmocka_unit_test(open_ended_lists_are_checked),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
