@@ -14,9 +14,13 @@ int cmd_audit_init(struct out *o, int argc, char **argv);
 int cmd_audit_verify(struct out *o, int argc, char **argv);
 int cmd_audit_list(struct out *o, int argc, char **argv);
 int cmd_audit_show(struct out *o, int argc, char **argv);
+int cmd_audit_backup(struct out *o, int argc, char **argv);
 
 /* opens the log for reading, on any medium */
 int cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so);
+/* the same for what is recorded */
+int cmd_audit_open_to_write(
+	struct tool *s, struct out *o, const struct tool_opts *so);
 /* what the log handle reports */
 int cmd_audit_fail(struct tool *s);
 

@@ -15,6 +15,7 @@ static const char help[] =
 "              batches that were not closed and outcomes that are unknown\n"
 "  list        one line for each record\n"
 "  show SEQ    every field of one record\n"
+"  backup DEST  a verified copy, made while others sign\n"
 "\n"
 "  --audit DIR   the log; else OFS_AUDIT, $XDG_STATE_HOME/offlinesig,\n"
 "                /var/lib/offlinesig for root, ~/.local/state/offlinesig\n"
@@ -24,8 +25,8 @@ static const char help[] =
 "verify, list and show write nothing; they work on a copy and on a medium that\n"
 "cannot be written. 'ofs-audit VERB --help' has the options of a verb.\n"
 "\n"
-"Exit status: 0 done; 2 usage; 5 the log exists already (init); 6 the log is\n"
-"damaged or cannot be used.\n"
+"Exit status: 0 done; 2 usage; 5 the log exists already (init), an output\n"
+"cannot be written; 6 the log is damaged or cannot be used.\n"
 "\n"
 "Example: ofs-audit verify --audit /media/stick/log\n";
 /* clang-format on */
@@ -35,6 +36,7 @@ static const struct verb verbs[] = {
 	{ "verify", cmd_audit_verify },
 	{ "list", cmd_audit_list },
 	{ "show", cmd_audit_show },
+	{ "backup", cmd_audit_backup },
 	{ .name = NULL },
 };
 
@@ -44,6 +46,15 @@ cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so)
 	int rc = tool_open(s, o, so);
 
 	return rc != 0 ? rc : tool_audit(s, so, OFS_AUDIT_READ_ONLY);
+}
+
+int
+cmd_audit_open_to_write(
+	struct tool *s, struct out *o, const struct tool_opts *so)
+{
+	int rc = tool_open(s, o, so);
+
+	return rc != 0 ? rc : tool_audit(s, so, 0);
 }
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Keeping the record of operations: searching it. */
+/* Keeping the record of operations: searching it, backing it up. */
 #ifndef OFFLINESIG_KEEP_H
 #define OFFLINESIG_KEEP_H
 
@@ -53,6 +53,34 @@ struct ofs_audit_filter {
  */
 int ofs_audit_find(ofs_audit *audit, const struct ofs_audit_filter *filter,
 	ofs_record_fn fn, void *arg);
+
+/* How far a long operation is; phase: "copy", "verify". */
+struct ofs_audit_progress {
+	size_t size;
+	const char *phase;
+	uint64_t done, total; /* records */
+};
+typedef void (*ofs_audit_progress_fn)(
+	void *arg, const struct ofs_audit_progress *now);
+
+struct ofs_audit_backup_report {
+	size_t size;
+	uint64_t records; /* in the backup */
+	uint8_t log_id[16];
+	uint8_t root[32]; /* over them */
+	uint64_t seq;     /* of the record of the backup, in the log */
+};
+
+/*
+ * ofs_audit_backup: copies the log as it is now into a new directory `dest`,
+ * in reads too short to keep a signer waiting; verifies all of the copy, adds
+ * a manifest, and only then gives it its name. Recorded in the log. fn and out
+ * may be NULL. OFS_EEXIST: dest is there; OFS_EIO: it cannot be written;
+ * OFS_EDAMAGED: the log does not verify; OFS_EAUDIT: not recorded.
+ */
+int ofs_audit_backup(ofs_audit *audit, const char *dest,
+	ofs_audit_progress_fn fn, void *arg,
+	struct ofs_audit_backup_report *out);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

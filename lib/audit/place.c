@@ -227,6 +227,25 @@ place_check_foreign(const struct place *p, struct ofs_error *e)
 	return rc;
 }
 
+/* a log that went on in its backup would be another one than ours */
+static int
+check_no_backup(const struct place *p, struct ofs_error *e)
+{
+	char *path = place_path(p, PLACE_MANIFEST);
+	struct stat st;
+	int rc = 0;
+
+	if (path == NULL)
+		return err_nomem(e);
+	if (lstat(path, &st) == 0)
+		rc = err_set(e, OFS_EAUDIT,
+			"cannot write audit log '%s': it is a backup; restore "
+			"it with ofs-audit restore",
+			TEXT_Q(p->dir));
+	free(path);
+	return rc;
+}
+
 int
 place_check(struct place *p, const char *dir, struct ofs_error *e)
 {
@@ -239,7 +258,7 @@ place_check(struct place *p, const char *dir, struct ofs_error *e)
 		rc = check_dir(p, dir, &st, e);
 	for (i = 0; i < N_FILES && rc == 0; i++)
 		rc = check_file(p, file_names[i], e);
-	return rc;
+	return rc == 0 ? check_no_backup(p, e) : rc;
 }
 
 int

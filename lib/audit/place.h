@@ -14,6 +14,7 @@
 #define PLACE_HEAD_NEW "log.head.new"
 #define PLACE_LOCK "log.lock"
 #define PLACE_BATCHES "batch.lock"
+#define PLACE_MANIFEST "backup.txt" /* beside a copy that is a backup */
 
 struct place {
 	char *dir;   /* absolute */

@@ -227,8 +227,8 @@ store_close(struct store *s)
 	memset(s, 0, sizeof(*s));
 }
 
-static int
-get_int(struct store *s, const char *sql, int64_t *v, struct ofs_error *e)
+int
+store_get_int(struct store *s, const char *sql, int64_t *v, struct ofs_error *e)
 {
 	sqlite3_stmt *st = NULL;
 	int rc;
@@ -249,7 +249,7 @@ store_is_empty(struct store *s, bool *empty, struct ofs_error *e)
 	int64_t pages;
 	int rc;
 
-	rc = get_int(s, "PRAGMA page_count", &pages, e);
+	rc = store_get_int(s, "PRAGMA page_count", &pages, e);
 	*empty = pages == 0;
 	return rc;
 }
@@ -309,9 +309,9 @@ store_check(struct store *s, struct ofs_error *e)
 	int64_t id, version;
 	int rc;
 
-	rc = get_int(s, "PRAGMA application_id", &id, e);
+	rc = store_get_int(s, "PRAGMA application_id", &id, e);
 	if (rc == 0)
-		rc = get_int(s, "PRAGMA user_version", &version, e);
+		rc = store_get_int(s, "PRAGMA user_version", &version, e);
 	if (rc != 0)
 		return rc;
 	if (id != APPLICATION_ID)
@@ -333,7 +333,7 @@ store_raise(struct store *s, int format, struct ofs_error *e)
 	int64_t version;
 	int rc;
 
-	rc = get_int(s, "PRAGMA user_version", &version, e);
+	rc = store_get_int(s, "PRAGMA user_version", &version, e);
 	if (rc != 0 || version >= format)
 		return rc;
 	for (size_t i = tables_of(version); i < tables_of(format); i++) {
@@ -354,7 +354,7 @@ store_has_tracks(struct store *s, bool *has, struct ofs_error *e)
 	int64_t version;
 	int rc;
 
-	rc = get_int(s, "PRAGMA user_version", &version, e);
+	rc = store_get_int(s, "PRAGMA user_version", &version, e);
 	*has = rc == 0 && version >= STORE_FORMAT_TRACKS;
 	return rc;
 }

@@ -192,6 +192,21 @@ int store_batch_records(struct store *s, enum ofs_record_type type,
 	const uint8_t low[16], const uint8_t high[16],
 	uint64_t seq[STORE_FOUND_MAX], size_t *n, struct ofs_error *e);
 
+/*
+ * A copy in an empty store. In a read transaction of `from` and a write
+ * transaction of `to`: its tables, with all rows but those of records and
+ * tiles. Then, in ranges: the records from m->size on, as far as max_bytes
+ * take and at least one, below `end`; m and the tiles grow with them.
+ * OFS_EIO when the copy cannot be written.
+ */
+int store_copy_tables(
+	struct store *from, struct store *to, struct ofs_error *e);
+int store_copy_records(struct store *from, struct store *to, uint64_t end,
+	size_t max_bytes, struct merkle *m, struct ofs_error *e);
+
+/* for store*.c: the one number that a query gives */
+int store_get_int(
+	struct store *s, const char *sql, int64_t *v, struct ofs_error *e);
 /* for store*.c: error of an SQLite result code, about `what` */
 int store_fail(
 	struct store *s, int sqlite_rc, const char *what, struct ofs_error *e);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Keeping the record of operations: finding records in it.
+# Keeping the record of operations: finding records in it, backing it up.
 . "$(dirname "$0")/../lib/tap.sh"
 
 sandbox_start
@@ -16,6 +16,7 @@ must ofs-sign --key "$key" --recursive --out "$T/out" "$T/docs"
 # --- list
 seqs() { ofs-audit list --json "$@" | jq -r .seq | tr '\n' ' '; }
 types() { ofs-audit list --json "$@" | jq -r .type_name | uniq | tr '\n' ' '; }
+today=$(date -u +%F)
 sum=$(sha256sum <"$T/docs/order-2" | cut -d' ' -f1)
 is "$(types --digest "$sum")" 'intent outcome ' 'a digest finds its records'
 is "$(ofs-audit list --json --digest "$sum" --type outcome |
@@ -49,5 +50,57 @@ for bad in '--since yesterday' '--until 2026-13-01' '--digest xy' \
 	run ofs-audit list $bad
 	status 2 "list $bad: exit 2"
 done
+
+# --- backup
+run ofs-audit backup "$T/backup"
+status 0 'backup'
+like "$out" 'backed up [0-9]+ records, verified' 'says how many'
+root=$(sed -n 's/^root //p' <<<"$out")
+run ofs-audit verify --audit "$T/backup" --json
+status 0 'it verifies by itself'
+is "$(jq -r .root <<<"$out")" "$root" 'with the root that was printed'
+is "$(sed -n 's/^root: //p' "$T/backup/backup.txt")" "$root" 'and written down'
+(cd "$T/backup" && sed -n 's/^\(log[a-z.]*\) sha256: \(.*\)/\2  \1/p' backup.txt |
+	sha256sum --quiet -c -)
+ok $? 'sha256sum agrees with the manifest'
+is "$(seqs --type log-event | wc -w)" 1 'the log knows of it'
+run ofs-audit verify
+status 0 'the log is intact'
+run ofs-sign --key "$key" --audit "$T/backup" --out "$T/none" "$T/docs/order-1"
+status 6 'nothing is signed into a backup'
+like "$err" 'it is a backup' 'says so'
+run ofs-audit backup "$T/backup"
+status 5 'a second one of that name'
+run ofs-audit backup "$T/nowhere/backup"
+status 5 'no such place'
+run ofs-audit backup
+status 2 'no name'
+run ofs-audit backup --json "$T/second"
+is "$(jq -r '"\(.type) \(.records + 0 == .seq)"' <<<"$out")" 'backup true' \
+	'as JSON'
+
+# while 5,000 documents are being signed
+seq 5000 | (mkdir "$T/many" && cd "$T/many" && split -l 1 -a 4 - doc-)
+ofs-sign --key "$key" --recursive --out "$T/signed" "$T/many" >"$T/sign.log" \
+	2>&1 &
+signer=$!
+n=0
+while kill -0 $signer 2>/dev/null && [ $n -lt 6 ]; do
+	n=$((n + 1))
+	ofs-audit backup "$T/live-$n" >"$T/live.log" 2>&1 ||
+		ok 1 "backup $n of the log in use" "$(cat "$T/live.log")"
+done
+wait $signer
+ok $? '5,000 are signed meanwhile' "$(tail -3 "$T/sign.log")"
+for ((i = 1; i <= n; i++)); do
+	run ofs-audit verify --audit "$T/live-$i"
+	status 0 "backup $i verifies"
+done
+[ "$(sed -n 's/^records: //p' "$T/live-1/backup.txt")" -lt 5000 ]
+ok $? 'the first was made in the middle'
+is "$(seqs --type outcome --result signed --since "$today" | wc -w)" 5005 \
+	'every signature is recorded'
+run ofs-audit verify
+status 0 'and the log is intact'
 
 done_testing
