@@ -101,9 +101,12 @@ static void
 outcome_text(FILE *f, const ofs_record *rec)
 {
 	const char *status = cmd_audit_status_name(number(rec, "status"));
+	struct ofs_field field;
 
 	fputs(status != NULL ? status : "?", f);
 	put(f, rec, "document.path");
+	if (ofs_record_find(rec, "document.input", &field))
+		fputs(" (its digest)", f);
 	if (number(rec, "status") != 1) {
 		fputc(':', f);
 		put(f, rec, "reason");

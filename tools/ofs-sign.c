@@ -46,6 +46,7 @@ static const char help[] =
 "What to sign\n"
 "  --recursive         what is in directories\n"
 "  --sums FILE         what a SHA256SUMS file lists, if it matches\n"
+"  --digests FILE      such a list of documents that are not here: its digests\n"
 "  --manifest FILE     what a JSON Lines manifest lists; '-' is standard input\n"
 "  --files-from FILE   what a list of names has; --null: NULs end them\n"
 "  --root DIR          what these two list is below DIR, and nowhere else\n"
@@ -62,8 +63,7 @@ static const char help[] =
 "  --dry-run           check everything, show the plan, sign nothing\n"
 "  --confirm           show the plan and ask on the terminal, before the PIN\n"
 "  --confirmed HEX     sign only the list whose digest begins with these digits\n"
-"  --validate CMD      ask CMD about each document; may repeat\n"
-"  --validate-timeout S  how long it may take; default 60\n"
+"  --validate CMD, --validate-timeout S: ask CMD about each document, 60 s\n"
 "  --copy-to DIR       a second copy of each signature, read back\n"
 "  --report FILE       keep the result of the run, as --json prints it\n"
 "  --quiet             only what failed, and the count\n"
@@ -100,9 +100,15 @@ add_operand(struct sign_report *r, ofs_batch *b, const char *path)
 }
 
 bool
+cmd_sign_logs_in_late(const struct sign_options *o)
+{
+	return o->confirm || o->confirmed != NULL || o->digests.n > 0;
+}
+
+bool
 cmd_sign_has_list(const struct sign_options *o)
 {
-	return o->sums.n + o->manifests.n + o->names.n > 0;
+	return o->sums.n + o->manifests.n + o->names.n + o->digests.n > 0;
 }
 
 static int
@@ -113,6 +119,8 @@ add_lists(ofs_batch *b, const struct sign_options *o)
 
 	for (n = 0; n < o->sums.n && rc == 0; n++)
 		rc = ofs_batch_add_sums(b, o->sums.p[n]);
+	for (n = 0; n < o->digests.n && rc == 0; n++)
+		rc = ofs_batch_add_digests(b, o->digests.p[n]);
 	for (n = 0; n < o->manifests.n && rc == 0; n++)
 		rc = ofs_batch_add_manifest(b, o->manifests.p[n], o->root);
 	for (n = 0; n < o->names.n && rc == 0; n++)
@@ -179,7 +187,7 @@ sign_with(struct tool *s, struct sign_report *r, const struct ofs_sign_opts *so,
 	struct validator *v, const struct bytes *input)
 {
 	const struct sign_options *o = r->opts;
-	bool login = !o->dry_run && !o->confirm && o->confirmed == NULL;
+	bool login = !o->dry_run && !cmd_sign_logs_in_late(o);
 	struct keyring ring = { .n = 0 };
 	ofs_batch *batch = NULL;
 	int rc;
@@ -265,7 +273,13 @@ check_lists(const struct args *a, struct out *o, const struct sign_options *op)
 	if (op->null && op->names.n == 0)
 		return args_usage(
 			a, o, "'--null' is for the names of '--files-from'");
-	if (count_dashes(&op->manifests) + count_dashes(&op->names) > 1)
+	if (op->digests.n > 0 && op->validate.n > 0)
+		return args_usage(a, o,
+			"'--digests' and '--validate' exclude each other: the "
+			"documents are not here");
+	if (count_dashes(&op->manifests) + count_dashes(&op->names) +
+			count_dashes(&op->digests) >
+		1)
 		return args_usage(a, o,
 			"standard input is read once; a file of that name is "
 			"'./-'");
@@ -359,6 +373,7 @@ run(struct out *o, int argc, char **argv)
 		{ "allow-expired", .flag = &op.allow_expired },
 		{ "recursive", .flag = &op.recursive },
 		{ "sums", .list = &op.sums },
+		{ "digests", .list = &op.digests },
 		{ "manifest", .list = &op.manifests },
 		{ "files-from", .list = &op.names },
 		{ "null", .flag = &op.null },

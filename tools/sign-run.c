@@ -114,12 +114,13 @@ confirm(struct tool *s, struct sign_report *r, struct keyring *ring,
 {
 	const struct sign_options *o = r->opts;
 	size_t from = ring->n;
-	int rc;
+	int rc = 0;
 
 	*go_on = true;
-	rc = o->confirmed != NULL
-		? cmd_sign_check_confirmed(r->out, b, o->confirmed)
-		: plan_and_ask(r, b, go_on);
+	if (o->confirmed != NULL)
+		rc = cmd_sign_check_confirmed(r->out, b, o->confirmed);
+	else if (o->confirm)
+		rc = plan_and_ask(r, b, go_on);
 	if (rc == 0 && *go_on)
 		rc = cmd_sign_open_keys(s, o, 0, ring);
 	if (rc == 0 && *go_on)
@@ -155,7 +156,7 @@ cmd_sign_run(struct tool *s, struct sign_report *r, struct keyring *ring,
 	if (o->dry_run)
 		return dry_run(r, b);
 	warn_same_disk(r->out, o);
-	if (o->confirm || o->confirmed != NULL)
+	if (cmd_sign_logs_in_late(o))
 		rc = confirm(s, r, ring, b, &go_on);
 	if (rc != 0 || !go_on)
 		return rc;

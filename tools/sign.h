@@ -15,10 +15,10 @@ struct sign_options {
 	struct tool_opts session;
 	struct strings keys; /* of the same key on several tokens */
 	const char *cert, *out_dir;
-	struct strings sums, manifests, names; /* lists of documents */
-	const char *root;                      /* of the last two; or NULL */
-	bool null;                             /* names end in NUL */
-	unsigned long max_items, max_bytes;    /* 0: any */
+	struct strings sums, manifests, names, digests; /* lists */
+	const char *root;                   /* of the last two; or NULL */
+	bool null;                          /* names end in NUL */
+	unsigned long max_items, max_bytes; /* 0: any */
 	int format, digest; /* enum ofs_format, enum ofs_digest */
 	unsigned long jobs, token_timeout;
 	int padding;                 /* enum ofs_padding */
@@ -69,6 +69,9 @@ struct sign_report {
 
 /* something to sign comes from a list */
 bool cmd_sign_has_list(const struct sign_options *o);
+
+/* after what is shown or looked up without a PIN */
+bool cmd_sign_logs_in_late(const struct sign_options *o);
 
 /* an ofs_result_fn */
 void cmd_sign_report_item(void *arg, const struct ofs_result *res);

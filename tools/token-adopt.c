@@ -13,6 +13,7 @@ static const char help[] =
 "refuses one that can leave the token, proves it with one signature, and\n"
 "records it.\n"
 "\n"
+"  --use digest       it may sign digests of documents that are not here\n"
 TOKEN_SIGN_HELP
 TOKEN_HELP
 "\n"
@@ -20,7 +21,8 @@ TOKEN_HELP
 /* clang-format on */
 
 static int
-adopt(struct tool *s, const struct tool_opts *so, const char *uri)
+adopt(struct tool *s, const struct tool_opts *so, const char *uri,
+	const struct ofs_adopt_opts *ao)
 {
 	struct ofs_enrolled e = { .size = sizeof(e) };
 	ofs_token *token = NULL;
@@ -28,7 +30,7 @@ adopt(struct tool *s, const struct tool_opts *so, const char *uri)
 	int rc;
 
 	rc = tool_token(s, so, uri, &token);
-	if (rc == 0 && ofs_key_adopt(token, s->audit, uri, &e) != 0)
+	if (rc == 0 && ofs_key_adopt(token, s->audit, uri, ao, &e) != 0)
 		rc = out_fail_with(s->out, ofs_token_error(token));
 	if (rc == 0)
 		rc = cmd_token_key_recorded(s->out, "adopted", &e, NULL);
@@ -49,10 +51,13 @@ adopt(struct tool *s, const struct tool_opts *so, const char *uri)
 int
 cmd_token_adopt(struct out *o, int argc, char **argv)
 {
+	struct ofs_adopt_opts ao = OFS_ADOPT_OPTS_INIT;
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
+	int use = 0;
 	bool json = false;
 	const struct opt table[] = {
+		{ "use", .choice = &use, .names = cmd_token_uses },
 		TOKEN_SIGN_OPTS(so),
 		TOKEN_OPTS(so),
 		{ "json", .flag = &json },
@@ -67,9 +72,10 @@ cmd_token_adopt(struct out *o, int argc, char **argv)
 		rc = args_operands(&a, o, &ops, 1, 1, "the URI of the key");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
+	ao.use_digest = use > 0;
 	rc = tool_open(&s, o, &so);
 	if (rc == 0)
-		rc = adopt(&s, &so, ops.p[0]);
+		rc = adopt(&s, &so, ops.p[0], &ao);
 	tool_close(&s);
 	return rc;
 }

@@ -24,6 +24,7 @@ static const char help[] =
 "  --ext NAME=VALUE   any extension as openssl writes it; may repeat\n"
 "  --days N           validity of --self-signed; default 365\n"
 "  --padding P        pkcs1 (default) or pss, of what an RSA key signs here\n"
+"  --use digest       it may sign digests of documents that are not here\n"
 "  --cert-out FILE    write the certificate as PEM, too\n"
 "  --force            replace FILE if it exists\n"
 TOKEN_SIGN_HELP
@@ -171,7 +172,7 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 		NULL };
 	unsigned long days = 0;
 	bool json = false;
-	int padding = 0;
+	int padding = 0, use = 0;
 	const struct opt table[] = {
 		{ "key-type", .text = &eo.key_type },
 		{ "subject", .text = &eo.subject },
@@ -182,6 +183,7 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 		{ "ext", .list = &n.ext },
 		{ "days", .number = &days, .min = 1, .max = 36500 },
 		{ "padding", .choice = &padding, .names = paddings },
+		{ "use", .choice = &use, .names = cmd_token_uses },
 		{ "cert-out", .text = &n.cert_out },
 		{ "force", .flag = &n.force },
 		TOKEN_SIGN_OPTS(so),
@@ -204,6 +206,7 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 	n.uri = ops.p[0];
 	eo.csr = n.csr != NULL;
 	eo.days = (int)days;
+	eo.use_digest = use > 0;
 	eo.padding = (enum ofs_padding)padding;
 	rc = gather_exts(o, &n, &eo);
 	if (rc == 0)

@@ -149,6 +149,8 @@ attestation_json(struct jline *out, const struct ofs_attestation *a)
 	jline_json(out, "attestation", j.o);
 }
 
+const char *const cmd_token_uses[] = { "document", "digest", NULL };
+
 int
 cmd_token_key_recorded(struct out *o, const char *type,
 	const struct ofs_enrolled *e, const char *pem_path)

@@ -72,6 +72,9 @@ void cmd_token_key_print(FILE *f, const struct ofs_key_info *k);
 int cmd_token_key_recorded(struct out *o, const char *type,
 	const struct ofs_enrolled *e, const char *pem_path);
 
+/* words for --use; the second is use_digest */
+extern const char *const cmd_token_uses[];
+
 /* words for --always-auth, by enum ofs_always_auth */
 extern const char *const cmd_token_always_auth[];
 

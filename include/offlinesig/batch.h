@@ -87,8 +87,8 @@ void ofs_batch_on_progress(ofs_batch *batch, ofs_progress_fn fn, void *arg);
 void ofs_batch_on_validate(ofs_batch *batch, ofs_validate_fn fn, void *arg);
 
 /*
- * With opts->open_ended ofs_batch_add_file, ofs_batch_add_item and
- * ofs_batch_add_bytes may be called by any thread while the batch runs. What is
+ * With opts->open_ended ofs_batch_add_file, _item, _bytes and _digest may be
+ * called by any thread while the batch runs. What is
  * added is signed at once. Up to 1,024 documents wait; then a call waits for
  * room, but one from a callback of the batch fails with OFS_EINVAL. When one
  * returns 0, the document is in the batch and will have a result; otherwise the
@@ -131,6 +131,22 @@ int ofs_batch_add_item(ofs_batch *batch, const struct ofs_item *item);
  */
 int ofs_batch_add_manifest(
 	ofs_batch *batch, const char *path, const char *root);
+/*
+ * ofs_batch_add_digest: a document that is not here, by a digest that was made
+ * elsewhere, of `len` bytes and with the digest algorithm of the batch. Its
+ * path tells where the signature goes and is recorded; nothing is read there.
+ * Copied. The records say that the document was not seen. Errors:
+ * OFS_EUNSUPPORTED (the key was not enrolled or adopted for digests, with
+ * use_digest; cms-attached; raw EdDSA; ofs_batch_on_validate), OFS_EINVAL.
+ */
+int ofs_batch_add_digest(ofs_batch *batch, const struct ofs_item *item,
+	const uint8_t *digest, size_t len);
+/*
+ * ofs_batch_add_digests: all that a list like SHA256SUMS has, "-" the standard
+ * input, with the digest algorithm of the batch; names as with
+ * ofs_batch_add_sums. OFS_EFORMAT names the line; OFS_EINVAL: it is empty.
+ */
+int ofs_batch_add_digests(ofs_batch *batch, const char *path);
 /* What stands between names. */
 enum ofs_names {
 	OFS_NAMES_AUTO, /* NUL if there is one at the beginning of the list */

@@ -171,12 +171,13 @@ struct ofs_enroll_opts {
 	const char *const *exts;
 	size_t n_exts;
 	enum ofs_padding padding; /* of what an RSA key signs here */
+	bool use_digest; /* may sign digests of documents that are not here */
 };
 
 #define OFS_ENROLL_OPTS_INIT                                                 \
 	{                                                                    \
 		sizeof(struct ofs_enroll_opts), 0, 0, false, false, 0, 0, 0, \
-			OFS_PADDING_DEFAULT                                  \
+			OFS_PADDING_DEFAULT, false                           \
 	}
 
 /*
@@ -215,10 +216,22 @@ struct ofs_enrolled {
 int ofs_key_enroll(ofs_token *token, ofs_audit *audit, const char *uri,
 	const struct ofs_enroll_opts *opts, struct ofs_enrolled *out);
 
-/* ofs_key_adopt: the same checks and records for a key that is there already.
+struct ofs_adopt_opts {
+	size_t size;
+	bool use_digest; /* as in struct ofs_enroll_opts */
+};
+
+#define OFS_ADOPT_OPTS_INIT                          \
+	{                                            \
+		sizeof(struct ofs_adopt_opts), false \
+	}
+
+/*
+ * ofs_key_adopt: the same checks and records for a key that is there already.
+ * What it may be used for is what was said of it last.
  */
 int ofs_key_adopt(ofs_token *token, ofs_audit *audit, const char *uri,
-	struct ofs_enrolled *out);
+	const struct ofs_adopt_opts *opts, struct ofs_enrolled *out);
 
 /*
  * ofs_cert_import: stores a PEM or DER certificate on the token with the id

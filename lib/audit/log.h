@@ -30,8 +30,8 @@ struct log_entry {
 	int format;   /* that added what is in the body; 0: the first */
 	bool checked; /* the body, by handle_check_body() */
 };
-/* the list digest is in BATCH CLOSED */
-#define LOG_FORMAT_OPEN_ENDED 4
+/* open-ended batches, and digests of documents that were not seen */
+#define LOG_FORMAT_UNSEEN 4
 /*
  * Inside a transaction. BATCH_OPENED and INTENT also enter the table of what
  * is open; BATCH_CLOSED leaves it (batch_id), log_intent_done an intent.

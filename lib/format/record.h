@@ -84,6 +84,8 @@ struct rec_document {
 	uint64_t size;
 	const char *digest_alg; /* "sha256" */
 	struct rec_span digest;
+	/* format 4: "digest" where only that was given; NULL: it was read */
+	const char *input;
 };
 
 struct rec_genesis {
@@ -195,6 +197,7 @@ struct rec_key_event {
 	struct rec_span certificate;              /* DER; absent */
 	/* SHA-256 of a vendor's certificate and of its issuer's; absent */
 	struct rec_span attestation_sha256, attestation_issuer_sha256;
+	const char *use; /* format 4: "digest": may sign such; NULL */
 };
 struct rec_token_event {
 	const char *event; /* "init", "pin-change-begun"; likewise */

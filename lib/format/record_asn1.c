@@ -87,7 +87,8 @@ static const ASN1_TEMPLATE document_rows[] = {
 	TEXT(der_document, id, "id", 3),
 	INT(der_document, size, "size"),
 	TEXT(der_document, digest_alg, "digest_alg", 5),
-	BYTES(der_document, digest, "digest", 6)
+	BYTES(der_document, digest, "digest", 6),
+	TEXT(der_document, input, "input", 7)
 };
 SEQUENCE(REC_DOCUMENT, der_document, document_rows)
 
@@ -238,7 +239,8 @@ static const ASN1_TEMPLATE key_event_rows[] = {
 	BYTES(der_key_event, certificate, "certificate", 10),
 	BYTES(der_key_event, attestation_sha256, "attestation_sha256", 11),
 	BYTES(der_key_event, attestation_issuer_sha256,
-		"attestation_issuer_sha256", 12)
+		"attestation_issuer_sha256", 12),
+	TEXT(der_key_event, use, "use", 13)
 };
 SEQUENCE(REC_KEY_EVENT, der_key_event, key_event_rows)
 

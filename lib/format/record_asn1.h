@@ -39,7 +39,7 @@ struct der_party {
 struct der_document {
 	ASN1_STRING *path, *name, *version, *id;
 	int64_t size;
-	ASN1_STRING *digest_alg, *digest;
+	ASN1_STRING *digest_alg, *digest, *input;
 };
 
 struct der_genesis {
@@ -119,7 +119,7 @@ struct der_key_event {
 	int64_t sensitive, extractable, always_sensitive, never_extractable,
 		local, always_authenticate, sign;
 	ASN1_STRING *certificate, *attestation_sha256,
-		*attestation_issuer_sha256;
+		*attestation_issuer_sha256, *use;
 };
 
 struct der_token_event {

@@ -11,7 +11,7 @@
 
 /* strings of the largest body that is not an intent, with room */
 #define ENC_FIXED 48
-#define DOCUMENT_STRINGS 6
+#define DOCUMENT_STRINGS 7
 
 /* a text that was not UTF-8, made fit */
 struct enc_copy {
@@ -208,6 +208,7 @@ enc_document(
 	to->size = enc_count(d->size);
 	to->digest_alg = enc_text(c, d->digest_alg);
 	to->digest = enc_bytes(c, d->digest);
+	to->input = enc_text(c, d->input);
 	return to;
 }
 
@@ -495,6 +496,7 @@ record_key_event_encode(
 	d.attestation_sha256 = enc_bytes(&c, r->attestation_sha256);
 	d.attestation_issuer_sha256 =
 		enc_bytes(&c, r->attestation_issuer_sha256);
+	d.use = enc_text(&c, r->use);
 	return enc_emit(&c, &d, ASN1_ITEM_rptr(REC_KEY_EVENT), to, e);
 }
 

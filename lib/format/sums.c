@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* SHA256SUMS files, as sha256sum(1) writes them. */
+/* SHA256SUMS files and their kin, as sha256sum(1) writes them. */
 #include <string.h>
 
 #include "base/hex.h"
 #include "base/text.h"
 #include "format/sums.h"
-
-#define HEX_LEN 64
 
 /* \n, \r and \\ of n bytes into `to`; false for anything else */
 static bool
@@ -56,10 +54,11 @@ put_name(const char *p, size_t n, bool escaped, size_t line, struct buf *name,
 
 int
 sums_parse(const uint8_t *text, size_t n, size_t line, struct buf *name,
-	uint8_t sha256[32], struct ofs_error *e)
+	uint8_t *hash, size_t hash_len, struct ofs_error *e)
 {
 	const char *p = (const char *)text;
 	bool escaped = n > 0 && p[0] == '\\';
+	size_t hex = 2 * hash_len;
 
 	if (memchr(p, '\0', n) != NULL)
 		return err_set(e, OFS_EFORMAT, "line %zu has a NUL", line);
@@ -67,15 +66,14 @@ sums_parse(const uint8_t *text, size_t n, size_t line, struct buf *name,
 		p++;
 		n--;
 	}
-	if (n < HEX_LEN + 2 || !hex_decode(sha256, 32, p, HEX_LEN) ||
-		p[HEX_LEN] != ' ' ||
-		(p[HEX_LEN + 1] != ' ' && p[HEX_LEN + 1] != '*'))
+	if (n < hex + 2 || !hex_decode(hash, hash_len, p, hex) ||
+		p[hex] != ' ' || (p[hex + 1] != ' ' && p[hex + 1] != '*'))
 		return err_set(e, OFS_EFORMAT,
-			"line %zu is not a SHA-256 in hex, two spaces and a "
+			"line %zu is not a SHA-%zu in hex, two spaces and a "
 			"name",
-			line);
-	p += HEX_LEN + 2;
-	n -= HEX_LEN + 2;
+			line, 8 * hash_len);
+	p += hex + 2;
+	n -= hex + 2;
 	if (n == 0)
 		return err_set(e, OFS_EFORMAT, "line %zu has no name", line);
 	if (memchr(p, '\r', n) != NULL)

@@ -17,6 +17,7 @@
 #include "sign/feed.h"
 #include "sign/list.h"
 #include "sign/maker.h"
+#include "sign/permit.h"
 #include "sign/plan.h"
 #include "sign/release.h"
 #include "sign/run.h"
@@ -36,6 +37,7 @@ struct ofs_batch {
 	pthread_mutex_t lock; /* over the list */
 	struct list list;
 	bool sealed;       /* planned or run: the list stays as it is */
+	bool digests;      /* the key may sign what is not here */
 	bool ended;        /* open-ended: no more documents come */
 	struct feed *feed; /* open-ended: takes in what comes while it runs */
 	bool ran;
@@ -375,6 +377,61 @@ ofs_batch_add_bytes(ofs_batch *b, const char *name, const void *p, size_t n)
 	if (feed != NULL)
 		return feed_add_bytes(feed, name, p, n, own(b));
 	rc = list_add_bytes(&b->list, name, p, n, own(b));
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+/* looked up once; nothing is held */
+static int
+check_digests(ofs_batch *b, size_t len)
+{
+	struct ofs_error *e = own(b);
+	int rc;
+
+	err_clear(e);
+	pthread_mutex_lock(&b->lock);
+	rc = maker_check_digest(&b->maker, len, e);
+	if (rc == 0 && !b->digests)
+		rc = permit_digests(b->audit, b->keys[0], e);
+	if (rc == 0)
+		b->digests = true;
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
+ofs_batch_add_digest(ofs_batch *b, const struct ofs_item *item,
+	const uint8_t *digest, size_t len)
+{
+	struct feed *feed;
+	int rc = check_digests(b, len);
+
+	if (rc == 0 && item->sha256 != NULL)
+		rc = err_set(own(b), OFS_EINVAL,
+			"a document that is not here cannot be compared with "
+			"its SHA-256");
+	if (rc == 0)
+		rc = begin_add(b, &feed);
+	if (rc != 0)
+		return rc;
+	if (feed != NULL)
+		return feed_add_digest(feed, item, digest, len, own(b));
+	rc = list_add_digest(&b->list, item, digest, len, own(b));
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
+ofs_batch_add_digests(ofs_batch *b, const char *path)
+{
+	size_t len = b->maker.alg->digest->size;
+	int rc = check_digests(b, len);
+
+	if (rc == 0)
+		rc = begin_add_list(b);
+	if (rc != 0)
+		return rc;
+	rc = list_add_digests(&b->list, path, len, own(b));
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }

@@ -48,6 +48,8 @@ struct coming {
 	const struct ofs_item *item;
 	const void *bytes; /* NULL: a file */
 	size_t len;
+	const uint8_t *digest; /* all that there is of it; NULL */
+	size_t digest_len;
 	char *input, *output, *place, *copy;
 	struct mark mark[KINDS];
 	size_t n_marks;
@@ -127,7 +129,8 @@ find_place(const struct feed *f, struct coming *c, struct ofs_error *e)
 		shown.absolute = c->place;
 		rc = copy_find(o, &shown, &c->copy, e);
 	}
-	if (stat(c->item->path, &st) == 0 && st.st_size > 0)
+	if (c->digest_len == 0 && stat(c->item->path, &st) == 0 &&
+		st.st_size > 0)
 		c->size = (uint64_t)st.st_size;
 	return rc;
 }
@@ -264,6 +267,9 @@ fill(struct list_item *to, const struct coming *c, struct ofs_error *e)
 	}
 	to->bytes = c->bytes;
 	to->len = c->len;
+	to->digest_len = c->digest_len;
+	if (c->digest_len > 0)
+		memcpy(to->digest, c->digest, c->digest_len);
 	to->has_sha256 = c->item->sha256 != NULL;
 	if (to->has_sha256)
 		memcpy(to->sha256, c->item->sha256, sizeof(to->sha256));
@@ -387,6 +393,7 @@ take_list(struct feed *f, const struct list *l, struct ofs_error *e)
 		item.id = it.id;
 		c.bytes = it.bytes;
 		c.len = it.len;
+		c.digest_len = it.digest_len;
 		rc = look_at(f, &c, e);
 		/* what cannot be placed fails when it is read */
 		if (rc == OFS_EIO)
@@ -473,6 +480,18 @@ feed_add_bytes(struct feed *f, const char *name, const void *p, size_t n,
 
 	item.path = name;
 	return add(f, &c, e);
+}
+
+int
+feed_add_digest(struct feed *f, const struct ofs_item *item,
+	const uint8_t *digest, size_t len, struct ofs_error *e)
+{
+	struct coming c = { .item = item, .digest = digest, .digest_len = len };
+	int rc;
+
+	rc = add(f, &c, e);
+	coming_clear(&c);
+	return rc;
 }
 
 static void

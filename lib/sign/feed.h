@@ -27,6 +27,8 @@ void feed_free(struct feed *f);
 int feed_add(struct feed *f, const struct ofs_item *item, struct ofs_error *e);
 int feed_add_bytes(struct feed *f, const char *name, const void *p, size_t n,
 	struct ofs_error *e);
+int feed_add_digest(struct feed *f, const struct ofs_item *item,
+	const uint8_t *digest, size_t len, struct ofs_error *e);
 /* no more will come; from any thread */
 void feed_end(struct feed *f);
 

@@ -72,11 +72,12 @@ append(struct journal *j, enum ofs_record_type type, struct buf *body,
 {
 	struct log_entry en = { .type = type,
 		.batch_id = j->batch_id,
+		.format = j->unseen ? LOG_FORMAT_UNSEEN : 0,
 		.body = body->p,
 		.body_len = body->len };
 
 	if (type == OFS_REC_BATCH_OPENED)
-		en.format = j->open_ended ? LOG_FORMAT_OPEN_ENDED
+		en.format = j->open_ended ? LOG_FORMAT_UNSEEN
 			: j->tracked      ? LOG_FORMAT_TRACKS
 					  : 0;
 	if (w != NULL) {
@@ -260,6 +261,8 @@ describe_document(
 	d->version = w->item->version;
 	d->size = w->size;
 	d->digest_alg = j->maker->alg->digest->name;
+	if (w->item->digest_len > 0)
+		d->input = "digest";
 	d->digest = (struct rec_span){ w->digest, j->maker->alg->digest->size };
 }
 
@@ -269,6 +272,7 @@ journal_intent(struct journal *j, struct chunk *c, struct ofs_error *e)
 	struct rec_intent r = { .purpose = REC_PURPOSE_DOCUMENT };
 	struct rec_intent_item *items;
 	struct buf body = BUF_INIT;
+	bool unseen = false;
 	size_t i;
 	int rc;
 
@@ -280,13 +284,16 @@ journal_intent(struct journal *j, struct chunk *c, struct ofs_error *e)
 			continue;
 		items[r.n].index = c->works[i].index;
 		describe_document(j, &c->works[i], &items[r.n++].doc);
+		unseen = unseen || c->works[i].item->digest_len > 0;
 	}
+	j->unseen = unseen;
 	r.items = items;
 	rc = record_intent_encode(&r, &body, e);
 	if (rc == 0)
 		rc = append(j, OFS_REC_INTENT, &body, NULL, &c->intent_seq, e);
 	if (rc == 0)
 		rc = track_chunk(j, c, true, e);
+	j->unseen = false;
 	buf_free(&body);
 	free(items);
 	return rc;
@@ -334,10 +341,13 @@ one_outcome(struct journal *j, const struct chunk *c, struct work *w,
 
 	describe_outcome(j, c, w, &r);
 	buf_reset(body);
+	/* of what was announced, the intent has raised the format */
+	j->unseen = !w->ready && w->item->digest_len > 0;
 	rc = record_outcome_encode(&r, body, e);
 	if (rc == 0)
 		rc = append(j, OFS_REC_OUTCOME, body, w->ready ? w : NULL,
 			&w->seq, e);
+	j->unseen = false;
 	if (rc == 0 && w->status == OFS_ITEM_SIGNED && w->item->output != NULL)
 		rc = log_pending_add(j->audit, w->seq, w->item->absolute,
 			j->maker->existing == OFS_EXISTING_REPLACE, w->out.p,

@@ -15,8 +15,9 @@ struct journal {
 	const struct maker *maker;
 	uint8_t batch_id[16];
 	uint64_t opened_seq;
-	bool tracked;        /* later batches may go on with the list */
-	bool open_ended;     /* the list is known when it is closed */
+	bool tracked;    /* later batches may go on with the list */
+	bool open_ended; /* the list is known when it is closed */
+	bool unseen;     /* the next record tells of documents that were not */
 	struct buf *parties; /* DER, one for each key */
 	size_t n_parties;
 };

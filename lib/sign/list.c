@@ -30,6 +30,7 @@ struct head {
 	uint64_t n_bytes;
 	uint8_t sha256[32];
 	uint8_t has_sha256;
+	uint8_t digest_len; /* so many bytes of digest come behind this */
 };
 
 int
@@ -144,7 +145,8 @@ list_add(struct list *l, const struct ofs_item *item,
 		.root = from->root,
 		.inside = from->inside,
 		.bytes = from->bytes,
-		.n_bytes = from->n_bytes };
+		.n_bytes = from->n_bytes,
+		.digest_len = (uint8_t)from->digest_len };
 	int rc;
 
 	if (l->broken)
@@ -160,6 +162,7 @@ list_add(struct list *l, const struct ofs_item *item,
 		memcpy(h.sha256, item->sha256, sizeof(h.sha256));
 	buf_reset(&l->scratch);
 	buf_put(&l->scratch, &h, sizeof(h));
+	buf_put(&l->scratch, from->digest, from->digest_len);
 	put_text(&l->scratch, item->path);
 	put_text(&l->scratch, item->id);
 	put_text(&l->scratch, item->name);
@@ -214,6 +217,16 @@ list_add_file(struct list *l, const char *path, const uint8_t *sha256,
 	item.path = path;
 	item.sha256 = sha256;
 	return list_add_item(l, &item, e);
+}
+
+int
+list_add_digest(struct list *l, const struct ofs_item *item,
+	const uint8_t *digest, size_t len, struct ofs_error *e)
+{
+	const struct list_source from = { .digest = digest, .digest_len = len };
+	int rc = list_check_item(item, e);
+
+	return rc != 0 ? rc : list_add(l, item, &from, e);
 }
 
 int
@@ -296,6 +309,12 @@ take_item(const struct list *l, const char *p, size_t n, struct list_item *it)
 	memcpy(&h, p, sizeof(h));
 	p += sizeof(h);
 	n -= sizeof(h);
+	if (h.digest_len > sizeof(it->digest) || h.digest_len > n)
+		return false;
+	it->digest_len = h.digest_len;
+	memcpy(it->digest, p, h.digest_len);
+	p += h.digest_len;
+	n -= h.digest_len;
 	path = take_text(&p, &n, &bad);
 	it->id = take_text(&p, &n, &bad);
 	it->name = take_text(&p, &n, &bad);
@@ -404,7 +423,11 @@ list_describe_item(const struct list_item *it, bool v2, struct buf *to)
 	buf_reset(to);
 	buf_u64(to, strlen(it->path));
 	buf_str(to, it->path);
-	buf_u8(to, it->has_sha256);
+	buf_u8(to, it->digest_len > 0 ? 2 : it->has_sha256);
+	if (it->digest_len > 0) {
+		buf_u64(to, it->digest_len);
+		buf_put(to, it->digest, it->digest_len);
+	}
 	if (it->has_sha256)
 		buf_put(to, it->sha256, sizeof(it->sha256));
 	if (!v2)

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/spool.h"
+#include "crypto/digest.h"
 
 /* One item as it was read from a list; all is owned by it. */
 struct list_item {
@@ -18,6 +19,8 @@ struct list_item {
 	size_t len;
 	bool has_sha256;
 	uint8_t sha256[32]; /* what the document must have */
+	size_t digest_len;  /* 0: it is read; else its digest is all there is */
+	uint8_t digest[DIGEST_MAX];
 	const char *inside; /* of path: what is below `root`; NULL: anywhere */
 	int root;           /* borrowed: the directory that it must be in */
 	size_t line;        /* of the manifest that named it; 0: none */
@@ -65,9 +68,15 @@ int list_add_item(
 	struct list *l, const struct ofs_item *item, struct ofs_error *e);
 int list_add_bytes(struct list *l, const char *name, const void *p, size_t n,
 	struct ofs_error *e);
+/* one that is not here, with its digest, which `item` has none of */
+int list_add_digest(struct list *l, const struct ofs_item *item,
+	const uint8_t *digest, size_t len, struct ofs_error *e);
 /* all of these add everything or nothing */
 int list_add_tree(struct list *l, const char *dir, struct ofs_error *e);
 int list_add_sums(struct list *l, const char *path, struct ofs_error *e);
+/* those have `len` bytes */
+int list_add_digests(
+	struct list *l, const char *path, size_t len, struct ofs_error *e);
 int list_add_manifest(struct list *l, const char *path, const char *root,
 	struct ofs_error *e);
 int list_add_names(struct list *l, const char *path, const char *root,
@@ -80,6 +89,8 @@ struct list_source {
 	size_t inside;     /* where in the path the part below it begins */
 	const void *bytes; /* borrowed; NULL: a file */
 	size_t n_bytes;
+	const uint8_t *digest;
+	size_t digest_len; /* 0: none */
 };
 int list_add(struct list *l, const struct ofs_item *item,
 	const struct list_source *from, struct ofs_error *e);
@@ -121,6 +132,7 @@ int list_check_limits(const struct list *l, uint64_t max_items,
  * path, one byte 0 or 1, and after a 1 the 32 bytes of the expected SHA-256.
  * When some item has more than that: "ofs-list-v2" NUL, and each item goes on
  * with id, name, version and media type: a byte 0, or a 1, u64 length, text.
+ * Of an item that is not here: a byte 2, u64 length, digest.
  */
 int list_sha256(const struct list *l, uint8_t out[32], struct ofs_error *e);
 /* what one item adds to that, in the form of "ofs-list-v2" or the first */

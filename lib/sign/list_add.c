@@ -178,16 +178,21 @@ check_inside(
 struct naming {
 	struct list *list;
 	struct lines lines;
-	const char *dir;      /* that names are relative to */
-	size_t root;          /* 0: names may be anywhere */
-	struct buf text;      /* for the one that is added */
-	struct twins *unique; /* names occur once; NULL: or twice */
+	const char *dir;            /* that names are relative to */
+	size_t root;                /* 0: names may be anywhere */
+	struct buf text;            /* for the one that is added */
+	struct twins *unique;       /* names occur once; NULL: or twice */
+	size_t digest_len;          /* of a list of digests */
+	uint8_t digest[DIGEST_MAX]; /* of the document that is named */
 };
 
 static int
 add_named(struct naming *w, struct ofs_item *item, struct ofs_error *e)
 {
-	struct list_source from = { .line = w->lines.line, .root = w->root };
+	struct list_source from = { .line = w->lines.line,
+		.root = w->root,
+		.digest = w->digest,
+		.digest_len = w->digest_len };
 	const char *name = item->path;
 	char *path = beside(w->dir, name);
 	int rc = 0;
@@ -260,7 +265,7 @@ static int
 add_sum_line(struct naming *w, const uint8_t *p, size_t n, struct ofs_error *e)
 {
 	struct ofs_item item = OFS_ITEM_INIT;
-	uint8_t sha256[32];
+	bool here = w->digest_len == 0; /* to be read, and to be that */
 	int rc;
 
 	/* a name that was cut off could be another file's */
@@ -269,11 +274,13 @@ add_sum_line(struct naming *w, const uint8_t *p, size_t n, struct ofs_error *e)
 			"line %zu does not end in a newline; the file may have "
 			"been cut off",
 			w->lines.line);
-	rc = sums_parse(p, n, w->lines.line, &w->text, sha256, e);
+	rc = sums_parse(p, n, w->lines.line, &w->text, w->digest,
+		here ? digest_sha256.size : w->digest_len, e);
 	if (rc != 0)
 		return rc;
 	item.path = (const char *)w->text.p;
-	item.sha256 = sha256;
+	if (here)
+		item.sha256 = w->digest;
 	rc = note_name(w, item.path, e);
 	return rc != 0 ? rc : add_named(w, &item, e);
 }
@@ -351,14 +358,16 @@ refuse_repeat(void *arg, uint64_t first, uint64_t second, struct ofs_error *e)
 	return rc;
 }
 
-int
-list_add_sums(struct list *l, const char *path, struct ofs_error *e)
+/* a SHA256SUMS file, or one of digests of `digest_len` bytes */
+static int
+add_sums(struct list *l, const char *path, size_t digest_len,
+	struct ofs_error *e)
 {
 	struct list_mark before = list_mark(l);
 	struct repeats repeats = { l, l->n };
-	struct naming w = { .list = l };
+	struct naming w = { .list = l, .digest_len = digest_len };
 	struct twins names;
-	char *dir = file_dirname(path);
+	char *dir = strcmp(path, "-") == 0 ? strdup(".") : file_dirname(path);
 	int rc;
 
 	if (dir == NULL)
@@ -380,6 +389,19 @@ list_add_sums(struct list *l, const char *path, struct ofs_error *e)
 	buf_free(&w.text);
 	free(dir);
 	return rc;
+}
+
+int
+list_add_sums(struct list *l, const char *path, struct ofs_error *e)
+{
+	return add_sums(l, path, 0, e);
+}
+
+int
+list_add_digests(
+	struct list *l, const char *path, size_t len, struct ofs_error *e)
+{
+	return add_sums(l, path, len, e);
 }
 
 int

@@ -176,7 +176,8 @@ list_check_limits(const struct list *l, uint64_t max_items, uint64_t max_bytes,
 			break;
 		if (it.bytes != NULL)
 			total += it.len;
-		else if (stat(it.path, &st) == 0 && st.st_size > 0)
+		else if (it.digest_len == 0 && stat(it.path, &st) == 0 &&
+			st.st_size > 0)
 			total += (uint64_t)st.st_size;
 		if (total > max_bytes)
 			rc = err_set(e, OFS_EFORMAT,

@@ -338,11 +338,60 @@ read_document(struct reading *r, struct ofs_error *e)
 }
 
 int
+maker_check_digest(const struct maker *m, size_t len, struct ofs_error *e)
+{
+	const struct digest_alg *alg = m->alg->digest;
+
+	if (m->format == OFS_FORMAT_CMS_ATTACHED)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"cms-attached holds the document, and of a digest "
+			"there is none; sign it with --format cms");
+	if (m->message)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"a raw %s signature is made over the document itself "
+			"and not over its digest; sign it with --format cms",
+			m->alg->name);
+	if (m->validate != NULL)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"a document that is not here cannot be validated");
+	if (len != alg->size)
+		return err_set(e, OFS_EINVAL,
+			"a digest has %zu bytes, and this batch signs with %s, "
+			"which has %zu",
+			len, alg->name, alg->size);
+	return 0;
+}
+
+/* what was made elsewhere stands for the document */
+static int
+take_digest(struct reading *r, struct ofs_error *e)
+{
+	const struct list_item *it = r->work->item;
+	struct work *w = r->work;
+	int rc;
+
+	rc = maker_check_digest(r->maker, it->digest_len, e);
+	if (rc != 0)
+		return rc;
+	memcpy(w->digest, it->digest, it->digest_len);
+	w->read = true;
+	return r->maker->planned != NULL ? plan_check(r->maker->planned, w, e)
+					 : 0;
+}
+
+static int
+read_item(struct reading *r, struct ofs_error *e)
+{
+	return r->work->item->digest_len > 0 ? take_digest(r, e)
+					     : read_document(r, e);
+}
+
+int
 maker_read(const struct maker *m, struct prepare *p, struct work *w)
 {
 	struct reading r = { .maker = m, .prepare = p, .work = w };
 
-	return read_document(&r, &w->err);
+	return read_item(&r, &w->err);
 }
 
 static int
@@ -456,7 +505,7 @@ maker_prepare(const struct maker *m, struct prepare *p, struct work *w)
 	if (rc == 0)
 		rc = check_output(m, it, &skip, &look, &w->err);
 	if (rc == 0 && !skip)
-		rc = read_document(&r, &w->err);
+		rc = read_item(&r, &w->err);
 	if (rc == 0 && look)
 		rc = check_duplicate(m, w, &skip);
 	if (rc == 0 && skip) {

@@ -63,6 +63,11 @@ void maker_prepare(const struct maker *m, struct prepare *p, struct work *w);
  * needed. Fills w->err, and returns OFS_EINTR when `stop` cut it short.
  */
 int maker_read(const struct maker *m, struct prepare *p, struct work *w);
+/*
+ * Whether documents that are not here can be signed, by a digest of `len`
+ * bytes: OFS_EUNSUPPORTED, OFS_EINVAL.
+ */
+int maker_check_digest(const struct maker *m, size_t len, struct ofs_error *e);
 void prepare_free(struct prepare *p);
 
 /* What the token is asked for; borrowed from w, which is ready. */

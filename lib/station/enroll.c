@@ -11,6 +11,7 @@
 #include "crypto/cert.h"
 #include "crypto/cert_ext.h"
 #include "crypto/pubkey.h"
+#include "sign/permit.h"
 #include "token/so.h"
 
 #define DAYS_DEFAULT 365
@@ -25,6 +26,7 @@ struct enrolment {
 	ofs_audit *audit;
 	const char *uri;
 	const struct ofs_enroll_opts *opts; /* of one that makes the key */
+	bool use_digest;
 	struct ofs_enrolled *out;
 	const void *given; /* a certificate to import */
 	size_t given_len;
@@ -250,6 +252,14 @@ hand_out(struct enrolment *n, struct ofs_error *e)
 }
 
 static int
+record_enrolled(
+	struct enrolment *n, const char *event, X509 *cert, struct ofs_error *e)
+{
+	return recorded_enrolled(&n->rec, event, cert, &n->attested,
+		n->use_digest ? PERMIT_DIGEST : NULL, &n->out->seq, e);
+}
+
+static int
 enroll(struct enrolment *n, struct ofs_error *e)
 {
 	const struct ofs_enroll_opts *o = n->opts;
@@ -271,8 +281,7 @@ enroll(struct enrolment *n, struct ofs_error *e)
 	if (rc == 0)
 		rc = hand_out(n, e);
 	if (rc == 0)
-		rc = recorded_key_event(&n->rec, "enroll", n->cert,
-			&n->attested, &n->out->seq, e);
+		rc = record_enrolled(n, "enroll", n->cert, e);
 	X509_NAME_free(name);
 	return rc;
 }
@@ -326,8 +335,7 @@ run_adopt(void *arg, struct ofs_error *e)
 	if (rc == 0)
 		rc = hand_out(n, e);
 	if (rc == 0)
-		rc = recorded_key_event(&n->rec, "adopt", key_cert(n->key),
-			&n->attested, &n->out->seq, e);
+		rc = record_enrolled(n, "adopt", key_cert(n->key), e);
 	return rc;
 }
 
@@ -359,6 +367,7 @@ ofs_key_enroll(ofs_token *token, ofs_audit *audit, const char *uri,
 		.audit = audit,
 		.uri = uri,
 		.opts = opts,
+		.use_digest = opts != NULL && opts->use_digest,
 		.out = out };
 
 	return run(&n, run_enroll);
@@ -366,12 +375,21 @@ ofs_key_enroll(ofs_token *token, ofs_audit *audit, const char *uri,
 
 int
 ofs_key_adopt(ofs_token *token, ofs_audit *audit, const char *uri,
-	struct ofs_enrolled *out)
+	const struct ofs_adopt_opts *opts, struct ofs_enrolled *out)
 {
-	struct enrolment n = {
-		.token = token, .audit = audit, .uri = uri, .out = out
-	};
+	struct enrolment n = { .token = token,
+		.audit = audit,
+		.uri = uri,
+		.use_digest = opts != NULL && opts->use_digest,
+		.out = out };
+	struct ofs_error e;
 
+	if (opts != NULL && opts->size != sizeof(*opts)) {
+		(void)err_set(&e, OFS_EINVAL,
+			"the options are of another version of the library; "
+			"start from OFS_ADOPT_OPTS_INIT");
+		return token_fail(token, &e);
+	}
 	return run(&n, run_adopt);
 }
 

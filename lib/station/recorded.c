@@ -207,10 +207,11 @@ keep(struct kept *to, X509 *cert, struct rec_span *sha256, struct ofs_error *e)
 
 /* the record, and the certificates themselves in their table */
 static int
-append_key_event(struct recorded *r, const struct buf *body,
-	const struct kept *certs, size_t n, uint64_t *seq, struct ofs_error *e)
+append_key_event(struct recorded *r, const struct buf *body, int format,
+	const struct kept certs[3], uint64_t *seq, struct ofs_error *e)
 {
 	struct log_entry en = { .type = OFS_REC_KEY_EVENT,
+		.format = format,
 		.body = body->p,
 		.body_len = body->len };
 	int rc;
@@ -219,7 +220,7 @@ append_key_event(struct recorded *r, const struct buf *body,
 	if (rc != 0)
 		return rc;
 	rc = log_append(r->audit, &en, seq, e);
-	for (size_t i = 0; rc == 0 && i < n; i++)
+	for (size_t i = 0; rc == 0 && i < 3; i++)
 		if (certs[i].der.len > 0)
 			rc = log_cert_add(
 				r->audit, certs[i].der.p, certs[i].der.len, e);
@@ -233,10 +234,20 @@ int
 recorded_key_event(struct recorded *r, const char *event, X509 *cert,
 	const struct attestation *attested, uint64_t *seq, struct ofs_error *e)
 {
+	return recorded_enrolled(r, event, cert, attested, NULL, seq, e);
+}
+
+int
+recorded_enrolled(struct recorded *r, const char *event, X509 *cert,
+	const struct attestation *attested, const char *use, uint64_t *seq,
+	struct ofs_error *e)
+{
 	static const struct attestation none;
 	struct buf spki = BUF_INIT, body = BUF_INIT;
 	struct kept certs[3] = { 0 };
-	struct rec_key_event ev = { .event = event, .party = span(&r->party) };
+	struct rec_key_event ev = {
+		.event = event, .party = span(&r->party), .use = use
+	};
 	int rc;
 
 	if (attested == NULL)
@@ -260,7 +271,8 @@ recorded_key_event(struct recorded *r, const char *event, X509 *cert,
 	if (rc == 0)
 		rc = record_key_event_encode(&ev, &body, e);
 	if (rc == 0)
-		rc = append_key_event(r, &body, certs, 3, seq, e);
+		rc = append_key_event(r, &body,
+			use != NULL ? LOG_FORMAT_UNSEEN : 0, certs, seq, e);
 	for (size_t i = 0; i < 3; i++)
 		buf_free(&certs[i].der);
 	buf_free(&spki);

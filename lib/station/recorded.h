@@ -48,6 +48,10 @@ int recorded_append(ofs_audit *audit, enum ofs_record_type type,
  */
 int recorded_key_event(struct recorded *r, const char *event, X509 *cert,
 	const struct attestation *attested, uint64_t *seq, struct ofs_error *e);
+/* the same of a key that is enrolled; `use` is of permit.h, or NULL */
+int recorded_enrolled(struct recorded *r, const char *event, X509 *cert,
+	const struct attestation *attested, const char *use, uint64_t *seq,
+	struct ofs_error *e);
 /* a record of the token: what was done with it, by whom */
 int recorded_token_event(ofs_audit *audit, const char *event,
 	const struct ofs_token_info *info, struct ofs_error *e);

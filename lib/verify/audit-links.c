@@ -281,6 +281,8 @@ collect_field(void *arg, const struct ofs_field *f)
 		c->item.name = c->to->text.len;
 		c->item.name_len = f->len;
 		buf_put(&c->to->text, f->bytes, f->len);
+	} else if (strcmp(name, ".input") == 0) {
+		c->item.unseen = true;
 	} else if (strcmp(name, ".digest") == 0) {
 		c->item.digest = c->to->text.len;
 		c->item.digest_len = f->len;
@@ -405,8 +407,10 @@ static bool
 same_document(const struct av_intent *i, const struct av_item *item,
 	const struct record_body *b)
 {
-	struct rec_span name, digest;
+	struct rec_span name, digest, input;
 
+	if (av_bytes(b, "document.input", &input) != item->unseen)
+		return false;
 	if (!av_bytes(b, "document.path", &name))
 		(void)av_bytes(b, "document.name", &name);
 	(void)av_bytes(b, "document.digest", &digest);

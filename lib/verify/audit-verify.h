@@ -28,6 +28,7 @@ struct av_item {
 	uint64_t index;
 	size_t name, name_len; /* path, or name where there is none */
 	size_t digest, digest_len;
+	bool unseen; /* only its digest was given */
 	bool done;
 };
 

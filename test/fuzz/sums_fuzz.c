@@ -11,8 +11,9 @@ static void
 one_line(const uint8_t *p, size_t n, struct buf *name)
 {
 	struct ofs_error e;
-	uint8_t sha256[32];
-	int err = sums_parse(p, n, 1, name, sha256, &e);
+	uint8_t hash[64];
+	size_t len = n % 2 == 0 ? 32 : sizeof(hash);
+	int err = sums_parse(p, n, 1, name, hash, len, &e);
 
 	if (err != 0 && err != OFS_EFORMAT)
 		abort();

@@ -617,6 +617,64 @@ nothing_comes_or_only_a_list(void **state)
 	forget(l);
 }
 
+/* only with a key that may; the record says that nobody saw the document */
+static void
+digests_are_fed(void **state)
+{
+	struct fixture *f = *state;
+	struct ofs_adopt_opts ao = OFS_ADOPT_OPTS_INIT;
+	struct ofs_sign_opts o = open_ended();
+	struct ofs_item item = OFS_ITEM_INIT;
+	struct ofs_enrolled en;
+	struct ofs_field field;
+	struct ofs_verdict v;
+	struct live *l = begin(f, &o);
+	ofs_verifier *vf;
+	ofs_record *rec;
+	uint8_t sum[32];
+	char *pem;
+
+	item.path = in_dir(f, "unseen");
+	EVP_Digest("unseen", 6, sum, NULL, EVP_sha256(), NULL);
+	ofs_batch_on_validate(l->batch, NULL, NULL);
+	assert_int_equal(ofs_batch_add_digest(l->batch, &item, sum, 32),
+		OFS_EUNSUPPORTED);
+	assert_non_null(strstr(
+		ofs_batch_error(l->batch)->message, "adopt --use digest"));
+	ao.use_digest = true;
+	assert_int_equal(
+		ofs_key_adopt(f->token, f->audit, KEY_URI, &ao, &en), 0);
+	ofs_enrolled_clear(&en);
+	start(l);
+	assert_int_equal(
+		ofs_batch_add_digest(l->batch, &item, sum, 31), OFS_EINVAL);
+	assert_int_equal(ofs_batch_add_digest(l->batch, &item, sum, 32), 0);
+	assert_int_equal(
+		ofs_batch_add_digest(l->batch, &item, sum, 32), OFS_EEXIST);
+	assert_int_equal(ofs_batch_end(l->batch), 0);
+	assert_int_equal(finish(l), 0);
+	assert_int_equal(l->done.signed_items, 1);
+	forget(l);
+	rec = last_of(f, OFS_REC_OUTCOME);
+	assert_true(ofs_record_find(rec, "document.input", &field));
+	assert_memory_equal(field.bytes, "digest", field.len);
+	ofs_record_free(rec);
+	rec = last_of(f, OFS_REC_INTENT);
+	assert_true(ofs_record_find(rec, "items.0.input", &field));
+	ofs_record_free(rec);
+	log_verifies(f, &(struct ofs_audit_report){ .size = 0 });
+	/* of the document itself, it is a signature like any other */
+	put(f, "unseen");
+	assert_int_equal(ofs_key_cert_pem(f->key, &pem), 0);
+	assert_int_equal(ofs_verifier_new(f->ctx, NULL, &vf), 0);
+	assert_int_equal(ofs_verifier_trust(vf, pem, strlen(pem)), 0);
+	assert_int_equal(ofs_verify_file(vf, in_dir(f, "unseen"),
+				 in_dir(f, "unseen.p7s"), &v),
+		0);
+	ofs_verifier_free(vf);
+	free(pem);
+}
+
 /* in a child: dies when its third document is released */
 static int
 crash(const char *dir)
@@ -682,6 +740,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(an_end_is_no_wait_for_room),
 		cmocka_unit_test(a_callback_adds_and_does_not_wait),
 		cmocka_unit_test(nothing_comes_or_only_a_list),
+		cmocka_unit_test(digests_are_fed),
 		cmocka_unit_test(what_a_crash_leaves_is_closed),
 	};
 

@@ -205,11 +205,12 @@ adopts_good_keys_only(void **state)
 
 	assert_int_equal(softhsm_pkcs11_tool(LABEL, good), 0);
 	assert_int_equal(softhsm_pkcs11_tool(LABEL, loose), 0);
-	if (ofs_key_adopt(f->token, f->audit, URI("good"), &en) != 0)
+	if (ofs_key_adopt(f->token, f->audit, URI("good"), NULL, &en) != 0)
 		fail_msg("%s", ofs_token_error(f->token)->message);
 	assert_int_equal(type_of(f, en.seq), OFS_REC_KEY_EVENT);
 	ofs_enrolled_clear(&en);
-	assert_int_equal(ofs_key_adopt(f->token, f->audit, URI("loose"), &en),
+	assert_int_equal(
+		ofs_key_adopt(f->token, f->audit, URI("loose"), NULL, &en),
 		OFS_EPOLICY);
 	assert_non_null(
 		strstr(ofs_token_error(f->token)->message, "extractable"));

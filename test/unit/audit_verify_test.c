@@ -417,6 +417,15 @@ other_document(ofs_audit *a, uint64_t opened, uint64_t intent)
 }
 
 static void
+not_seen(ofs_audit *a, uint64_t opened, uint64_t intent)
+{
+	struct sample_twist t = { .unseen = true };
+
+	(void)opened;
+	with_twist(a, intent, 0, REC_SIGNED, t);
+}
+
+static void
 not_verified(ofs_audit *a, uint64_t opened, uint64_t intent)
 {
 	struct sample_twist t = { .unverified = true };
@@ -526,6 +535,7 @@ catches_contradictions(void **state)
 	contradiction(closed_batch, "its batch is not open");
 	contradiction(other_purpose, "of another purpose");
 	contradiction(other_document, "its document is not the one");
+	contradiction(not_seen, "its document is not the one");
 	contradiction(not_verified, "its verification");
 	contradiction(not_signed, "a signature or its verification");
 	contradiction(not_tagged, "document tag");

@@ -230,6 +230,66 @@ outputs_are_unique(void **state)
 }
 
 static void
+hash_is(const struct list *l, const void *want, size_t n)
+{
+	uint8_t got[32], sha256[32];
+	struct ofs_error e;
+
+	assert_int_equal(list_sha256(l, got, &e), 0);
+	assert_int_equal(
+		digest_of(digest_by_id(OFS_DIGEST_SHA256), want, n, sha256, &e),
+		0);
+	assert_memory_equal(got, sha256, 32);
+}
+
+/* of a document that is not here, that is all there is */
+static void
+unseen(void **state)
+{
+	static const char v1[] = "ofs-list-v1\0"
+				 "\0\0\0\0\0\0\0\2ab\0"
+				 "\0\0\0\0\0\0\0\1c\2"
+				 "\0\0\0\0\0\0\0\5a\0b\0c";
+	struct ofs_item item = OFS_ITEM_INIT;
+	struct list_item it = { 0 };
+	struct list_mark before;
+	struct ofs_error e;
+	uint8_t sha256[32];
+	struct list l;
+
+	(void)state;
+	new_list(&l);
+	add(&l, "ab", NULL);
+	before = list_mark(&l);
+	item.path = "c";
+	assert_int_equal(
+		list_add_digest(&l, &item, (const uint8_t *)"a\0b\0c", 5, &e),
+		0);
+	hash_is(&l, v1, sizeof(v1) - 1);
+	assert_int_equal(list_place(&l, OFS_FORMAT_CMS, "out", &e), 0);
+	hash_is(&l, v1, sizeof(v1) - 1);
+	assert_int_equal(list_read(&l, 1, &it, &e), 0);
+	assert_string_equal(it.output, "out/c.p7s");
+	assert_int_equal(it.digest_len, 5);
+	assert_memory_equal(it.digest, "a\0b\0c", 5);
+	assert_int_equal(list_read(&l, 0, &it, &e), 0);
+	assert_int_equal(it.digest_len, 0);
+	list_item_free(&it);
+	list_free(&l);
+
+	/* all of a list or nothing */
+	new_list(&l);
+	add(&l, "ab", NULL);
+	put("bad-sums", "00  a\n11  b\n2  c\n");
+	assert_int_equal(
+		list_add_digests(&l, at("bad-sums"), 1, &e), OFS_EFORMAT);
+	assert_non_null(strstr(e.message, "line 3"));
+	assert_int_equal(l.n, before.n);
+	assert_int_equal(list_sha256(&l, sha256, &e), 0);
+	list_free(&l);
+}
+
+static void
 limits(void **state)
 {
 	struct ofs_error e;
@@ -248,19 +308,6 @@ limits(void **state)
 	assert_int_equal(list_check_limits(&l, 0, 4, &e), OFS_EFORMAT);
 	assert_non_null(strstr(e.message, "limit of 4 bytes"));
 	list_free(&l);
-}
-
-static void
-hash_is(const struct list *l, const void *want, size_t n)
-{
-	uint8_t got[32], sha256[32];
-	struct ofs_error e;
-
-	assert_int_equal(list_sha256(l, got, &e), 0);
-	assert_int_equal(
-		digest_of(digest_by_id(OFS_DIGEST_SHA256), want, n, sha256, &e),
-		0);
-	assert_memory_equal(got, sha256, 32);
 }
 
 static void
@@ -667,6 +714,7 @@ main(void)
 		cmocka_unit_test(ids_are_unique),
 		cmocka_unit_test(outputs_are_unique),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(unseen),
 		cmocka_unit_test(digests),
 		cmocka_unit_test(manifests),
 		cmocka_unit_test(sums),

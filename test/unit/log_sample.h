@@ -145,7 +145,7 @@ sample_document(uint64_t index, char path[32], uint8_t digest[32])
 	snprintf(path, 32, "in/doc-%04u.xml", (unsigned int)index);
 	memset(digest, (int)index, 32);
 	return (struct rec_document){ path, path + 3, NULL, NULL, 100 + index,
-		"sha256", { digest, 32 } };
+		"sha256", { digest, 32 }, NULL };
 }
 
 static inline uint64_t
@@ -193,7 +193,7 @@ sample_intent(ofs_audit *a, const uint8_t *id, uint64_t first, size_t n)
 /* what an outcome says besides the usual */
 struct sample_twist {
 	enum rec_purpose purpose; /* 0: document */
-	bool unverified, no_signature, no_tag, other_digest;
+	bool unverified, no_signature, no_tag, other_digest, unseen;
 	uint64_t attempts;
 };
 
@@ -217,6 +217,8 @@ sample_outcome_with(ofs_audit *a, const uint8_t *id, uint64_t intent,
 	r.purpose = t->purpose != 0 ? t->purpose : REC_PURPOSE_DOCUMENT;
 	r.status = status;
 	r.doc = sample_document(index, path, digest);
+	if (t->unseen)
+		r.doc.input = "digest";
 	if (t->other_digest)
 		digest[31] ^= 1;
 	r.format = "cms";

@@ -125,7 +125,7 @@ static struct rec_document
 sample_document(const char *path)
 {
 	return (struct rec_document){ path, "name \xff.xml", "3", NULL, 12345,
-		"sha256", { b32, 32 } };
+		"sha256", { b32, 32 }, "digest" };
 }
 
 static void
@@ -214,7 +214,7 @@ sample_body(int type, struct buf *to)
 	case OFS_REC_KEY_EVENT: {
 		struct rec_key_event r = { "enroll", { party.p, party.len },
 			{ b32, 32 }, 1, 0, 1, 1, 1, 0, -1, { NULL, 0 },
-			{ b32, 32 }, { b32, 32 } };
+			{ b32, 32 }, { b32, 32 }, "digest" };
 		rc = record_key_event_encode(&r, to, &e);
 		break;
 	}

@@ -32,7 +32,7 @@ parse_bytes(const char *p, size_t n, struct buf *got, struct ofs_error *e)
 		nl = memchr(p, '\n', (size_t)(end - p));
 		assert_non_null(nl);
 		rc = sums_parse((const uint8_t *)p, (size_t)(nl - p), line,
-			&name, sha256, e);
+			&name, sha256, sizeof(sha256), e);
 		if (rc == 0)
 			buf_printf(got, "%s %s|", hex_encode(hex, sha256, 32),
 				(const char *)name.p);

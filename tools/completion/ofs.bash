@@ -53,11 +53,12 @@ _ofs_value()
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		;;
-	--cert | --module | --sums | --manifest | --files-from | --trust | \
+	--cert | --module | --sums | --digests | --manifest | --files-from | --trust | \
 		--signer | --crl | --sig | --csr | --cert-out | --advisories | \
 		--report)
 		_ofs_files "$2"
 		;;
+	--use) _ofs_words 'document digest' "$2" ;;
 	--on-duplicate) _ofs_words 'skip sign refuse' "$2" ;;
 	--resume)
 		_ofs_words "$(ofs-sign --list-unfinished --json 2>/dev/null |
