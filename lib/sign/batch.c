@@ -609,6 +609,10 @@ ofs_batch_list_sha256(ofs_batch *b, uint8_t *out)
 {
 	int rc;
 
+	if (b->opts.open_ended)
+		return err_set(own(b), OFS_EINVAL,
+			"the list of an open-ended batch is known when it is "
+			"closed");
 	pthread_mutex_lock(&b->lock);
 	err_clear(own(b));
 	rc = list_sha256(&b->list, out, own(b));

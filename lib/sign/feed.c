@@ -120,7 +120,9 @@ find_place(const struct feed *f, struct coming *c, struct ofs_error *e)
 		rc = placer_find(
 			&p, c->item->path, &c->input, &c->output, &c->place, e);
 	placer_free(&p);
-	if (rc == 0 && (c->input == NULL || c->place == NULL))
+	/* what only a digest stands for may lie nowhere */
+	if (rc == 0 &&
+		(c->place == NULL || (c->input == NULL && c->digest_len == 0)))
 		rc = err_set(e, OFS_EIO,
 			"cannot add '%s': its directory is missing",
 			TEXT_Q(c->item->path));
@@ -397,7 +399,7 @@ take_list(struct feed *f, const struct list *l, struct ofs_error *e)
 		rc = look_at(f, &c, e);
 		/* what cannot be placed fails when it is read */
 		if (rc == OFS_EIO)
-			rc = 0;
+			rc = mark_all(&c, e);
 		if (rc == 0)
 			rc = keyset_reserve(&f->seen, KINDS, e);
 		if (rc == 0)

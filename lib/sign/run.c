@@ -440,7 +440,8 @@ report_rest(struct run *r)
 	struct ofs_error ignored;
 	size_t i;
 
-	for (i = pipeline_taken(r->pipe); i < l->n; i++) {
+	i = r->pipe != NULL ? pipeline_taken(r->pipe) : 0;
+	for (; i < l->n; i++) {
 		(void)list_read(l, i, &item, &ignored);
 		report_untaken(r, i, &item);
 	}
@@ -559,6 +560,11 @@ run_batch(const struct run_opts *o, struct ofs_progress *p, struct ofs_error *e)
 		hex_encode(p->batch_id, r.journal.batch_id, 16);
 		rc = run_pipeline(&r, e);
 		report_progress(&r, true);
+	}
+	/* whoever added something was told that it would have a result */
+	if (r.pipe == NULL && o->feed != NULL) {
+		feed_stop(o->feed);
+		report_rest(&r);
 	}
 	if (r.journal.opened_seq != 0)
 		log_batch_release(o->audit, r.journal.opened_seq);

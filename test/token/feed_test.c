@@ -585,14 +585,45 @@ a_callback_adds_and_does_not_wait(void **state)
 	forget(l);
 }
 
+/* a batch that cannot even begin: what it took in has a result all the same */
+static void
+a_failure_leaves_nobody_without_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct ofs_sign_opts o = open_ended();
+	ofs_key *with_login = f->key;
+	struct crowd c = { 0 };
+	struct live *l;
+	pthread_t t;
+
+	assert_int_equal(
+		ofs_key_open(f->token, KEY_URI, OFS_KEY_PUBLIC_ONLY, &f->key),
+		0);
+	l = begin(f, &o);
+	c.l = l;
+	assert_int_equal(ofs_batch_add_bytes(l->batch, "one", "x", 1), 0);
+	assert_int_equal(ofs_batch_add_bytes(l->batch, "two", "x", 1), 0);
+	start(l);
+	assert_int_equal(pthread_create(&t, NULL, add_all, &c), 0);
+	pthread_join(t, NULL);
+	assert_true(finish(l) != 0);
+	assert_int_equal(l->results, 2 + c.added);
+	assert_int_equal(l->by_status[OFS_ITEM_NOT_ATTEMPTED], l->results);
+	forget(l);
+	ofs_key_free(f->key);
+	f->key = with_login;
+}
+
 static void
 nothing_comes_or_only_a_list(void **state)
 {
 	struct fixture *f = *state;
 	struct ofs_sign_opts o = open_ended();
 	struct live *l = begin(f, &o);
+	uint8_t sum[32];
 
 	assert_int_equal(ofs_batch_plan(l->batch, NULL), OFS_EINVAL);
+	assert_int_equal(ofs_batch_list_sha256(l->batch, sum), OFS_EINVAL);
 	assert_int_equal(ofs_batch_end(l->batch), 0);
 	assert_int_equal(
 		ofs_batch_add_bytes(l->batch, "late", "x", 1), OFS_EINVAL);
@@ -645,7 +676,9 @@ digests_are_fed(void **state)
 	assert_int_equal(
 		ofs_key_adopt(f->token, f->audit, KEY_URI, &ao, &en), 0);
 	ofs_enrolled_clear(&en);
+	assert_int_equal(ofs_batch_add_bytes(l->batch, "seen", "x", 1), 0);
 	start(l);
+	await(l, 1);
 	assert_int_equal(
 		ofs_batch_add_digest(l->batch, &item, sum, 31), OFS_EINVAL);
 	assert_int_equal(ofs_batch_add_digest(l->batch, &item, sum, 32), 0);
@@ -653,7 +686,7 @@ digests_are_fed(void **state)
 		ofs_batch_add_digest(l->batch, &item, sum, 32), OFS_EEXIST);
 	assert_int_equal(ofs_batch_end(l->batch), 0);
 	assert_int_equal(finish(l), 0);
-	assert_int_equal(l->done.signed_items, 1);
+	assert_int_equal(l->done.signed_items, 2);
 	forget(l);
 	rec = last_of(f, OFS_REC_OUTCOME);
 	assert_true(ofs_record_find(rec, "document.input", &field));
@@ -663,6 +696,20 @@ digests_are_fed(void **state)
 	assert_true(ofs_record_find(rec, "items.0.input", &field));
 	ofs_record_free(rec);
 	log_verifies(f, &(struct ofs_audit_report){ .size = 0 });
+	/* a document that is not here may have no directory here, either */
+	o.out_dir = f->dir;
+	l = begin(f, &o);
+	ofs_batch_on_validate(l->batch, NULL, NULL);
+	assert_int_equal(ofs_batch_add_bytes(l->batch, "seen", "x", 1), 0);
+	start(l);
+	await(l, 1);
+	item.path = "no/such/place/far";
+	assert_int_equal(ofs_batch_add_item(l->batch, &item), OFS_EIO);
+	assert_int_equal(ofs_batch_add_digest(l->batch, &item, sum, 32), 0);
+	assert_int_equal(ofs_batch_end(l->batch), 0);
+	assert_int_equal(finish(l), 0);
+	assert_int_equal(access(in_dir(f, "no/such/place/far.p7s"), F_OK), 0);
+	forget(l);
 	/* of the document itself, it is a signature like any other */
 	put(f, "unseen");
 	assert_int_equal(ofs_key_cert_pem(f->key, &pem), 0);
@@ -739,6 +786,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(a_cancelled_batch_takes_no_more),
 		cmocka_unit_test(an_end_is_no_wait_for_room),
 		cmocka_unit_test(a_callback_adds_and_does_not_wait),
+		cmocka_unit_test(a_failure_leaves_nobody_without_answer),
 		cmocka_unit_test(nothing_comes_or_only_a_list),
 		cmocka_unit_test(digests_are_fed),
 		cmocka_unit_test(what_a_crash_leaves_is_closed),
