@@ -58,8 +58,8 @@ TOOLS := ofs-token ofs-sign ofs-verify ofs-audit
 BINS := $(TOOLS:%=$(O)/bin/%)
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/unit/*_test.c))
 TOKEN_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/token/*_test.c))
-TEST_OBJ := $(call obj,$(filter-out test/lib/iofail.c,$(wildcard \
-	test/lib/*.c)))
+PRELOADED := $(patsubst %.c,$(O)/%.so,test/lib/iofail.c test/lib/iotrace.c)
+TEST_OBJ := $(call obj,$(filter-out test/lib/io%.c,$(wildcard test/lib/*.c)))
 # a PKCS#11 module that misbehaves as it is told
 FAULT := $(O)/test/faultp11.so
 FAULT_OBJ := $(call obj,test/faultp11/*.c)
@@ -198,7 +198,7 @@ $(BENCHES): $(O)/%: $(O)/obj/%.o $(O)/obj/test/bench/common.o \
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
-$(O)/test/lib/iofail.so: test/lib/iofail.c
+$(PRELOADED): $(O)/%.so: %.c
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) -std=c11 $(WARN) -O2 -fPIC -shared -o $@ $<
@@ -211,7 +211,7 @@ $(FAULT): $(FAULT_OBJ)
 $(TOKEN_TESTS): | $(FAULT)
 
 tests: have-test all $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS) \
-	$(O)/test/lib/iofail.so $(FAULT)
+	$(PRELOADED) $(FAULT)
 
 TEST_ENV = PATH='$(abspath $(O))/bin':"$$PATH" OFS_BUILD='$(abspath $(O))' \
 	OFS_TOP='$(CURDIR)' SEED='$(SEED)' \
