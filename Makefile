@@ -76,9 +76,10 @@ say = @printf '  %-5s %s\n' '$(1)' '$(patsubst $(O)/%,%,$@)'
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-now check-long check-san lint bench fuzz \
-	cov install uninstall installcheck dist clean help have-build \
-	have-test have-lint have-fuzz tests check-san-now FORCE
+.PHONY: all deps demo check check-now check-long check-san check-tsan lint \
+	bench fuzz cov install uninstall installcheck dist clean help \
+	have-build have-test have-lint have-fuzz tests check-san-now \
+	check-tsan-now FORCE
 
 ## Targets
 all: have-build $(O)/libofflinesig.a $(O)/$(SONAME) $(BINS) #: library and tools, tools in build/bin
@@ -236,6 +237,7 @@ check-now:
 
 check-long: #: the same with every bit, byte and kill instead of a sample
 	@OFS_LONG=1 $(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check-tsan TSAN_TESTS='$(TSAN_ALL)'
 
 check-san: #: unit and token tests under ASan and UBSan
 	@$(SUBMAKE) O='$(O)/san' SAN=address,undefined \
@@ -245,6 +247,17 @@ check-san-now: $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS)
 	LSAN_OPTIONS=suppressions='$(CURDIR)/test/lib/lsan.supp':print_suppressions=0 \
 	UBSAN_OPTIONS=print_stacktrace=1 \
 	test/lib/run-tests $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS)
+
+# what has threads: the engine, the token layer below it, the log
+TSAN_ALL := $(patsubst %,token/%,batch plan resume recover quirks campaign \
+	fault lend station) $(patsubst %,unit/%,log track store turn)
+TSAN_TESTS := token/batch token/quirks unit/log unit/track unit/turn
+check-tsan: #: the engine's tests under ThreadSanitizer
+	@$(SUBMAKE) O='$(O)/tsan' SAN=thread CFLAGS='-O1 -g' \
+	TSAN_TESTS='$(TSAN_TESTS)' check-tsan-now
+check-tsan-now: $(TSAN_TESTS:%=$(O)/test/%_test)
+	@$(TEST_ENV) TSAN_OPTIONS=halt_on_error=1:report_thread_leaks=0:suppressions='$(CURDIR)/test/lib/tsan.supp' \
+	test/lib/run-tests $^
 
 lint: have-lint all #: layers, exports, style, man pages
 	@rc=0; for l in test/lint/*.sh; do \
