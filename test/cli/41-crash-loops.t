@@ -93,6 +93,8 @@ def run_case(kind, seed):
 
 def break_and_finish(case, kind):
     global broken, unknown, lost
+    if case.rng.random() < 0.3:
+        case.copies = os.path.join(case.dir, 'copies')
     BREAK[kind](case)
     while case.rng.random() < 0.4:
         more = case.go_on()
@@ -107,6 +109,7 @@ def break_and_finish(case, kind):
 
 def killed_at_the_end(case):
     """Everything is signed and recorded, and nothing of it is out yet."""
+    case.copies = os.path.join(case.dir, 'copies')
     r = case.sign(env={'LD_PRELOAD': IOFAIL, 'IOFAIL': 'sync /st/out 1 0'})
     state = case.station.must(
         'ofs-sign', '--list-unfinished', '--json',

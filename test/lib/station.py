@@ -203,6 +203,7 @@ class Case:
         self.out = self.out_as = os.path.join(dir, 'out')
         self.counts = dir + '.counts'
         self.unanswered = self.lost = 0
+        self.copies = None  # where second copies go
         self.spent = 0  # C_Sign that the counters do not know of any more
         os.makedirs(dir)
         self.init()
@@ -221,6 +222,9 @@ class Case:
         return self.spent + calls(self.counts)
 
     def command(self, *more):
+        if self.copies:
+            os.makedirs(self.copies, exist_ok=True)
+            more = (*more, '--copy-to', self.copies)
         return ['ofs-sign', '--audit', self.log_dir, '--key',
                 self.station.key, '--recursive', '--out', self.out_as, '--jobs',
                 '2', '--json', *more, self.station.docs]
@@ -297,6 +301,10 @@ class Case:
         left = [os.path.join(d, n) for d, _, names in os.walk(self.out)
                 for n in names if n.endswith('.tmp')]
         demand(not left, f'left over: {left[:3]}')
+        for path in self.released() if self.copies else []:
+            copy = self.copies + path[len(self.out):]
+            demand(os.path.exists(copy) and
+                   sha256_of(copy) == sha256_of(path), f"no copy '{copy}'")
         rep = log.report
         demand(rep['pending_outputs'] == rep['unclosed_batches'] == 0,
                f'{rep["pending_outputs"]} outputs wait, '
