@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -39,10 +40,11 @@ static size_t dir_len;
 
 #define REAL(type, name, args) ((type(*) args)dlsym(RTLD_NEXT, name))
 
+/* not by dlsym(): sanitizers open and map before it can be called */
 static int
-real_open(const char *path, int flags, mode_t mode)
+real_open(int at, const char *path, int flags, mode_t mode)
 {
-	return REAL(int, "open64", (const char *, int, ...))(path, flags, mode);
+	return (int)syscall(SYS_openat, at, path, flags, mode);
 }
 
 static void
@@ -54,8 +56,8 @@ start(void)
 	if (file == NULL || dir == NULL)
 		return;
 	dir_len = strlen(dir);
-	trace_fd = real_open(
-		file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	trace_fd = real_open(AT_FDCWD, file,
+		O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (trace_fd < 0)
 		_exit(99);
 }
@@ -127,7 +129,8 @@ c_sign_calls(void)
 	ssize_t len;
 	int fd;
 
-	fd = file != NULL ? real_open(file, O_RDONLY | O_CLOEXEC, 0) : -1;
+	fd = file != NULL ? real_open(AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0)
+			  : -1;
 	if (fd < 0)
 		return 0;
 	len = read(fd, all, sizeof(all) - 1);
@@ -185,17 +188,15 @@ note_untraced(int fd, int line)
 static int
 opened(int at, const char *name, int flags, mode_t mode)
 {
-	int (*real)(int, const char *, int, ...) =
-		REAL(int, "openat64", (int, const char *, int, ...));
 	char path[PATH_MAX];
 	struct stat st;
 	int fd, was_there;
 
-	if (!is_on() || (flags & (O_CREAT | O_TRUNC | O_TMPFILE)) == 0)
-		return real(at, name, flags, mode);
+	if ((flags & (O_CREAT | O_TRUNC | O_TMPFILE)) == 0 || !is_on())
+		return real_open(at, name, flags, mode);
 	pthread_mutex_lock(&lock);
 	was_there = fstatat(at, name, &st, 0) == 0;
-	fd = real(at, name, flags, mode);
+	fd = real_open(at, name, flags, mode);
 	if (fd >= 0 && (flags & O_TMPFILE) == O_TMPFILE) {
 		if (path_of_fd(fd, path) && fstat(fd, &st) == 0)
 			note('c', st.st_ino, 0, NULL, NULL, 0);
@@ -452,6 +453,5 @@ mmap64(void *p, size_t n, int prot, int flags, int fd, off_t at)
 {
 	if (fd >= 0 && (prot & PROT_WRITE) != 0 && (flags & MAP_SHARED) != 0)
 		note_untraced(fd, __LINE__);
-	return REAL(void *, "mmap64", (void *, size_t, int, int, int, off_t))(
-		p, n, prot, flags, fd, at);
+	return (void *)syscall(SYS_mmap, p, n, prot, flags, fd, at);
 }
