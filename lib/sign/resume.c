@@ -75,7 +75,8 @@ describe_own(struct resume *r, const struct list *l, struct ofs_error *e)
 /* the newest batch that fits, and whether any of its list is running */
 struct search {
 	const struct track *own;
-	const char *id; /* NULL: by what is signed */
+	const char *id;      /* NULL: by what is signed */
+	const uint8_t *root; /* or by its list; NULL: not */
 	struct track hit, first;
 	bool found, ambiguous, alive, has_first;
 };
@@ -101,7 +102,8 @@ static int
 look(void *arg, const struct track *t)
 {
 	struct search *s = arg;
-	bool fits = s->id == NULL
+	bool fits = s->root != NULL ? memcmp(s->root, t->root_id, 16) == 0
+		: s->id == NULL
 		? same_work(s->own, t)
 		: has_id(t->batch_id, s->id) || has_id(t->root_id, s->id);
 
@@ -189,6 +191,10 @@ find(struct resume *r, const char *id, bool hold, struct ofs_error *e)
 {
 	struct search s = { .own = &r->own, .id = id };
 	int rc;
+
+	/* a batch that has come to nothing is gone now, and its list is not */
+	if (r->was_asked)
+		s.root = r->was.root_id;
 
 	rc = log_each_track(r->audit, look, &s, e);
 	if (rc == 0 && is_finished(r, &s))

@@ -146,6 +146,23 @@ def is_found_again(case, out):
     case.clear()
 
 
+def asks_for_the_newest(case, n):
+    """A run that goes on is killed early, perhaps before it has come to
+    anything: --resume of it still knows what is unknown."""
+    case.sign(env={'FAULTP11_SCRIPT': 'C_Sign 40 kill; latency 4ms'})
+    case.sign(env={'LD_PRELOAD': IOFAIL, 'IOFAIL': f'sync /log/ {n} 0'})
+    asked, signed = case.asked(), len(case.log.signed())
+    state = case.station.must(
+        'ofs-sign', '--list-unfinished', '--json',
+        env={'OFS_AUDIT': case.log_dir}).lines()
+    demand(len(state) == 1, f'unfinished: {state}')
+    r = case.sign('--resume', state[0]['batch'])
+    unknown = r.lines()[-1]['unknown']
+    demand(r.rc == 1 and unknown == state[0]['unknown'] and
+           case.asked() - asked == case.station.items - signed - unknown,
+           f'{state[0]}: {r}')
+
+
 tap = Tap()
 station = Station(ITEMS, 'ec:P-256')
 try:
@@ -161,6 +178,17 @@ try:
     tap.ok(broken > 0, 'some came in the middle')
     print(f'# {broken} cases broke off; {unknown} items were unknown, '
           f'{lost} of them signed')
+    some, why = Station(60, 'ec:P-256'), ''
+    try:
+        for n in range(6, 30, 1 if LONG else 3):
+            case = Case(some, 0)
+            asks_for_the_newest(case, n)
+            case.clear()
+    except Broken as e:
+        why = f'killed at sync {n}: {e}'
+    finally:
+        some.close()
+    tap.ok(not why, '--resume of a run that was killed early', why)
     few = Station(3, 'ec:P-256')
     try:
         killed_at_the_end(Case(few, 0))
