@@ -63,7 +63,7 @@ TEST_OBJ := $(call obj,$(filter-out test/lib/io%.c,$(wildcard test/lib/*.c)))
 # a PKCS#11 module that misbehaves as it is told
 FAULT := $(O)/test/faultp11.so
 FAULT_OBJ := $(call obj,test/faultp11/*.c)
-BENCHES := $(patsubst %,$(O)/test/bench/%,bench start slow scale)
+BENCHES := $(patsubst %,$(O)/test/bench/%,bench start slow scale cost)
 CLI_TESTS := $(wildcard test/cli/*.t test/interop/*.t)
 REPLAYS := $(patsubst %.c,$(O)/%,$(wildcard test/fuzz/*_fuzz.c))
 MANS := $(wildcard man/*.[1357])
@@ -198,7 +198,10 @@ $(BENCHES): $(O)/%: $(O)/obj/%.o $(O)/obj/test/bench/common.o \
 		$(O)/obj/test/bench/others.o $(O)/obj/internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(ALL_LIBS)
+# the functions that it times
+$(O)/test/bench/cost: WRAP = -Wl,--wrap=maker_prepare $(shell sed -n \
+	's/^WRAP.[A-Z]*, \([a-z_]*\),.*/-Wl,--wrap=\1/p' test/bench/cost.c)
 $(PRELOADED): $(O)/%.so: %.c
 	@mkdir -p $(@D)
 	$(call say,LD)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # make bench: private tokens with a few keys, or many, then the figures.
-# usage: bench.sh BUILD-DIR [speed] [start] [slow] [scale]
+# usage: bench.sh BUILD-DIR [speed] [start] [slow] [scale] [cost]
 # OFS_BENCH_MOST: items of the largest batch of `scale` (1000000)
 set -eu
 build=$(cd "$1" && pwd)
@@ -106,12 +106,21 @@ scale()
 		"$dir" "${OFS_BENCH_MOST:-1000000}"
 }
 
-[ $# -gt 0 ] || set -- speed start slow scale
+# where the host's CPU goes
+cost()
+{
+	sandbox cost
+	enroll 'object=bench-ec' ec:P-256
+	measure cost "$dir" "${OFS_PIN_SOURCE#file:}"
+}
+
+[ $# -gt 0 ] || set -- speed cost start slow scale
 for part; do
 	case $part in
-	speed | start | slow | scale) "$part" ;;
+	speed | cost | start | slow | scale) "$part" ;;
 	*)
-		echo "bench.sh: no part '$part'; there are speed, start, slow, scale" >&2
+		echo "bench.sh: no part '$part'; there are speed, cost, start," \
+			"slow, scale" >&2
 		exit 2
 		;;
 	esac
