@@ -266,10 +266,33 @@ handle_write_head(ofs_audit *a, struct ofs_error *e)
 	return head_write(a->head_fd, &a->head, &h, e);
 }
 
+/*
+ * The root of the first `size` records. When the log is as our last commit left
+ * it, its root was made of the root that this commit began with, and no other
+ * could have led there. Else it is read.
+ */
+static int
+root_at(ofs_audit *a, uint64_t size, uint8_t root[32], struct ofs_error *e)
+{
+	struct merkle tree;
+	int rc;
+
+	if (size == a->base.size && size > 0 && a->left.size == a->state.size &&
+		memcmp(a->left.root, a->state.root, 32) == 0) {
+		memcpy(root, a->base.root, 32);
+		return 0;
+	}
+	merkle_init(&tree);
+	rc = store_tree_at(&a->store, size, &tree, e);
+	if (rc == 0)
+		rc = merkle_root(&tree, root, e);
+	merkle_free(&tree);
+	return rc;
+}
+
 static int
 check_slot(ofs_audit *a, const struct head *h, struct ofs_error *e)
 {
-	struct merkle tree;
 	uint8_t root[32];
 	int rc = 0;
 
@@ -286,13 +309,8 @@ check_slot(ofs_audit *a, const struct head *h, struct ofs_error *e)
 			TEXT_Q(a->place.dir), (unsigned long long)a->state.size,
 			(unsigned long long)h->size);
 	memcpy(root, a->state.root, sizeof(root));
-	if (h->size < a->state.size) {
-		merkle_init(&tree);
-		rc = store_tree_at(&a->store, h->size, &tree, e);
-		if (rc == 0)
-			rc = merkle_root(&tree, root, e);
-		merkle_free(&tree);
-	}
+	if (h->size < a->state.size)
+		rc = root_at(a, h->size, root, e);
 	if (rc == 0 && memcmp(root, h->root, sizeof(root)) != 0)
 		rc = err_set(e, OFS_EDAMAGED,
 			"audit log '%s' was rewritten: its first %llu records "

@@ -419,6 +419,48 @@ head_behind(void **state)
 	sample_verifies(1002);
 }
 
+/* a valid slot with another root, of `back` records before the older one */
+static void
+forge_head(uint64_t back)
+{
+	struct head_file f;
+	struct ofs_error e;
+	struct head h;
+	char path[200];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/log.head", log_dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	ok(head_read(fd, &f, &e), &e);
+	assert_true(f.valid[0] && f.valid[1]);
+	h = f.slot[0].size < f.slot[1].size ? f.slot[0] : f.slot[1];
+	assert_true(h.size > back);
+	h.size -= back;
+	h.root[31] ^= 1;
+	ok(head_write(fd, &f, &h, &e), &e);
+	close(fd);
+}
+
+/* both slots are held against the log before each transaction */
+static void
+head_forged_under_a_handle(void **state)
+{
+	(void)state;
+	for (uint64_t back = 0; back < 2; back++) {
+		ofs_audit *a = sample_open(OFS_AUDIT_CREATE);
+		struct ofs_error e;
+
+		add_logins(a, 3);
+		add_logins(a, 3);
+		forge_head(back);
+		assert_int_equal(log_begin(a, &e), OFS_EDAMAGED);
+		assert_non_null(strstr(e.message, "was rewritten"));
+		ofs_audit_free(a);
+		shell("rm -r %s", log_dir);
+	}
+}
+
 static void
 refuses_places(void **state)
 {
@@ -1004,6 +1046,7 @@ main(void)
 		TEST(threads_of_one_handle),
 		TEST(notices_roll_back),
 		TEST(head_file),
+		TEST(head_forged_under_a_handle),
 		TEST(head_behind),
 		TEST(refuses_places),
 		TEST(refuses_other_databases),
