@@ -6,7 +6,7 @@
 #include "base/spool.h"
 
 #define TWINS_KEY 16
-#define TWINS_RUN 32768 /* keys sorted in memory at once */
+#define TWINS_RUN 16384 /* keys sorted in memory at once */
 
 /* A key, which is a hash of what is compared, and whose it is. */
 struct twin {
@@ -16,7 +16,7 @@ struct twin {
 
 /*
  * An external sort: runs are sorted in memory and spooled, then merged. Costs
- * less than 2 MiB of memory and 4 KiB for each TWINS_RUN keys. Errors are those
+ * less than 1 MiB of memory and 4 KiB for each TWINS_RUN keys. Errors are those
  * of the spool.
  */
 struct twins {
