@@ -133,7 +133,10 @@ av_check_tables(struct av *v, struct ofs_error *e)
 
 	rc = check_counts(v, e);
 	if (rc == 0)
-		rc = store_batch_each(s, check_batch, &batches, e);
+		rc = store_cert_each(s, NULL, INT_MAX, check_cert, NULL, e);
+	if (rc != 0 || v->hashes_only)
+		return rc;
+	rc = store_batch_each(s, check_batch, &batches, e);
 	if (rc == 0 && batches.n != v->links.n_batches)
 		rc = err_set(e, OFS_EDAMAGED,
 			"table open_batch of the audit log lacks a batch");
@@ -145,8 +148,6 @@ av_check_tables(struct av *v, struct ofs_error *e)
 	if (rc == 0)
 		rc = store_pending_each(
 			s, 0, INT_MAX, check_pending, &pending, e);
-	if (rc == 0)
-		rc = store_cert_each(s, NULL, INT_MAX, check_cert, NULL, e);
 	if (rc == 0)
 		rc = av_check_track_tables(v, e);
 	return rc;

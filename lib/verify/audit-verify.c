@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Verification of a whole log, in reads too short to keep a signer waiting. */
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "verify/audit-verify.h"
@@ -10,22 +10,7 @@
 #include "base/text.h"
 #include "base/time.h"
 
-#define RANGE_RECORDS 256
-#define RANGE_BYTES (4u << 20)
 #define LAST_RECORDS 512 /* so few are checked within one read transaction */
-
-/* One record of a range: its bytes follow each other in `bytes`. */
-struct row {
-	uint64_t seq;
-	size_t at, header_len, body_len, tag_len;
-	bool has_body, has_tag;
-};
-
-struct range {
-	struct row rows[RANGE_RECORDS];
-	size_t n;
-	struct buf bytes;
-};
 
 int
 av_enter(struct av *v, struct ofs_error *e)
@@ -75,17 +60,16 @@ av_find(struct av *v, uint64_t seq, const char *id, const char *fmt, ...)
 	vsnprintf(f.text, sizeof(f.text), fmt, ap);
 	va_end(ap);
 	text_clean(f.text);
-	if (v->locked)
-		buf_put(&v->queue, &f, sizeof(f));
-	else
-		v->fn(v->arg, &f);
+	buf_put(&v->queue, &f, sizeof(f));
 }
 
-static void
-flush_findings(struct av *v)
+void
+av_flush_findings(struct av *v)
 {
 	struct ofs_audit_finding f;
 
+	if (!buf_ok(&v->queue))
+		return; /* verification fails with that in the end */
 	for (size_t at = 0; at + sizeof(f) <= v->queue.len; at += sizeof(f)) {
 		memcpy(&f, v->queue.p + at, sizeof(f));
 		v->fn(v->arg, &f);
@@ -159,115 +143,6 @@ av_get_body(struct av *v, uint64_t seq, struct record_header *h,
 }
 
 static int
-copy_row(void *arg, const struct store_record *r, struct ofs_error *e)
-{
-	struct range *range = arg;
-	struct row *row = &range->rows[range->n];
-
-	row->seq = r->seq;
-	row->at = range->bytes.len;
-	row->header_len = r->header_len;
-	row->body_len = r->body_len;
-	row->tag_len = r->tag_len;
-	row->has_body = r->body != NULL;
-	row->has_tag = r->tag != NULL;
-	if (r->header_len > 0)
-		buf_put(&range->bytes, r->header, r->header_len);
-	if (r->body_len > 0)
-		buf_put(&range->bytes, r->body, r->body_len);
-	if (r->tag_len > 0)
-		buf_put(&range->bytes, r->tag, r->tag_len);
-	if (!buf_ok(&range->bytes))
-		return err_nomem(e);
-	range->n++;
-	return range->n == RANGE_RECORDS || range->bytes.len > RANGE_BYTES;
-}
-
-static int
-read_range(struct av *v, uint64_t end, struct range *range, struct ofs_error *e)
-{
-	int rc;
-
-	range->n = 0;
-	buf_reset(&range->bytes);
-	rc = av_enter(v, e);
-	if (rc != 0)
-		return rc;
-	rc = store_record_each(
-		&v->a->store, v->tree.size, end - 1, copy_row, range, e);
-	av_leave(v);
-	if (rc >= 0 && range->n == 0)
-		return av_damage(e, v->tree.size, "it is missing");
-	return rc < 0 ? rc : 0;
-}
-
-static int
-sha256(struct av *v, const uint8_t *p, size_t n, uint8_t out[32],
-	struct ofs_error *e)
-{
-	int rc;
-
-	rc = digest_begin(&v->sha, &digest_sha256, e);
-	if (rc == 0)
-		rc = digest_update(&v->sha, p, n, e);
-	if (rc == 0)
-		rc = digest_end(&v->sha, out, e);
-	return rc;
-}
-
-/* the genesis names the log: by its hash */
-static int
-check_log_id(struct av *v, const struct record_header *h, const uint8_t *header,
-	struct ofs_error *e)
-{
-	static const uint8_t zeros[16];
-	uint8_t sum[32];
-	int rc;
-
-	if ((h->seq == 0) != (h->type == OFS_REC_GENESIS))
-		return av_damage(e, h->seq, "only record 0 is a genesis");
-	if (h->seq > 0) {
-		if (memcmp(h->log_id, v->state.log_id, 16) != 0)
-			return av_damage(e, h->seq, "it is of another log");
-		return 0;
-	}
-	rc = sha256(v, header, RECORD_HEADER_SIZE, sum, e);
-	if (rc == 0 &&
-		(memcmp(h->log_id, zeros, 16) != 0 ||
-			memcmp(sum, v->state.log_id, 16) != 0))
-		rc = av_damage(e, 0, "it is not the genesis of this log");
-	return rc;
-}
-
-static int
-check_header(struct av *v, const struct row *row, const uint8_t *header,
-	const uint8_t *body, struct record_header *h, struct ofs_error *e)
-{
-	struct ofs_error why;
-	uint8_t sum[32];
-	int rc;
-
-	if (row->seq != v->tree.size)
-		return av_damage(e, v->tree.size, "it is missing");
-	if (record_header_decode(header, row->header_len, h, &why) != 0)
-		return av_damage(e, row->seq, "%s", why.message);
-	if (h->seq != row->seq)
-		return av_damage(e, row->seq, "its header is that of %llu",
-			(unsigned long long)h->seq);
-	rc = check_log_id(v, h, header, e);
-	if (rc != 0)
-		return rc;
-	if (!row->has_body || row->body_len != h->body_len)
-		return av_damage(e, row->seq,
-			"its body has not the length that its header gives");
-	rc = sha256(v, body, row->body_len, sum, e);
-	if (rc == 0 && memcmp(sum, h->body_sha256, sizeof(sum)) != 0)
-		rc = av_damage(e, row->seq,
-			"its body is not the one that its header was made for");
-	return rc;
-}
-
-static int
 check_tiles(struct av *v, struct ofs_error *e)
 {
 	uint8_t stored[32];
@@ -315,20 +190,32 @@ check_heads_here(struct av *v, struct ofs_error *e)
 	return rc;
 }
 
+/* a leaf, or the hash of a whole tile */
 static int
-grow_tree(struct av *v, const uint8_t *header, struct ofs_error *e)
+grow_tree(struct av *v, unsigned int height, const uint8_t hash[MERKLE_HASH],
+	struct ofs_error *e)
 {
-	uint8_t hash[32];
 	int rc;
 
-	rc = merkle_leaf(&v->tree, header, RECORD_HEADER_SIZE, hash, e);
-	if (rc == 0)
-		rc = merkle_add(&v->tree, 0, hash, e);
+	rc = merkle_add(&v->tree, height, hash, e);
 	if (rc == 0)
 		rc = check_tiles(v, e);
 	if (rc == 0)
 		rc = check_heads_here(v, e);
 	return rc;
+}
+
+/* nothing has to be looked at before the last record of it is in the tree */
+static bool
+grows_at_once(const struct av *v, const struct av_range *r)
+{
+	uint64_t end = r->first + AV_RANGE_RECORDS;
+
+	for (int i = 0; i < HEAD_SLOTS; i++)
+		if (v->head.valid[i] && v->head.slot[i].size > r->first &&
+			v->head.slot[i].size < end)
+			return false;
+	return r->whole;
 }
 
 static int
@@ -364,55 +251,42 @@ note_time(struct av *v, const struct record_header *h)
 }
 
 static int
-check_row(struct av *v, const struct range *range, const struct row *row,
+link_row(struct av *v, const struct av_range *range, const struct av_row *row,
 	struct ofs_error *e)
 {
-	const uint8_t *header = range->bytes.p + row->at;
-	const uint8_t *body = header + row->header_len;
-	struct record_body *decoded = NULL;
-	struct record_header h;
-	struct av_record r = { .seq = row->seq, .h = &h };
-	struct ofs_error why;
-	int rc;
-
-	rc = check_header(v, row, header, body, &h, e);
-	if (rc != 0)
-		return rc;
-	rc = record_body_decode(h.type, body, row->body_len, &decoded, &why);
-	if (rc == OFS_ENOMEM)
-		return err_nomem(e);
-	if (rc != 0)
-		return av_damage(e, row->seq, "%s", why.message);
-	if (row->has_tag && h.type != OFS_REC_OUTCOME) {
-		rc = av_damage(e, row->seq, "it may not have a document tag");
-		goto out;
-	}
-	note_time(v, &h);
-	r.body = decoded;
-	r.tag = row->has_tag ? body + row->body_len : NULL;
-	r.tag_len = row->tag_len;
-	if (row->seq == 0)
-		rc = check_genesis_body(v, decoded, e);
-	if (rc == 0)
-		rc = av_link(v, &r, e);
-	if (rc == 0)
-		rc = grow_tree(v, header, e);
-out:
-	record_body_free(decoded);
-	return rc;
-}
-
-/* all records below `end` that are not checked yet */
-static int
-check_up_to(
-	struct av *v, uint64_t end, struct range *range, struct ofs_error *e)
-{
+	struct av_record r = { .seq = row->seq,
+		.h = &row->h,
+		.body = row->body,
+		.tag = av_row_tag(range, row),
+		.tag_len = row->tag_len };
 	int rc = 0;
 
-	while (rc == 0 && v->tree.size < end) {
-		rc = read_range(v, end, range, e);
-		for (size_t i = 0; i < range->n && rc == 0; i++)
-			rc = check_row(v, range, &range->rows[i], e);
+	note_time(v, &row->h);
+	if (row->body == NULL)
+		return 0;
+	if (row->seq == 0)
+		rc = check_genesis_body(v, row->body, e);
+	return rc != 0 ? rc : av_link(v, &r, e);
+}
+
+int
+av_take_range(struct av *v, const struct av_range *r, struct ofs_error *e)
+{
+	bool at_once = grows_at_once(v, r);
+	int rc = 0;
+
+	for (size_t i = 0; i < r->good && rc == 0; i++) {
+		rc = link_row(v, r, &r->rows[i], e);
+		if (rc == 0 && !at_once)
+			rc = grow_tree(v, 0, r->rows[i].leaf, e);
+		if (rc == 0)
+			v->rep->records++;
+	}
+	if (rc == 0 && at_once)
+		rc = grow_tree(v, MERKLE_TILE_HEIGHT, r->root, e);
+	if (rc == 0 && r->e.code != 0) {
+		*e = r->e;
+		rc = e->code;
 	}
 	return rc;
 }
@@ -496,7 +370,7 @@ check_heads(struct av *v, struct ofs_error *e)
  * transaction. *more when too much was added meanwhile to do that quickly.
  */
 static int
-check_end(struct av *v, struct range *range, bool *more, struct ofs_error *e)
+check_end(struct av *v, bool *more, struct ofs_error *e)
 {
 	int rc;
 
@@ -506,14 +380,14 @@ check_end(struct av *v, struct range *range, bool *more, struct ofs_error *e)
 	rc = read_state(v, e);
 	*more = rc == 0 && v->state.size - v->tree.size > LAST_RECORDS;
 	if (rc == 0 && !*more) {
-		rc = check_up_to(v, v->state.size, range, e);
+		rc = av_scan(v, v->state.size, e);
 		if (rc == 0)
 			rc = check_root(v, e);
 		if (rc == 0)
 			rc = check_heads(v, e);
 		if (rc == 0)
 			rc = av_check_tables(v, e);
-		if (rc == 0)
+		if (rc == 0 && !v->hashes_only)
 			av_links_report(v);
 	}
 	store_rollback(&v->a->store);
@@ -540,38 +414,50 @@ start(struct av *v, struct ofs_error *e)
 static int
 verify(struct av *v, struct ofs_error *e)
 {
-	struct range *range = calloc(1, sizeof(*range));
 	bool more = true;
 	int rc;
 
-	if (range == NULL)
-		return err_nomem(e);
 	rc = start(v, e);
 	while (rc == 0 && more) {
-		rc = check_up_to(v, v->state.size, range, e);
+		rc = av_scan(v, v->state.size, e);
 		if (rc == 0)
 			rc = av_enter(v, e);
 		if (rc != 0)
 			break;
 		v->locked = true;
-		rc = check_end(v, range, &more, e);
+		rc = check_end(v, &more, e);
 		v->locked = false;
 		av_leave(v);
-		if (!buf_ok(&v->queue))
-			rc = err_nomem(e);
-		flush_findings(v);
+		av_flush_findings(v);
 	}
-	buf_free(&range->bytes);
-	free(range);
+	if (!buf_ok(&v->queue))
+		return err_nomem(e);
+	av_flush_findings(v);
 	return rc;
 }
 
+/* processors that this process may run on */
+static unsigned int
+processors(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	return (unsigned int)CPU_COUNT(&set);
+}
+
 int
-ofs_audit_verify(ofs_audit *audit, ofs_audit_finding_fn fn, void *arg,
-	struct ofs_audit_report *out)
+av_verify(ofs_audit *audit, const struct av_how *how, ofs_audit_finding_fn fn,
+	void *arg, struct ofs_audit_report *out)
 {
 	struct ofs_audit_report rep;
-	struct av v = { .a = audit, .fn = fn, .arg = arg, .rep = &rep };
+	struct av v = { .a = audit,
+		.fn = fn,
+		.arg = arg,
+		.rep = &rep,
+		.threads = how->threads != 0 ? how->threads : processors(),
+		.hashes_only = how->hashes_only };
 	struct ofs_error e;
 	int rc;
 
@@ -579,13 +465,20 @@ ofs_audit_verify(ofs_audit *audit, ofs_audit_finding_fn fn, void *arg,
 	rep.size = sizeof(rep);
 	merkle_init(&v.tree);
 	rc = verify(&v, &e);
-	rep.records = v.tree.size;
 	memcpy(rep.log_id, v.state.log_id, sizeof(rep.log_id));
 	merkle_free(&v.tree);
-	digest_free(&v.sha);
 	av_links_free(&v.links);
 	buf_free(&v.queue);
 	if (out != NULL)
 		*out = rep;
 	return rc != 0 ? handle_fail(audit, &e) : 0;
+}
+
+int
+ofs_audit_verify(ofs_audit *audit, ofs_audit_finding_fn fn, void *arg,
+	struct ofs_audit_report *out)
+{
+	static const struct av_how how;
+
+	return av_verify(audit, &how, fn, arg, out);
 }

@@ -4,6 +4,7 @@
 #define VERIFY_AUDIT_VERIFY_H
 
 #include "audit/handle.h"
+#include "verify/audit-range.h"
 
 /* A record that was read and whose header and body hash hold. */
 struct av_record {
@@ -70,12 +71,22 @@ struct av {
 	struct store_state state;
 	struct head_file head;
 	struct merkle tree;
-	struct digest sha;
 	int64_t last_time;
 	struct av_links links;
 	bool locked;      /* the handle's mutex is ours */
-	struct buf queue; /* findings that wait for it to be given back */
+	struct buf queue; /* findings that wait for the caller's thread */
+	unsigned int threads;
+	bool hashes_only;
 };
+
+struct av_how {
+	unsigned int threads; /* that check; 0: one for each processor */
+	/* what can be done without any key: no body is looked into */
+	bool hashes_only;
+};
+/* as ofs_audit_verify() */
+int av_verify(ofs_audit *audit, const struct av_how *how,
+	ofs_audit_finding_fn fn, void *arg, struct ofs_audit_report *out);
 
 /* the handle for a short read; nothing when it is ours already */
 int av_enter(struct av *v, struct ofs_error *e);
@@ -86,6 +97,12 @@ int av_damage(struct ofs_error *e, uint64_t seq, const char *fmt, ...)
 	ERR_PRINTF(3, 4);
 void av_find(struct av *v, uint64_t seq, const char *id, const char *fmt, ...)
 	ERR_PRINTF(4, 5);
+void av_flush_findings(struct av *v);
+
+/* audit-scan.c: the records below `end` that are not in the tree yet */
+int av_scan(struct av *v, uint64_t end, struct ofs_error *e);
+/* a range that was checked, behind those before it: links, tree, heads */
+int av_take_range(struct av *v, const struct av_range *r, struct ofs_error *e);
 
 int64_t av_int(const struct record_body *b, const char *name);
 bool av_bytes(
