@@ -63,7 +63,7 @@ TEST_OBJ := $(call obj,$(filter-out test/lib/io%.c,$(wildcard test/lib/*.c)))
 # a PKCS#11 module that misbehaves as it is told
 FAULT := $(O)/test/faultp11.so
 FAULT_OBJ := $(call obj,test/faultp11/*.c)
-BENCHES := $(patsubst %,$(O)/test/bench/%,bench start slow scale cost)
+BENCHES := $(patsubst %,$(O)/test/bench/%,audit bench start slow scale cost)
 CLI_TESTS := $(wildcard test/cli/*.t test/interop/*.t)
 REPLAYS := $(patsubst %.c,$(O)/%,$(wildcard test/fuzz/*_fuzz.c))
 MANS := $(wildcard man/*.[1357])

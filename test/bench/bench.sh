@@ -1,14 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # make bench: private tokens with a few keys, or many, then the figures.
-# usage: bench.sh BUILD-DIR [speed] [start] [slow] [scale] [cost]
+# usage: bench.sh BUILD-DIR [speed] [start] [slow] [scale] [cost] [audit]
 # OFS_BENCH_MOST: items of the largest batch of `scale` (1000000)
+# OFS_BENCH_RECORDS: in the log of `audit` (1000000)
 set -eu
 build=$(cd "$1" && pwd)
 top=$(cd "$(dirname "$0")/../.." && pwd)
 shift
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT INT TERM
+logs=$dir
+trap 'rm -rf "$dir" "$logs"' EXIT INT TERM
 missed=0
 
 # said only when it fails
@@ -114,13 +116,22 @@ cost()
 	measure cost "$dir" "${OFS_PIN_SOURCE#file:}"
 }
 
-[ $# -gt 0 ] || set -- speed cost start slow scale
+# the record of operations with much in it; beside the build, not in memory
+audit()
+{
+	logs=$(mktemp -d "$build/bench-audit.XXXXXX")
+	measure audit "$logs/log" "${OFS_BENCH_RECORDS:-1000000}"
+	rm -rf "$logs"
+	logs=$dir
+}
+
+[ $# -gt 0 ] || set -- speed cost start slow scale audit
 for part; do
 	case $part in
-	speed | cost | start | slow | scale) "$part" ;;
+	speed | cost | start | slow | scale | audit) "$part" ;;
 	*)
 		echo "bench.sh: no part '$part'; there are speed, cost, start," \
-			"slow, scale" >&2
+			"slow, scale, audit" >&2
 		exit 2
 		;;
 	esac
