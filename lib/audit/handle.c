@@ -290,6 +290,33 @@ root_at(ofs_audit *a, uint64_t size, uint8_t root[32], struct ofs_error *e)
 	return rc;
 }
 
+void
+handle_know_head(ofs_audit *a)
+{
+	a->known = a->head;
+	a->known_size = a->state.size;
+	memcpy(a->known_root, a->state.root, sizeof(a->known_root));
+}
+
+/* found right before, of the very tree that the store still has */
+static bool
+is_known(const ofs_audit *a, const struct head *h)
+{
+	if (a->known_size != a->state.size ||
+		memcmp(a->known_root, a->state.root, sizeof(a->known_root)) !=
+			0)
+		return false;
+	for (int i = 0; i < HEAD_SLOTS; i++) {
+		const struct head *k = &a->known.slot[i];
+
+		if (a->known.valid[i] && k->size == h->size &&
+			memcmp(k->log_id, h->log_id, sizeof(k->log_id)) == 0 &&
+			memcmp(k->root, h->root, sizeof(k->root)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int
 check_slot(ofs_audit *a, const struct head *h, struct ofs_error *e)
 {
@@ -325,7 +352,7 @@ handle_check_head(ofs_audit *a, struct ofs_error *e)
 	int rc = 0;
 
 	for (int i = 0; i < HEAD_SLOTS && rc == 0; i++)
-		if (a->head.valid[i])
+		if (a->head.valid[i] && !is_known(a, &a->head.slot[i]))
 			rc = check_slot(a, &a->head.slot[i], e);
 	return rc;
 }

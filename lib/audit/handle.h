@@ -45,6 +45,10 @@ struct ofs_audit {
 	struct store_state state; /* as of the last transaction */
 	struct known base, left;  /* what our last commit began with and left */
 	struct head_file head;
+	/* heads that were found right, when the tree was this one */
+	struct head_file known;
+	uint64_t known_size; /* 0: none were */
+	uint8_t known_root[MERKLE_HASH];
 
 	bool in_tx;
 	pthread_t owner;   /* of the transaction */
@@ -91,6 +95,11 @@ int handle_write_head(ofs_audit *a, struct ofs_error *e);
  * set.
  */
 int handle_check_head(ofs_audit *a, struct ofs_error *e);
+/*
+ * All of it was right, or we wrote it: what is not changed when the next
+ * transaction begins need not be computed again.
+ */
+void handle_know_head(ofs_audit *a);
 /*
  * On opening for writing: genesis, the last records, tree and state agree, and
  * the head file with them. Reads a->state. Inside a transaction.

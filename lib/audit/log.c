@@ -87,7 +87,9 @@ begin_locked(ofs_audit *a, struct ofs_error *e)
 		rc = handle_read_head(a, e);
 	if (rc == 0)
 		rc = handle_check_head(a, e);
-	if (rc != 0)
+	if (rc == 0)
+		handle_know_head(a);
+	else
 		store_rollback(&a->store);
 	return rc;
 }
@@ -187,6 +189,8 @@ handle_commit(ofs_audit *a, struct ofs_error *e)
 	}
 	if (!a->head.present || head_newest(&a->head)->size < a->state.size)
 		rc = handle_write_head(a, e);
+	if (rc == 0)
+		handle_know_head(a);
 	return rc;
 }
 

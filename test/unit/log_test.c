@@ -962,6 +962,30 @@ latches_without_a_head(void **state)
 	assert_int_equal(rep.head_records, 3);
 }
 
+/* a slot that is not looked at twice is so only as long as it says the same */
+static void
+forged_old_slot(void **state)
+{
+	ofs_audit *a = sample_open(OFS_AUDIT_CREATE);
+	struct head_file f;
+	struct ofs_error e;
+	struct head h;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		add_logins(a, 2);
+	ok(head_read(a->head_fd, &f, &e), &e);
+	assert_true(f.valid[0] && f.valid[1]);
+	assert_int_equal(head_newest(&f)->size, 7);
+	h = head_newest(&f) == &f.slot[0] ? f.slot[1] : f.slot[0];
+	assert_int_equal(h.size, 5);
+	h.root[7] ^= 1;
+	ok(head_write(a->head_fd, &f, &h, &e), &e);
+	assert_int_equal(log_begin(a, &e), OFS_EDAMAGED);
+	assert_non_null(strstr(e.message, "rewritten"));
+	ofs_audit_free(a);
+}
+
 /* full while appending: the transaction is lost, the log is not */
 static void
 with_a_limit(void *arg)
@@ -1059,6 +1083,7 @@ main(void)
 		TEST(pending_outputs),
 		TEST(latches_after_a_failed_sync),
 		TEST(latches_without_a_head),
+		TEST(forged_old_slot),
 		TEST(full_disk),
 		TEST(read_only_writes_nothing),
 	};
