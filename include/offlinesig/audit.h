@@ -97,7 +97,8 @@ typedef void (*ofs_audit_finding_fn)(
  * stored hashes, head file, the links between intents and outcomes, and the
  * tables derived from them. Returns 0 or OFS_EDAMAGED with the record named.
  * Unclosed batches, unknown items and unreleased outputs are findings and not
- * errors. fn may be NULL.
+ * errors. fn may be NULL; it is called in the thread of the caller, though a
+ * thread for each processor takes part.
  */
 int ofs_audit_verify(ofs_audit *audit, ofs_audit_finding_fn fn, void *arg,
 	struct ofs_audit_report *out);
