@@ -28,15 +28,34 @@ enum ofs_record_type {
 	OFS_REC_LOG_EVENT = 14 /* the log was read, backed up, restored, ... */
 };
 
+/* A certificate, PEM or DER. */
+struct ofs_audit_cert {
+	const uint8_t *p;
+	size_t n;
+};
+
 struct ofs_audit_init_opts {
 	size_t size;
 	const char *origin; /* name of the log; NULL: host name + random */
 	const char *group;  /* share with this group: 0660 and 2770; or NULL */
+	/*
+	 * Who can read the log. With a station key or a passphrase its records
+	 * are encrypted, and those who have one of these, or the private key
+	 * of an auditor, read it. sealed: nobody but the auditors, not even
+	 * this station. None of them: as struct ofs_ctx_opts.station_keys says.
+	 */
+	const struct ofs_audit_cert *auditors; /* RSA or EC */
+	size_t n_auditors;
+	bool sealed;
+	bool plain;              /* not encrypted, whatever station_keys is */
+	const char *station_key; /* file, made where there is none; or NULL */
+	const char *passphrase;  /* or NULL */
 };
 
-#define OFS_AUDIT_INIT_OPTS_INIT                         \
-	{                                                \
-		sizeof(struct ofs_audit_init_opts), 0, 0 \
+#define OFS_AUDIT_INIT_OPTS_INIT                                              \
+	{                                                                     \
+		sizeof(struct ofs_audit_init_opts), 0, 0, 0, 0, false, false, \
+			0, 0                                                  \
 	}
 
 /*
@@ -63,6 +82,78 @@ void ofs_audit_free(ofs_audit *audit);
 /* a copy of the last error, as several threads may use the handle */
 void ofs_audit_error(ofs_audit *audit, struct ofs_error *out);
 
+/* How the bodies of records are kept. */
+enum ofs_audit_mode {
+	OFS_AUDIT_PLAIN,   /* not encrypted */
+	OFS_AUDIT_STATION, /* the station key opens them here */
+	OFS_AUDIT_SEALED   /* only auditors can open them */
+};
+
+struct ofs_audit_keys {
+	size_t size;
+	enum ofs_audit_mode mode;
+	char id[33];            /* of the log, hex */
+	uint32_t epochs;        /* of keys so far */
+	char station_key[4096]; /* the file that the newest names; or "" */
+	bool passphrase;        /* one opens it, too */
+	bool readable;          /* a key for the newest epoch is here */
+};
+/*
+ * ofs_audit_get_keys: who may read the log, as its newest epoch says.
+ * ofs_audit_each_auditor: the certificates that it is encrypted for; a non-zero
+ * return of fn ends that and is returned.
+ */
+int ofs_audit_get_keys(ofs_audit *audit, struct ofs_audit_keys *out);
+typedef int (*ofs_auditor_fn)(
+	void *arg, const char *sha256, const char *subject);
+int ofs_audit_each_auditor(ofs_audit *audit, ofs_auditor_fn fn, void *arg);
+
+/* What opens a log beside the station key that it names itself. */
+struct ofs_audit_unlock_opts {
+	size_t size;
+	const char *station_key; /* that file, where it lies elsewhere; NULL */
+	const char *passphrase;  /* of the log, or of `key`; NULL */
+	const uint8_t *key;      /* an auditor's private key, PEM; NULL */
+	size_t key_len;
+};
+
+#define OFS_AUDIT_UNLOCK_OPTS_INIT                               \
+	{                                                        \
+		sizeof(struct ofs_audit_unlock_opts), 0, 0, 0, 0 \
+	}
+/*
+ * ofs_audit_unlock: lets this handle read with a passphrase, an auditor's key
+ * or a station key. On a handle that may write, reading with the first two is
+ * recorded before anything is read. Errors: OFS_ENOPIN (the PEM is encrypted,
+ * no passphrase was given), OFS_EPIN (that is wrong, or it opens nothing),
+ * OFS_ECERT (the private key is not an auditor's), OFS_EAUDIT.
+ */
+int ofs_audit_unlock(
+	ofs_audit *audit, const struct ofs_audit_unlock_opts *opts);
+
+struct ofs_audit_rotate_opts {
+	size_t size;
+	const struct ofs_audit_cert *auditors; /* who may read from now on, */
+	size_t n_auditors;
+	const char *const *drop; /* and who no more: SHA-256 in hex, */
+	size_t n_drop;           /* or its first 8 digits and more */
+	const char *station_key; /* another file from now on; or NULL */
+	const char *reason;      /* for the record; or NULL */
+};
+
+#define OFS_AUDIT_ROTATE_OPTS_INIT                                     \
+	{                                                              \
+		sizeof(struct ofs_audit_rotate_opts), 0, 0, 0, 0, 0, 0 \
+	}
+/*
+ * ofs_audit_rotate: begins an epoch with a new key, for a changed set of
+ * readers. No record is encrypted again: who is dropped still reads what was
+ * before. Who comes to a station log reads that, too. OFS_EINVAL: the log is
+ * not encrypted, or nobody could read it any more.
+ */
+int ofs_audit_rotate(
+	ofs_audit *audit, const struct ofs_audit_rotate_opts *opts);
+
 /* What ofs_audit_verify found. */
 struct ofs_audit_report {
 	size_t size;
@@ -80,6 +171,13 @@ struct ofs_audit_report {
 	uint64_t in_flight_items;  /* of batches that are running now */
 	uint64_t pending_outputs;  /* recorded, not yet released */
 	uint64_t clock_steps_back; /* records older than their predecessor */
+	uint32_t epochs;           /* of keys; 0: the log is not encrypted */
+	/*
+	 * Bodies that no key was here for: of them headers, hashes and tree
+	 * were checked. With any, what follows from bodies was not: batches,
+	 * intents and outcomes are counted, and all counts behind them are 0.
+	 */
+	uint64_t sealed_bodies;
 };
 
 /* An unclosed batch, an unknown item, an unreleased output. */
@@ -117,6 +215,7 @@ struct ofs_record_head {
 	uint16_t cipher; /* 0: plain */
 	uint32_t body_len;
 	uint8_t header_sha256[32]; /* SHA-256 of the header bytes */
+	bool sealed; /* the body is encrypted and no key is here: no fields */
 };
 
 /* A field of a body; dotted name, as "document.path". */

@@ -173,12 +173,17 @@ struct ofs_ctx_opts {
 	 * copied; NULL: "/run/lock", "": they do not.
 	 */
 	const char *lock_dir;
+	/*
+	 * Where an audit log that is made gets its station key, as ID.key;
+	 * copied. NULL: logs are not encrypted unless ofs_audit_init is told.
+	 */
+	const char *station_keys;
 };
 
-#define OFS_CTX_OPTS_INIT                                                \
-	{                                                                \
-		sizeof(struct ofs_ctx_opts), 0, 0, 0, 0, 0, 0, 0, false, \
-			false, OFS_ALWAYS_AUTH_REFUSE, 0, 0, 0, 0, 0, 0  \
+#define OFS_CTX_OPTS_INIT                                                  \
+	{                                                                  \
+		sizeof(struct ofs_ctx_opts), 0, 0, 0, 0, 0, 0, 0, false,   \
+			false, OFS_ALWAYS_AUTH_REFUSE, 0, 0, 0, 0, 0, 0, 0 \
 	}
 
 /*

@@ -235,7 +235,8 @@ may_fit(struct finding *s, const struct store_record *r,
 		(f->since == 0 || h->time >= f->since) &&
 		(f->until == 0 || h->time < f->until) &&
 		fits_batch(f->batch, h->batch_id);
-	if (!*may || f->digest == NULL || h->type == OFS_REC_INTENT)
+	if (!*may || f->digest == NULL || h->type == OFS_REC_INTENT ||
+		!handle_has_tags(s->a))
 		return 0;
 	*may = r->tag != NULL && r->tag_len == sizeof(tag);
 	if (!*may)
@@ -313,10 +314,20 @@ fits(const struct finding *s, const ofs_record *rec)
 static int
 give_one(struct finding *s, uint64_t seq, ofs_record_fn fn, void *arg)
 {
+	struct ofs_error e;
 	ofs_record *rec;
 	int rc;
 
 	rc = ofs_audit_get(s->a, seq, &rec);
+	/* an answer without it would be a wrong one */
+	if (rc == 0 && needs_body(s->f) && handle_record_body(rec) == NULL) {
+		(void)err_set(&e, OFS_EAUDIT,
+			"record %llu of the audit log is sealed, and no key "
+			"for it is here: without one records are found by "
+			"time, type and batch alone",
+			(unsigned long long)seq);
+		rc = handle_fail(s->a, &e);
+	}
 	if (rc == 0 && fits(s, rec)) {
 		s->given++;
 		rc = fn(arg, rec);

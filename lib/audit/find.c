@@ -5,6 +5,7 @@
 #define AT_ONCE 4096 /* records between which others may write */
 
 struct walk {
+	ofs_audit *a;
 	enum ofs_record_type type;
 	log_record_fn fn;
 	void *arg;
@@ -18,6 +19,8 @@ visit(void *arg, const struct store_record *r, struct ofs_error *e)
 	struct record_body *body;
 	struct record_header h;
 	struct ofs_error why;
+	const uint8_t *der;
+	size_t n;
 	int rc;
 
 	w->seen++;
@@ -25,8 +28,15 @@ visit(void *arg, const struct store_record *r, struct ofs_error *e)
 	if (rc == 0 && h.type != w->type)
 		return 0;
 	if (rc == 0)
-		rc = record_body_decode(
-			h.type, r->body, r->body_len, &body, &why);
+		rc = keys_open_body(
+			w->a, &h, r->body, r->body_len, &der, &n, &why);
+	if (rc == 0 && der == NULL)
+		return err_set(e, OFS_EAUDIT,
+			"record %llu of the audit log is sealed, and no key "
+			"for it is here",
+			(unsigned long long)r->seq);
+	if (rc == 0)
+		rc = record_body_decode(h.type, der, n, &body, &why);
 	if (rc != 0)
 		return err_set(e, rc == OFS_EFORMAT ? OFS_EDAMAGED : rc,
 			"record %llu of the audit log cannot be read: %s",
@@ -40,7 +50,7 @@ int
 log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
 	void *arg, struct ofs_error *e)
 {
-	struct walk w = { .type = type, .fn = fn, .arg = arg };
+	struct walk w = { .a = a, .type = type, .fn = fn, .arg = arg };
 	uint64_t first = 0;
 	bool nested;
 	int rc;

@@ -70,6 +70,11 @@ handle_new(ofs_ctx *ctx, bool read_only, ofs_audit **out, struct ofs_error *e)
 		ofs_audit_free(a);
 		return rc;
 	}
+	rc = keys_init(&a->keys, e);
+	if (rc != 0) {
+		ofs_audit_free(a);
+		return rc;
+	}
 	handle_find_operator(a);
 	*out = a;
 	return 0;
@@ -91,6 +96,7 @@ ofs_audit_free(ofs_audit *a)
 		close(a->lock_fd);
 	merkle_free(&a->tree);
 	tag_free(&a->tag);
+	keys_free(&a->keys);
 	digest_free(&a->sha);
 	buf_free(&a->done);
 	place_free(&a->place);
@@ -98,6 +104,12 @@ ofs_audit_free(ofs_audit *a)
 	pthread_mutex_destroy(&a->lock);
 	pthread_mutex_destroy(&a->err_lock);
 	free(a);
+}
+
+bool
+handle_has_tags(const ofs_audit *a)
+{
+	return a->keys.mode == LOG_PLAIN || a->keys.s->has_tag;
 }
 
 int

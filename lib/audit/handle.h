@@ -9,6 +9,7 @@
 #include "audit/group.h"
 #include "audit/head.h"
 #include "audit/hold.h"
+#include "audit/keys.h"
 #include "audit/log.h"
 #include "audit/place.h"
 #include "audit/store.h"
@@ -41,6 +42,7 @@ struct ofs_audit {
 	struct hold hold;
 	struct merkle tree;
 	struct tag tag;
+	struct keys keys;
 	struct digest sha;
 	struct store_state state; /* as of the last transaction */
 	struct known base, left;  /* what our last commit began with and left */
@@ -127,5 +129,9 @@ int handle_step(ofs_audit *a, int rc, const struct ofs_error *e);
 int handle_commit(ofs_audit *a, struct ofs_error *e);
 /* who the process is; once */
 void handle_find_operator(ofs_audit *a);
+/* the same for a plain body: nobody in a sealed log */
+void handle_plain_operator(const ofs_audit *a, struct rec_operator *out);
+/* whether documents get tags: the tag key is here, or needs not be */
+bool handle_has_tags(const ofs_audit *a);
 
 #endif

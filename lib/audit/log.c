@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <openssl/rand.h>
+
 #include "audit/handle.h"
 
 #include "base/ctx.h"
@@ -75,6 +77,7 @@ read_state(ofs_audit *a, struct ofs_error *e)
 static int
 begin_locked(ofs_audit *a, struct ofs_error *e)
 {
+	struct key_epoch *key;
 	int rc;
 
 	rc = check_inode(a, e);
@@ -83,6 +86,9 @@ begin_locked(ofs_audit *a, struct ofs_error *e)
 	if (rc != 0)
 		return rc;
 	rc = read_state(a, e);
+	/* nothing may be signed that could not be recorded */
+	if (rc == 0 && a->keys.mode == LOG_STATION)
+		rc = keys_for_writing(a, &key, e);
 	if (rc == 0)
 		rc = handle_read_head(a, e);
 	if (rc == 0)
@@ -156,6 +162,7 @@ log_rollback(ofs_audit *a)
 		return;
 	store_rollback(&a->store);
 	hold_drop_from(&a->hold, a->began);
+	keys_forget_from(a, a->began);
 	/* the state of before; the next transaction reads it anyway */
 	a->state.size = a->began;
 	leave(a);
@@ -224,6 +231,7 @@ log_commit(ofs_audit *a, struct ofs_error *e)
 	if (rc != 0) {
 		latch(a, e);
 		hold_drop_from(&a->hold, a->began);
+		keys_forget_from(a, a->began);
 		a->state.size = a->began;
 	} else {
 		let_go(a);
@@ -286,8 +294,52 @@ fill_header(ofs_audit *a, const struct log_entry *en, struct record_header *h,
 	memcpy(h->boot_id, a->boot_id, sizeof(h->boot_id));
 	if (en->batch_id != NULL)
 		memcpy(h->batch_id, en->batch_id, sizeof(h->batch_id));
-	h->body_len = (uint32_t)en->body_len;
-	return hash_body(a, en, h->body_sha256, e);
+	return 0;
+}
+
+/*
+ * What is stored as the body, and the rest of the header with it. The genesis
+ * says how to read the others, and an epoch with what: both are plain.
+ */
+static int
+fill_body(ofs_audit *a, const struct log_entry *en, struct key_epoch *key,
+	struct record_header *h, struct store_record *r, struct ofs_error *e)
+{
+	int rc;
+
+	if (key == NULL) {
+		h->body_len = (uint32_t)en->body_len;
+		r->body = en->body;
+		r->body_len = en->body_len;
+		return hash_body(a, en, h->body_sha256, e);
+	}
+	h->epoch = key->epoch;
+	if (RAND_bytes(h->nonce, sizeof(h->nonce)) != 1)
+		return err_ssl(e, OFS_EAUDIT, "cannot encrypt a record");
+	rc = seal_body(&a->keys.seal, &key->xaes, h, en->body, en->body_len, e);
+	r->body = a->keys.seal.out.p;
+	r->body_len = a->keys.seal.out.len;
+	return rc;
+}
+
+/* NULL for plain bodies; a sealed log may get a record of an epoch by this */
+static int
+find_key(ofs_audit *a, const struct log_entry *en, struct key_epoch **key,
+	struct ofs_error *e)
+{
+	*key = NULL;
+	if (en->type == OFS_REC_GENESIS || en->type == OFS_REC_EPOCH)
+		return 0;
+	return keys_for_writing(a, key, e);
+}
+
+static int
+put_epoch(ofs_audit *a, uint64_t seq, struct ofs_error *e)
+{
+	uint32_t last;
+	int rc = store_epoch_last(&a->store, &last, e);
+
+	return rc != 0 ? rc : store_epoch_put(&a->store, last + 1, seq, e);
 }
 
 /*
@@ -345,6 +397,8 @@ note_open(ofs_audit *a, const struct log_entry *en,
 			hold_take(&a->hold, h->seq, e) != 0)
 			return e->code;
 		return store_intent_put(&a->store, h->seq, h->batch_id, e);
+	case OFS_REC_EPOCH:
+		return put_epoch(a, h->seq, e);
 	default:
 		return 0;
 	}
@@ -356,16 +410,19 @@ handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 {
 	uint8_t header[RECORD_HEADER_SIZE], tag[TAG_SIZE], id[32];
 	struct store_record r = { .header = header,
-		.header_len = sizeof(header),
-		.body = en->body,
-		.body_len = en->body_len };
+		.header_len = sizeof(header) };
 	struct record_header h;
+	struct key_epoch *key;
 	int rc, format = en->format;
 
 	rc = en->checked ? 0 : handle_check_body(en, e);
 	if (rc == 0)
+		rc = find_key(a, en, &key, e);
+	if (rc == 0)
 		rc = fill_header(a, en, &h, e);
-	if (rc == 0 && en->doc_digest != NULL) {
+	if (rc == 0)
+		rc = fill_body(a, en, key, &h, &r, e);
+	if (rc == 0 && en->doc_digest != NULL && handle_has_tags(a)) {
 		rc = tag_of(
 			&a->tag, en->doc_digest, en->doc_digest_len, tag, e);
 		r.tag = tag;

@@ -7,17 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/rand.h>
-
+#include "audit/birth.h"
 #include "audit/handle.h"
 
 #include "base/ctx.h"
 #include "base/file.h"
-#include "base/hex.h"
 #include "base/text.h"
 
-#define ORIGIN_MAX 255
-#define SALT_SIZE 32
+static const struct ofs_audit_init_opts no_init_opts = OFS_AUDIT_INIT_OPTS_INIT;
 
 static int
 no_log(const char *dir, struct ofs_error *e)
@@ -82,67 +79,6 @@ enter_place(ofs_audit *a, const char *dir, struct ofs_error *e)
 	return rc != 0 ? rc : handle_flock(a, e);
 }
 
-static int
-make_origin(const char *asked, const ofs_audit *a, char *to, size_t size,
-	struct ofs_error *e)
-{
-	uint8_t rnd[4];
-	char hex[2 * sizeof(rnd) + 1], name[128];
-	size_t i, n;
-
-	if (asked == NULL) {
-		if (RAND_bytes(rnd, sizeof(rnd)) != 1)
-			return err_ssl(e, OFS_EINTERNAL, "cannot name the log");
-		snprintf(name, sizeof(name), "%s",
-			a->operator_.host != NULL ? a->operator_.host : "log");
-		text_clean(name);
-		snprintf(to, size, "%s/%s", name,
-			hex_encode(hex, rnd, sizeof(rnd)));
-		return 0;
-	}
-	n = strlen(asked);
-	if (n == 0 || n > ORIGIN_MAX || n >= size || !text_is_utf8(asked, n))
-		return err_set(e, OFS_EINVAL,
-			"name of an audit log must be 1 to %d bytes of UTF-8",
-			ORIGIN_MAX);
-	for (i = 0; i < n; i += text_utf8_char(asked + i, n - i))
-		if (text_is_control(
-			    asked + i, text_utf8_char(asked + i, n - i)))
-			return err_set(e, OFS_EINVAL,
-				"name of an audit log may not hold control "
-				"characters");
-	memcpy(to, asked, n + 1);
-	return 0;
-}
-
-static int
-append_genesis(ofs_audit *a, const char *asked, struct ofs_error *e)
-{
-	char origin[ORIGIN_MAX + 1];
-	uint8_t salt[SALT_SIZE];
-	struct rec_genesis g = { .origin = origin,
-		.tool = a->ctx->opts.tool != NULL ? a->ctx->opts.tool
-						  : "libofflinesig",
-		.salt = { salt, sizeof(salt) } };
-	struct log_entry en = { .type = OFS_REC_GENESIS };
-	struct buf body = BUF_INIT;
-	uint64_t seq;
-	int rc;
-
-	rc = make_origin(asked, a, origin, sizeof(origin), e);
-	if (rc == 0 && RAND_bytes(salt, sizeof(salt)) != 1)
-		rc = err_ssl(e, OFS_EINTERNAL, "cannot make an audit log");
-	log_operator(a, &g.operator_);
-	if (rc == 0)
-		rc = record_genesis_encode(&g, &body, e);
-	en.body = body.p;
-	en.body_len = body.len;
-	if (rc == 0)
-		rc = handle_append(a, &en, &seq, e);
-	buf_free(&body);
-	return rc;
-}
-
 /* an empty database file with the right mode */
 static int
 create_file(ofs_audit *a, struct ofs_error *e)
@@ -158,10 +94,12 @@ create_file(ofs_audit *a, struct ofs_error *e)
 	return look_at_db(a, &size, e);
 }
 
-/* tables, genesis and head file; under the flock, the store is open */
+/* tables, first records and head file; under the flock, the store is open */
 static int
-create_log(ofs_audit *a, const char *origin, struct ofs_error *e)
+create_log(ofs_audit *a, const struct ofs_audit_init_opts *opts,
+	struct ofs_error *e)
 {
+	char *key_file = NULL;
 	int rc;
 
 	rc = store_begin(&a->store, true, e);
@@ -170,10 +108,15 @@ create_log(ofs_audit *a, const char *origin, struct ofs_error *e)
 	rc = store_create(&a->store, e);
 	a->began = 0;
 	if (rc == 0)
-		rc = append_genesis(a, origin, e);
+		rc = birth_records(a, opts, &key_file, e);
 	if (rc == 0)
-		return handle_commit(a, e);
-	store_rollback(&a->store);
+		rc = handle_commit(a, e);
+	else
+		store_rollback(&a->store);
+	/* a key that nothing was encrypted with */
+	if (rc != 0 && key_file != NULL)
+		(void)unlink(key_file);
+	free(key_file);
 	return rc;
 }
 
@@ -201,8 +144,8 @@ check_never_was(ofs_audit *a, struct ofs_error *e)
  * `create` says so. *made: by us, now.
  */
 static int
-open_store(ofs_audit *a, const char *dir, bool create, const char *origin,
-	bool *made, struct ofs_error *e)
+open_store(ofs_audit *a, const char *dir, bool create,
+	const struct ofs_audit_init_opts *opts, bool *made, struct ofs_error *e)
 {
 	bool empty = false;
 	int64_t size;
@@ -232,7 +175,7 @@ open_store(ofs_audit *a, const char *dir, bool create, const char *origin,
 	if (rc != 0)
 		return rc;
 	*made = true;
-	return create_log(a, origin, e);
+	return create_log(a, opts, e);
 }
 
 static int
@@ -246,6 +189,8 @@ check_opened(ofs_audit *a, struct ofs_error *e)
 	if (rc != 0)
 		return rc;
 	rc = handle_check_tail(a, e);
+	if (rc == 0)
+		rc = keys_find(a, e);
 	store_rollback(&a->store);
 	if (rc == 0 && !a->head.present)
 		ctx_log(a->ctx, OFS_LOG_WARNING,
@@ -256,8 +201,8 @@ check_opened(ofs_audit *a, struct ofs_error *e)
 }
 
 static int
-open_for_writing(ofs_audit *a, const char *dir, bool create, const char *origin,
-	bool *made, struct ofs_error *e)
+open_for_writing(ofs_audit *a, const char *dir, bool create,
+	const struct ofs_audit_init_opts *opts, bool *made, struct ofs_error *e)
 {
 	bool missing;
 	int64_t size = -1;
@@ -283,7 +228,7 @@ open_for_writing(ofs_audit *a, const char *dir, bool create, const char *origin,
 	/* what was seen before the flock may have changed */
 	rc = place_check(&a->place, dir, e);
 	if (rc == 0)
-		rc = open_store(a, dir, create, origin, made, e);
+		rc = open_store(a, dir, create, opts, made, e);
 	if (rc == 0)
 		rc = check_opened(a, e);
 	handle_funlock(a);
@@ -336,7 +281,7 @@ open_for_reading(ofs_audit *a, const char *dir, struct ofs_error *e)
 		rc = store_check(&a->store, e);
 	if (rc == 0)
 		rc = handle_check_genesis(a, e);
-	return rc;
+	return rc != 0 ? rc : keys_find(a, e);
 }
 
 int
@@ -363,7 +308,7 @@ ofs_audit_open(
 		rc = open_for_reading(a, dir, &e);
 	else if (rc == 0)
 		rc = open_for_writing(a, dir, (flags & OFS_AUDIT_CREATE) != 0,
-			NULL, &made, &e);
+			&no_init_opts, &made, &e);
 	if (rc != 0) {
 		ofs_audit_free(a);
 		return ctx_fail(ctx, &e);
@@ -412,25 +357,25 @@ int
 ofs_audit_init(
 	ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts)
 {
-	static const struct ofs_audit_init_opts defaults =
-		OFS_AUDIT_INIT_OPTS_INIT;
 	ofs_audit *a = NULL;
 	struct ofs_error e;
 	bool made = false;
 	int rc;
 
 	if (opts == NULL)
-		opts = &defaults;
+		opts = &no_init_opts;
 	if (opts->size != sizeof(*opts)) {
 		(void)err_set(&e, OFS_EINVAL,
 			"options for making an audit log have a wrong size");
 		return ctx_fail(ctx, &e);
 	}
-	rc = handle_new(ctx, false, &a, &e);
+	rc = birth_check(opts, &e);
+	if (rc == 0)
+		rc = handle_new(ctx, false, &a, &e);
 	if (rc == 0)
 		rc = prepare_init(a, dir, opts->group, &e);
 	if (rc == 0)
-		rc = open_for_writing(a, dir, true, opts->origin, &made, &e);
+		rc = open_for_writing(a, dir, true, opts, &made, &e);
 	if (rc == 0 && !made)
 		rc = already(dir, &e);
 	ofs_audit_free(a);

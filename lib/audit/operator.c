@@ -99,6 +99,14 @@ handle_find_operator(ofs_audit *a)
 }
 
 void
+handle_plain_operator(const ofs_audit *a, struct rec_operator *out)
+{
+	*out = a->operator_;
+	if (a->keys.mode == LOG_SEALED)
+		*out = (struct rec_operator){ .uid = -1, .loginuid = -1 };
+}
+
+void
 log_operator(ofs_audit *a, struct rec_operator *out)
 {
 	*out = a->operator_;

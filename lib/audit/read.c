@@ -14,11 +14,12 @@
 struct ofs_record {
 	struct record_header h;
 	uint8_t header_sha256[32];
-	struct record_body *body;
-	ofs_record *next; /* in a range */
+	struct record_body *body; /* NULL: sealed, and no key is here */
+	ofs_record *next;         /* in a range */
 };
 
 struct range {
+	ofs_audit *a;
 	ofs_record *first, **last;
 	size_t n, bytes;
 	uint64_t next; /* seq that has to come */
@@ -37,7 +38,9 @@ make_record(void *arg, const struct store_record *r, struct ofs_error *e)
 {
 	struct range *range = arg;
 	struct ofs_error why;
+	const uint8_t *der;
 	ofs_record *rec;
+	size_t der_n;
 	int rc;
 
 	if (r->seq != range->next)
@@ -54,8 +57,11 @@ make_record(void *arg, const struct store_record *r, struct ofs_error *e)
 		rc = digest_of(&digest_sha256, r->header, r->header_len,
 			rec->header_sha256, &why);
 	if (rc == 0)
+		rc = keys_open_body(range->a, &rec->h, r->body, r->body_len,
+			&der, &der_n, &why);
+	if (rc == 0 && der != NULL)
 		rc = record_body_decode(
-			rec->h.type, r->body, r->body_len, &rec->body, &why);
+			rec->h.type, der, der_n, &rec->body, &why);
 	if (rc != 0) {
 		ofs_record_free(rec);
 		return err_set(e, rc == OFS_EFORMAT ? OFS_EDAMAGED : rc,
@@ -90,6 +96,7 @@ read_range(ofs_audit *a, uint64_t first, uint64_t last, struct range *range,
 	int rc;
 
 	memset(range, 0, sizeof(*range));
+	range->a = a;
 	range->last = &range->first;
 	range->next = first;
 	rc = handle_enter(a, &nested, e);
@@ -161,18 +168,20 @@ ofs_record_get_head(const ofs_record *rec, struct ofs_record_head *out)
 	out->body_len = rec->h.body_len;
 	memcpy(out->header_sha256, rec->header_sha256,
 		sizeof(out->header_sha256));
+	out->sealed = rec->body == NULL;
 }
 
 int
 ofs_record_each(const ofs_record *rec, ofs_field_fn fn, void *arg)
 {
-	return record_body_each(rec->body, fn, arg);
+	return rec->body != NULL ? record_body_each(rec->body, fn, arg) : 0;
 }
 
 bool
 ofs_record_find(const ofs_record *rec, const char *name, struct ofs_field *out)
 {
-	return record_body_find(rec->body, name, out);
+	memset(out, 0, sizeof(*out));
+	return rec->body != NULL && record_body_find(rec->body, name, out);
 }
 
 /* fn runs without any lock: it may call the log */

@@ -45,16 +45,22 @@ static const char *const schema[] = {
 	"first INTEGER NOT NULL, n INTEGER NOT NULL, "
 	"status INTEGER NOT NULL, seq INTEGER NOT NULL, "
 	"PRIMARY KEY (opened_seq, first)) STRICT, WITHOUT ROWID",
+	/* from here on: format 4 */
+	"CREATE TABLE epoch (epoch INTEGER PRIMARY KEY, "
+	"seq INTEGER NOT NULL) STRICT",
 };
 
 #define N_SCHEMA (sizeof(schema) / sizeof(schema[0]))
-#define N_SCHEMA_FIRST 7 /* tables of formats 1 and 2 */
+#define N_SCHEMA_FIRST 7  /* tables of formats 1 and 2 */
+#define N_SCHEMA_TRACKS 9 /* of format 3 */
 
 /* how many tables a log of that format has */
 static size_t
 tables_of(int64_t format)
 {
-	return format < STORE_FORMAT_TRACKS ? N_SCHEMA_FIRST : N_SCHEMA;
+	if (format < STORE_FORMAT_TRACKS)
+		return N_SCHEMA_FIRST;
+	return format < STORE_FORMAT_EVIDENCE ? N_SCHEMA_TRACKS : N_SCHEMA;
 }
 
 int
@@ -356,6 +362,17 @@ store_has_tracks(struct store *s, bool *has, struct ofs_error *e)
 
 	rc = store_get_int(s, "PRAGMA user_version", &version, e);
 	*has = rc == 0 && version >= STORE_FORMAT_TRACKS;
+	return rc;
+}
+
+int
+store_has_evidence(struct store *s, bool *has, struct ofs_error *e)
+{
+	int64_t version;
+	int rc;
+
+	rc = store_get_int(s, "PRAGMA user_version", &version, e);
+	*has = rc == 0 && version >= STORE_FORMAT_EVIDENCE;
 	return rc;
 }
 

@@ -12,7 +12,7 @@
 #include "format/record.h"
 
 #define STORE_FRONTIER_MAX (MERKLE_HEIGHT * MERKLE_HASH)
-#define STORE_STATEMENTS 32
+#define STORE_STATEMENTS 48
 #define STORE_FORMAT_TRACKS 3   /* has the tables batch and batch_item */
 #define STORE_FORMAT_EVIDENCE 4 /* epochs, anchors, events of the log */
 
@@ -83,6 +83,9 @@ typedef int (*store_record_fn)(
 	void *arg, const struct store_record *r, struct ofs_error *e);
 int store_record_each(struct store *s, uint64_t first, uint64_t last,
 	store_record_fn fn, void *arg, struct ofs_error *e);
+/* the same of one record, or of none; also within such a walk */
+int store_record_get(struct store *s, uint64_t seq, store_record_fn fn,
+	void *arg, struct ofs_error *e);
 /* OFS_EDAMAGED when there are records that are not below `size` */
 int store_record_check_end(struct store *s, uint64_t size, struct ofs_error *e);
 
@@ -139,6 +142,9 @@ int store_cert_put(struct store *s, const uint8_t sha256[32],
 	const uint8_t *der, size_t n, struct ofs_error *e);
 int store_cert_has(struct store *s, const uint8_t sha256[32], bool *has,
 	struct ofs_error *e);
+/* one of them; *has is false when there is none */
+int store_cert_get(struct store *s, const uint8_t sha256[32], struct buf *der,
+	bool *has, struct ofs_error *e);
 /* keys above `after` (NULL: all), at most `max`, in order */
 typedef int (*store_cert_fn)(void *arg, const uint8_t sha256[32],
 	const uint8_t *der, size_t n, struct ofs_error *e);
@@ -159,6 +165,8 @@ struct store_track {
 };
 /* the log is of a format that has them: all below need that */
 int store_has_tracks(struct store *s, bool *has, struct ofs_error *e);
+/* the same of epochs and what else is of format 4 */
+int store_has_evidence(struct store *s, bool *has, struct ofs_error *e);
 int store_track_put(
 	struct store *s, const struct store_track *t, struct ofs_error *e);
 int store_track_close(struct store *s, uint64_t seq, uint64_t closed_seq,
@@ -182,6 +190,21 @@ typedef int (*store_items_fn)(void *arg, uint64_t opened_seq,
 	const struct item_run *r, struct ofs_error *e);
 int store_items_each(struct store *s, uint64_t from, uint64_t to,
 	store_items_fn fn, void *arg, struct ofs_error *e);
+
+/*
+ * The epochs of a log of format 4 or later, and the records that began them;
+ * in an older log there are none.
+ */
+int store_epoch_put(
+	struct store *s, uint32_t epoch, uint64_t seq, struct ofs_error *e);
+/* *seq is 0 when there is no such epoch */
+int store_epoch_get(
+	struct store *s, uint32_t epoch, uint64_t *seq, struct ofs_error *e);
+int store_epoch_last(struct store *s, uint32_t *epoch, struct ofs_error *e);
+typedef int (*store_epoch_fn)(
+	void *arg, uint32_t epoch, uint64_t seq, struct ofs_error *e);
+int store_epoch_each(
+	struct store *s, store_epoch_fn fn, void *arg, struct ofs_error *e);
 
 /*
  * The records of this type whose batch id is from `low` to `high`, in order;

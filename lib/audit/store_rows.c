@@ -55,6 +55,13 @@ static const char *const texts[STMT_COUNT] = {
 	[BATCH_RECORDS] = "SELECT seq FROM record WHERE substr(header, 23, 2) "
 			  "= ? AND substr(header, 69, 16) BETWEEN ? AND ? "
 			  "ORDER BY seq",
+	[CERT_GET] = "SELECT der FROM cert WHERE sha256 = ?",
+	[RECORD_GET] = "SELECT seq, header, body, tag FROM record "
+		       "WHERE seq = ?",
+	[EPOCH_PUT] = "INSERT INTO epoch (epoch, seq) VALUES (?, ?)",
+	[EPOCH_GET] = "SELECT seq FROM epoch WHERE epoch = ?",
+	[EPOCH_LAST] = "SELECT max(epoch) FROM epoch",
+	[EPOCH_EACH] = "SELECT epoch, seq FROM epoch ORDER BY epoch",
 	[CERT_EACH] = "SELECT sha256, der FROM cert WHERE sha256 > ? "
 		      "ORDER BY sha256 LIMIT ?",
 };
@@ -224,18 +231,13 @@ store_record_put(
 		r->header_len, r->body, r->body_len, r->tag, r->tag_len);
 }
 
-int
-store_record_each(struct store *s, uint64_t first, uint64_t last,
-	store_record_fn fn, void *arg, struct ofs_error *e)
+static int
+each_record(struct store *s, sqlite3_stmt *q, store_record_fn fn, void *arg,
+	struct ofs_error *e)
 {
 	struct store_record r;
-	sqlite3_stmt *q;
-	int rc, step;
+	int rc = 0, step;
 
-	rc = store_query(
-		s, RECORD_EACH, &q, e, "ii", (int64_t)first, (int64_t)last);
-	if (rc != 0)
-		return rc;
 	while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
 		if (step != SQLITE_ROW) {
 			rc = store_fail(s, step, "read", e);
@@ -252,6 +254,29 @@ store_record_each(struct store *s, uint64_t first, uint64_t last,
 	}
 	store_done(q);
 	return rc;
+}
+
+int
+store_record_each(struct store *s, uint64_t first, uint64_t last,
+	store_record_fn fn, void *arg, struct ofs_error *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	rc = store_query(
+		s, RECORD_EACH, &q, e, "ii", (int64_t)first, (int64_t)last);
+	return rc != 0 ? rc : each_record(s, q, fn, arg, e);
+}
+
+int
+store_record_get(struct store *s, uint64_t seq, store_record_fn fn, void *arg,
+	struct ofs_error *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	rc = store_query(s, RECORD_GET, &q, e, "i", (int64_t)seq);
+	return rc != 0 ? rc : each_record(s, q, fn, arg, e);
 }
 
 static int

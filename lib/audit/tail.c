@@ -21,6 +21,35 @@ wrong(const struct store_record *r, const char *what, struct ofs_error *e)
 		(unsigned long long)r->seq, what);
 }
 
+/* whether its bodies are encrypted; the body is checked with the others */
+static int
+take_mode(ofs_audit *a, const struct store_record *r, struct ofs_error *e)
+{
+	struct record_body *body = NULL;
+	char mode[16] = "?";
+	struct ofs_error why;
+	struct ofs_field f;
+	int rc;
+
+	rc = record_body_decode(
+		OFS_REC_GENESIS, r->body, r->body_len, &body, &why);
+	if (rc == OFS_EFORMAT)
+		return wrong(r, "is not a genesis", e);
+	if (rc != 0)
+		return err_set(e, rc, "%s", why.message);
+	if (!record_body_find(body, "mode", &f)) {
+		rc = keys_set_mode(&a->keys, NULL, e);
+	} else {
+		if (f.len < sizeof(mode)) {
+			memcpy(mode, f.bytes, f.len);
+			mode[f.len] = '\0';
+		}
+		rc = keys_set_mode(&a->keys, mode, e);
+	}
+	record_body_free(body);
+	return rc;
+}
+
 static int
 check_genesis(void *arg, const struct store_record *r, struct ofs_error *e)
 {
@@ -38,7 +67,7 @@ check_genesis(void *arg, const struct store_record *r, struct ofs_error *e)
 	rc = digest_of(&digest_sha256, r->header, r->header_len, id, e);
 	if (rc == 0 && memcmp(id, t->a->state.log_id, 16) != 0)
 		rc = wrong(r, "is not the genesis of this log", e);
-	return rc;
+	return rc != 0 ? rc : take_mode(t->a, r, e);
 }
 
 int

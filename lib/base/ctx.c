@@ -41,8 +41,10 @@ ofs_ctx_new(const struct ofs_ctx_opts *opts, ofs_ctx **out)
 	err_clear(&ctx->err);
 	ctx->opts.tool = NULL;
 	ctx->opts.lock_dir = NULL;
+	ctx->opts.station_keys = NULL;
 	if (!copy(opts->tool, &ctx->opts.tool) ||
-		!copy(opts->lock_dir, &ctx->opts.lock_dir)) {
+		!copy(opts->lock_dir, &ctx->opts.lock_dir) ||
+		!copy(opts->station_keys, &ctx->opts.station_keys)) {
 		ofs_ctx_free(ctx);
 		return OFS_ENOMEM;
 	}
@@ -59,6 +61,7 @@ ofs_ctx_free(ofs_ctx *ctx)
 		ctx->modules_free(ctx->modules);
 	free((void *)(uintptr_t)ctx->opts.tool);
 	free((void *)(uintptr_t)ctx->opts.lock_dir);
+	free((void *)(uintptr_t)ctx->opts.station_keys);
 	free(ctx);
 }
 

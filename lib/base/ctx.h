@@ -25,7 +25,7 @@ typedef int (*ctx_event_fn)(
 	void *arg, const struct ctx_event *ev, struct ofs_error *e);
 
 struct ofs_ctx {
-	struct ofs_ctx_opts opts; /* opts.tool and lock_dir are owned */
+	struct ofs_ctx_opts opts; /* its strings are owned */
 	struct ofs_error err;
 	ctx_event_fn event; /* NULL: nobody listens */
 	void *event_arg;

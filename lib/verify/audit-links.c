@@ -462,19 +462,26 @@ check_tag(struct av *v, const struct av_record *r, int64_t purpose,
 {
 	struct rec_span digest;
 	uint8_t tag[TAG_SIZE];
-	bool has;
+	bool has, tagged, known;
 	int rc;
 
 	has = av_bytes(r->body, "document.digest", &digest);
-	if (r->tag == NULL && (!has || purpose != REC_PURPOSE_DOCUMENT))
-		return 0;
-	if (r->tag == NULL || !has || r->tag_len != sizeof(tag))
+	rc = av_is_tagged(v, r->h, &tagged, e);
+	if (rc != 0 ||
+		(r->tag == NULL &&
+			(!has || !tagged || purpose != REC_PURPOSE_DOCUMENT)))
+		return rc;
+	if (r->tag == NULL || !has || !tagged || r->tag_len != sizeof(tag))
 		return av_damage(e, r->seq, "its document tag is wrong");
 	rc = av_enter(v, e);
 	if (rc != 0)
 		return rc;
-	rc = tag_of(&v->a->tag, digest.p, digest.n, tag, e);
+	known = handle_has_tags(v->a);
+	if (known)
+		rc = tag_of(&v->a->tag, digest.p, digest.n, tag, e);
 	av_leave(v);
+	if (!known)
+		return 0;
 	if (rc == 0 && memcmp(tag, r->tag, sizeof(tag)) != 0)
 		rc = av_damage(e, r->seq, "its document tag is wrong");
 	return rc;

@@ -5,6 +5,7 @@
 
 #include "verify/audit-range.h"
 
+#include "base/mem.h"
 #include "verify/audit-verify.h"
 
 int
@@ -21,8 +22,10 @@ av_range_new(struct av_range **out, struct ofs_error *e)
 static void
 reset(struct av_range *r, uint64_t first)
 {
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < r->n; i++) {
 		record_body_free(r->rows[i].body);
+		mem_wipe(r->rows[i].key, sizeof(r->rows[i].key));
+	}
 	buf_reset(&r->bytes);
 	err_clear(&r->e);
 	r->first = first;
@@ -38,6 +41,7 @@ av_range_free(struct av_range *r)
 	reset(r, 0);
 	buf_free(&r->bytes);
 	digest_free(&r->sha);
+	seal_free(&r->seal);
 	merkle_free(&r->tree);
 	free(r);
 }
@@ -56,6 +60,7 @@ copy_row(void *arg, const struct store_record *from, struct ofs_error *e)
 	row->has_body = from->body != NULL;
 	row->has_tag = from->tag != NULL;
 	row->body = NULL;
+	row->has_key = false;
 	if (from->header_len > 0)
 		buf_put(&r->bytes, from->header, from->header_len);
 	if (from->body_len > 0)
@@ -75,8 +80,42 @@ av_range_fail(struct av_range *r, uint64_t first, const struct ofs_error *e)
 	r->e = *e;
 }
 
+/* false, and the fault is in r->e: no key where there must be one */
+static bool
+read_key(struct av_range *r, ofs_audit *a, struct av_row *w)
+{
+	struct record_header h;
+	struct ofs_error why;
+
+	/* a header that is wrong is found when it is checked */
+	if (record_header_decode(
+		    av_row_header(r, w), w->header_len, &h, &why) != 0 ||
+		h.cipher == 0)
+		return true;
+	if (keys_record(a, &h, w->key, &w->has_key, &why) == 0)
+		return true;
+	r->e = why;
+	if (why.code == OFS_EDAMAGED)
+		(void)av_damage(&r->e, w->seq, "%s", why.message);
+	return false;
+}
+
+/* the range ends before a record that has no right key, or begins with it */
+static void
+read_keys(struct av_range *r, ofs_audit *a)
+{
+	size_t i = 0;
+
+	while (i < r->n && read_key(r, a, &r->rows[i]))
+		i++;
+	if (i > 0)
+		err_clear(&r->e);
+	r->n = i;
+}
+
 void
-av_range_read(struct av_range *r, struct store *s, uint64_t first, uint64_t end)
+av_range_read(struct av_range *r, ofs_audit *a, uint64_t first, uint64_t end,
+	bool keys)
 {
 	uint64_t last = first | (AV_RANGE_RECORDS - 1);
 	struct ofs_error e;
@@ -85,11 +124,13 @@ av_range_read(struct av_range *r, struct store *s, uint64_t first, uint64_t end)
 	reset(r, first);
 	if (last >= end)
 		last = end - 1;
-	rc = store_record_each(s, first, last, copy_row, r, &e);
+	rc = store_record_each(&a->store, first, last, copy_row, r, &e);
 	if (rc < 0)
 		av_range_fail(r, first, &e);
 	else if (r->n == 0)
 		(void)av_damage(&r->e, first, "it is missing");
+	else if (keys)
+		read_keys(r, a);
 }
 
 const uint8_t *
@@ -180,11 +221,20 @@ check_header(struct av_range *r, struct av_row *w, const uint8_t log_id[16],
 static int
 decode_body(struct av_range *r, struct av_row *w, struct ofs_error *e)
 {
+	const uint8_t *der = av_row_body(r, w);
+	size_t n = w->body_len;
 	struct ofs_error why;
-	int rc;
+	int rc = 0;
 
-	rc = record_body_decode(
-		w->h.type, av_row_body(r, w), w->body_len, &w->body, &why);
+	if (w->h.cipher != 0 && !w->has_key)
+		return 0;
+	if (w->h.cipher != 0) {
+		rc = seal_open(&r->seal, w->key, &w->h, der, n, &why);
+		der = r->seal.out.p;
+		n = r->seal.out.len;
+	}
+	if (rc == 0)
+		rc = record_body_decode(w->h.type, der, n, &w->body, &why);
 	if (rc == OFS_ENOMEM)
 		return err_nomem(e);
 	return rc != 0 ? av_damage(e, w->seq, "%s", why.message) : 0;

@@ -3,8 +3,7 @@
 #ifndef VERIFY_AUDIT_RANGE_H
 #define VERIFY_AUDIT_RANGE_H
 
-#include "audit/store.h"
-#include "crypto/digest.h"
+#include "audit/handle.h"
 
 /*
  * At most a tile's worth: no tile begins inside of a range. And so few bytes
@@ -19,6 +18,8 @@ struct av_row {
 	bool has_body, has_tag;
 	struct record_header h;
 	struct record_body *body; /* NULL: not looked into */
+	bool has_key;             /* what it is encrypted with */
+	uint8_t key[SEAL_KEY];
 	uint8_t leaf[MERKLE_HASH];
 };
 
@@ -34,15 +35,19 @@ struct av_range {
 	uint8_t root[MERKLE_HASH];
 
 	struct digest sha;
+	struct seal seal;
 	struct merkle tree;
 };
 
 int av_range_new(struct av_range **out, struct ofs_error *e);
 void av_range_free(struct av_range *r);
 
-/* Reads records from `first` on, all of them below `end`, up to a tile's end */
-void av_range_read(
-	struct av_range *r, struct store *s, uint64_t first, uint64_t end);
+/*
+ * Reads records from `first` on, all of them below `end`, up to a tile's end;
+ * with `keys` the keys of encrypted ones, too. The handle's mutex is held.
+ */
+void av_range_read(struct av_range *r, ofs_audit *a, uint64_t first,
+	uint64_t end, bool keys);
 /* nothing could be read: that is what is wrong */
 void av_range_fail(
 	struct av_range *r, uint64_t first, const struct ofs_error *e);

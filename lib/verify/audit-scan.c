@@ -54,7 +54,8 @@ read_next(struct scan *s, struct av_range *r, uint64_t *number)
 		if (av_enter(s->v, &e) != 0) {
 			av_range_fail(r, s->next, &e);
 		} else {
-			av_range_read(r, &s->v->a->store, s->next, s->end);
+			av_range_read(r, s->v->a, s->next, s->end,
+				!s->v->hashes_only);
 			av_leave(s->v);
 		}
 		*number = s->n_read++;

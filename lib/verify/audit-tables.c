@@ -134,7 +134,10 @@ av_check_tables(struct av *v, struct ofs_error *e)
 	rc = check_counts(v, e);
 	if (rc == 0)
 		rc = store_cert_each(s, NULL, INT_MAX, check_cert, NULL, e);
-	if (rc != 0 || v->hashes_only)
+	if (rc == 0 && !v->hashes_only)
+		rc = av_check_epochs(v, e);
+	/* the others are derived from bodies */
+	if (rc != 0 || v->keyless || v->hashes_only)
 		return rc;
 	rc = store_batch_each(s, check_batch, &batches, e);
 	if (rc == 0 && batches.n != v->links.n_batches)

@@ -102,6 +102,7 @@ av_same(struct rec_span a, struct rec_span b)
 }
 
 struct got {
+	struct av *v;
 	struct record_header *h;
 	struct record_body **body;
 	bool found;
@@ -112,13 +113,21 @@ take_body(void *arg, const struct store_record *r, struct ofs_error *e)
 {
 	struct got *got = arg;
 	struct ofs_error why;
+	const uint8_t *der;
+	size_t n;
 	int rc;
 
 	got->found = true;
 	rc = record_header_decode(r->header, r->header_len, got->h, &why);
 	if (rc == 0)
-		rc = record_body_decode(
-			got->h->type, r->body, r->body_len, got->body, &why);
+		rc = keys_open_body(got->v->a, got->h, r->body, r->body_len,
+			&der, &n, &why);
+	if (rc == 0 && der == NULL)
+		return err_set(e, OFS_EAUDIT,
+			"no key for record %llu of the audit log is here",
+			(unsigned long long)r->seq);
+	if (rc == 0)
+		rc = record_body_decode(got->h->type, der, n, got->body, &why);
 	if (rc == OFS_ENOMEM)
 		return err_nomem(e);
 	return rc != 0 ? av_damage(e, r->seq, "%s", why.message) : 0;
@@ -128,7 +137,7 @@ int
 av_get_body(struct av *v, uint64_t seq, struct record_header *h,
 	struct record_body **out, struct ofs_error *e)
 {
-	struct got got = { h, out, false };
+	struct got got = { v, h, out, false };
 	int rc;
 
 	*out = NULL;
@@ -259,14 +268,21 @@ link_row(struct av *v, const struct av_range *range, const struct av_row *row,
 		.body = row->body,
 		.tag = av_row_tag(range, row),
 		.tag_len = row->tag_len };
-	int rc = 0;
+	int rc;
 
 	note_time(v, &row->h);
-	if (row->body == NULL)
+	if (v->hashes_only)
 		return 0;
-	if (row->seq == 0)
+	rc = av_check_cipher(v, &row->h, e);
+	if (rc == 0 && row->body == NULL)
+		return av_count_sealed(v, &r, e);
+	if (rc == 0 && row->seq == 0)
 		rc = check_genesis_body(v, row->body, e);
-	return rc != 0 ? rc : av_link(v, &r, e);
+	if (rc == 0 && row->h.type == OFS_REC_EPOCH)
+		rc = av_epoch(v, &r, e);
+	if (rc == 0 && !v->keyless)
+		rc = av_link(v, &r, e);
+	return rc;
 }
 
 int
@@ -387,7 +403,9 @@ check_end(struct av *v, bool *more, struct ofs_error *e)
 			rc = check_heads(v, e);
 		if (rc == 0)
 			rc = av_check_tables(v, e);
-		if (rc == 0 && !v->hashes_only)
+		if (rc == 0)
+			av_keys_report(v);
+		if (rc == 0 && !v->keyless && !v->hashes_only)
 			av_links_report(v);
 	}
 	store_rollback(&v->a->store);

@@ -73,6 +73,8 @@ struct av {
 	struct merkle tree;
 	int64_t last_time;
 	struct av_links links;
+	uint32_t epochs;  /* seen so far */
+	bool keyless;     /* a body was not opened: links are not followed */
 	bool locked;      /* the handle's mutex is ours */
 	struct buf queue; /* findings that wait for the caller's thread */
 	unsigned int threads;
@@ -111,6 +113,19 @@ bool av_same(struct rec_span a, struct rec_span b);
 /* the body of an earlier record, for links that go back; free it */
 int av_get_body(struct av *v, uint64_t seq, struct record_header *h,
 	struct record_body **out, struct ofs_error *e);
+
+/* audit-keys.c: bodies that are encrypted; that this one is, or is not */
+int av_check_cipher(
+	struct av *v, const struct record_header *h, struct ofs_error *e);
+/* whether documents of its epoch have tags */
+int av_is_tagged(struct av *v, const struct record_header *h, bool *tagged,
+	struct ofs_error *e);
+/* of a record that was not opened: what its header says */
+int av_count_sealed(
+	struct av *v, const struct av_record *r, struct ofs_error *e);
+int av_epoch(struct av *v, const struct av_record *r, struct ofs_error *e);
+int av_check_epochs(struct av *v, struct ofs_error *e);
+void av_keys_report(struct av *v);
 
 /* audit-links.c: intents, outcomes and batches, record by record */
 int av_link(struct av *v, const struct av_record *r, struct ofs_error *e);

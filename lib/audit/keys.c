@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The keys of a log: its epochs, and what opens them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "audit/handle.h"
+
+#include "base/hex.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "crypto/cert.h"
+
+int
+keys_init(struct keys *k, struct ofs_error *e)
+{
+	memset(k, 0, sizeof(*k));
+	err_clear(&k->why);
+	k->s = mem_secret_new(sizeof(*k->s));
+	return k->s != NULL ? 0 : err_nomem(e);
+}
+
+struct key_epoch *
+keys_entry_new(uint32_t epoch, uint64_t seq)
+{
+	struct key_epoch *ep = mem_secret_new(sizeof(*ep));
+
+	if (ep != NULL) {
+		ep->epoch = epoch;
+		ep->seq = seq;
+	}
+	return ep;
+}
+
+void
+keys_entry_free(struct key_epoch *ep)
+{
+	if (ep == NULL)
+		return;
+	xaes_free(&ep->xaes);
+	mem_secret_free(ep, sizeof(*ep));
+}
+
+void
+keys_free(struct keys *k)
+{
+	for (size_t i = 0; i < k->n; i++)
+		keys_entry_free(k->p[i]);
+	free(k->p);
+	mem_secret_free(k->s, sizeof(*k->s));
+	EVP_PKEY_free(k->reader);
+	X509_free(k->reader_cert);
+	seal_free(&k->seal);
+	memset(k, 0, sizeof(*k));
+}
+
+int
+keys_set_mode(struct keys *k, const char *mode, struct ofs_error *e)
+{
+	if (mode == NULL)
+		k->mode = LOG_PLAIN;
+	else if (strcmp(mode, "station") == 0)
+		k->mode = LOG_STATION;
+	else if (strcmp(mode, "sealed") == 0)
+		k->mode = LOG_SEALED;
+	else
+		return err_set(e, OFS_EAUDIT,
+			"cannot open audit log: its mode is '%s', which this "
+			"version does not know",
+			TEXT_Q(mode));
+	return 0;
+}
+
+/* the first entry that is not below `epoch` */
+static size_t
+find(const struct keys *k, uint32_t epoch)
+{
+	size_t low = 0, high = k->n;
+
+	/* mostly the newest is asked for */
+	if (k->n > 0 && k->p[k->n - 1]->epoch == epoch)
+		return k->n - 1;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (k->p[mid]->epoch < epoch)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+int
+keys_put(struct keys *k, struct key_epoch *ep, struct ofs_error *e)
+{
+	size_t at = find(k, ep->epoch), cap;
+	struct key_epoch **grown;
+
+	if (k->n == k->cap) {
+		cap = k->cap * 2 + 8;
+		grown = reallocarray(k->p, cap, sizeof(*grown));
+		if (grown == NULL)
+			return err_nomem(e);
+		k->p = grown;
+		k->cap = cap;
+	}
+	memmove(k->p + at + 1, k->p + at, (k->n - at) * sizeof(*k->p));
+	k->p[at] = ep;
+	k->n++;
+	return 0;
+}
+
+static void
+drop(struct keys *k, size_t at)
+{
+	keys_entry_free(k->p[at]);
+	k->n--;
+	memmove(k->p + at, k->p + at + 1, (k->n - at) * sizeof(*k->p));
+}
+
+void
+keys_retry(ofs_audit *a)
+{
+	struct keys *k = &a->keys;
+
+	for (size_t i = k->n; i > 0; i--)
+		if (!k->p[i - 1]->open)
+			drop(k, i - 1);
+}
+
+void
+keys_lock(ofs_audit *a)
+{
+	struct keys *k = &a->keys;
+
+	for (size_t i = k->n; i > 0; i--)
+		if (!k->p[i - 1]->own)
+			drop(k, i - 1);
+}
+
+void
+keys_forget_from(ofs_audit *a, uint64_t size)
+{
+	struct keys *k = &a->keys;
+
+	for (size_t i = k->n; i > 0; i--) {
+		if (k->p[i - 1]->seq < size)
+			continue;
+		if (k->current == k->p[i - 1]->epoch)
+			k->current = 0;
+		drop(k, i - 1);
+	}
+}
+
+struct got {
+	struct record_body **body;
+	uint64_t seq;
+	bool found;
+};
+
+static int
+take(void *arg, const struct store_record *r, struct ofs_error *e)
+{
+	struct got *got = arg;
+	struct record_header h;
+	struct ofs_error why;
+	int rc;
+
+	got->found = true;
+	rc = record_header_decode(r->header, r->header_len, &h, &why);
+	if (rc == 0 && (h.type != OFS_REC_EPOCH || h.cipher != 0))
+		rc = err_set(&why, OFS_EFORMAT, "it does not begin an epoch");
+	if (rc == 0)
+		rc = record_body_decode(
+			h.type, r->body, r->body_len, got->body, &why);
+	if (rc == OFS_ENOMEM)
+		return err_nomem(e);
+	if (rc != 0)
+		return err_set(e, OFS_EDAMAGED,
+			"record %llu of the audit log cannot be read: %s",
+			(unsigned long long)r->seq, why.message);
+	return 0;
+}
+
+int
+keys_record_of(ofs_audit *a, uint32_t epoch, uint64_t *seq,
+	struct record_body **out, struct ofs_error *e)
+{
+	struct got got = { .body = out };
+	struct ofs_field f;
+	int rc;
+
+	*out = NULL;
+	rc = store_epoch_get(&a->store, epoch, seq, e);
+	if (rc == 0 && *seq > 0)
+		rc = store_record_get(&a->store, *seq, take, &got, e);
+	if (rc == 0 &&
+		(!got.found || !record_body_find(*out, "epoch", &f) ||
+			f.number != (int64_t)epoch))
+		rc = err_set(e, OFS_EDAMAGED,
+			"epoch %u of the audit log is missing", epoch);
+	if (rc != 0) {
+		record_body_free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+static bool
+field(const struct record_body *b, size_t i, const char *name,
+	struct ofs_field *f)
+{
+	char dotted[48];
+
+	snprintf(dotted, sizeof(dotted), "wraps.%zu.%s", i, name);
+	return record_body_find(b, dotted, f);
+}
+
+bool
+keys_wrap(const struct record_body *b, size_t i, struct key_wrap *w)
+{
+	(void)field(b, i, "hint", &w->hint);
+	return field(b, i, "what", &w->what) && field(b, i, "kind", &w->kind) &&
+		field(b, i, "data", &w->data);
+}
+
+bool
+keys_is(const struct ofs_field *f, const char *text)
+{
+	return f->len == strlen(text) && memcmp(f->bytes, text, f->len) == 0;
+}
+
+/* the passphrase's key with these parameters: it costs a third of a second */
+static int
+find_kek(struct keys *k, const struct wrap_scrypt *s, struct ofs_error *e)
+{
+	struct key_secrets *sec = k->s;
+	int rc;
+
+	if (sec->has_kek && memcmp(&sec->scrypt, s, sizeof(*s)) == 0)
+		return 0;
+	sec->has_kek = false;
+	rc = wrap_scrypt_key(s, sec->passphrase, sec->kek, e);
+	if (rc == 0) {
+		sec->scrypt = *s;
+		sec->has_kek = true;
+	}
+	return rc;
+}
+
+static int
+by_passphrase(struct keys *k, const struct ofs_field *data,
+	uint8_t key[SEAL_KEY], struct ofs_error *e)
+{
+	struct wrap_scrypt s;
+	const uint8_t *kwp;
+	int rc;
+
+	memset(&s, 0, sizeof(s)); /* it is compared whole */
+	rc = wrap_scrypt_parse(data->bytes, data->len, &s, &kwp, e);
+	if (rc == 0)
+		rc = find_kek(k, &s, e);
+	if (rc == 0)
+		rc = wrap_kwp_open(k->s->kek, kwp, WRAP_KWP_SIZE, key, e);
+	return rc;
+}
+
+static bool
+for_reader(struct keys *k, const struct ofs_field *hint)
+{
+	uint8_t sum[32];
+	char hex[65];
+	struct ofs_error ignored;
+
+	return k->reader != NULL && k->reader_cert != NULL &&
+		cert_sha256(k->reader_cert, sum, &ignored) == 0 &&
+		keys_is(hint, hex_encode(hex, sum, sizeof(sum)));
+}
+
+/* OFS_EDAMAGED: not with what is here */
+static int
+unwrap(struct keys *k, const struct key_wrap *w, uint8_t key[SEAL_KEY],
+	struct ofs_error *e)
+{
+	const struct ofs_field *d = &w->data;
+
+	if (keys_is(&w->kind, "file") && k->s->has_station)
+		return wrap_kwp_open(k->s->station, d->bytes, d->len, key, e);
+	if (keys_is(&w->kind, "passphrase") && k->s->passphrase[0] != '\0')
+		return by_passphrase(k, d, key, e);
+	if (keys_is(&w->kind, "x509") && for_reader(k, &w->hint))
+		return wrap_x509_open(
+			k->reader, k->reader_cert, d->bytes, d->len, key, e);
+	return err_set(e, OFS_EDAMAGED, "no key for it is here");
+}
+
+/* the first wrap of a key `what` that opens; *has is false for none */
+static int
+unwrap_any(struct keys *k, const struct record_body *b, const char *what,
+	uint8_t key[SEAL_KEY], bool *has, struct ofs_error *e)
+{
+	struct key_wrap w;
+	int rc;
+
+	*has = false;
+	for (size_t i = 0; !*has && keys_wrap(b, i, &w); i++) {
+		if (!keys_is(&w.what, what))
+			continue;
+		rc = unwrap(k, &w, key, e);
+		if (rc != 0 && rc != OFS_EDAMAGED)
+			return rc;
+		*has = rc == 0;
+	}
+	return 0;
+}
+
+static int
+check_commit(struct keys *k, uint32_t epoch, const struct record_body *b,
+	const uint8_t data[SEAL_KEY], struct ofs_error *e)
+{
+	struct ofs_field f;
+	uint8_t ours[32];
+	int rc;
+
+	rc = seal_epoch_commit(&k->seal, epoch, data, ours, e);
+	if (rc == 0 &&
+		(!record_body_find(b, "key_commit", &f) ||
+			f.len != sizeof(ours) ||
+			CRYPTO_memcmp(f.bytes, ours, sizeof(ours)) != 0))
+		rc = err_set(e, OFS_EDAMAGED,
+			"key of epoch %u of the audit log is not the one that "
+			"its record commits to",
+			epoch);
+	return rc;
+}
+
+/* what the certificates of an epoch are, and whether documents have tags */
+static int
+describe(struct keys *k, const struct record_body *b, struct key_epoch *ep,
+	struct ofs_error *e)
+{
+	struct digest *d = &k->seal.sha;
+	struct key_wrap w;
+	int rc = digest_begin(d, &digest_sha256, e);
+
+	for (size_t i = 0; rc == 0 && keys_wrap(b, i, &w); i++) {
+		ep->tagged = ep->tagged || keys_is(&w.what, "tag");
+		if (keys_is(&w.what, "data") && keys_is(&w.kind, "x509") &&
+			w.hint.bytes != NULL)
+			rc = digest_update(d, w.hint.bytes, w.hint.len, e);
+	}
+	return rc != 0 ? rc : digest_end(d, ep->readers, e);
+}
+
+static int
+take_tag(ofs_audit *a, const struct record_body *b, struct ofs_error *e)
+{
+	struct key_secrets *s = a->keys.s;
+	int rc;
+
+	if (s->has_tag)
+		return 0;
+	rc = unwrap_any(&a->keys, b, "tag", s->tag, &s->has_tag, e);
+	if (rc == 0 && s->has_tag)
+		rc = tag_set_key(&a->tag, s->tag, e);
+	return rc;
+}
+
+/* has the key: opens the epoch, and gives the key of the one before in it */
+static int
+open_epoch(ofs_audit *a, struct key_epoch *ep, const struct record_body *b,
+	const uint8_t data[SEAL_KEY], struct ofs_error *e)
+{
+	int rc;
+
+	rc = check_commit(&a->keys, ep->epoch, b, data, e);
+	if (rc == 0)
+		rc = xaes_init(&ep->xaes, data, e);
+	if (rc == 0)
+		rc = take_tag(a, b, e);
+	if (rc != 0)
+		return rc;
+	memcpy(ep->data, data, SEAL_KEY);
+	ep->open = true;
+	return 0;
+}
+
+/*
+ * The key of `epoch` out of the record of the one behind it, whose own key is
+ * here: a reader of an epoch reads all before it.
+ */
+static int
+from_next(ofs_audit *a, uint32_t epoch, uint8_t data[SEAL_KEY], bool *has,
+	struct ofs_error *e)
+{
+	struct record_body *b = NULL;
+	struct key_epoch *next;
+	struct key_wrap w;
+	uint64_t seq;
+	int rc;
+
+	rc = keys_epoch(a, epoch + 1, &next, e);
+	if (rc == 0 && next->open)
+		rc = keys_record_of(a, epoch + 1, &seq, &b, e);
+	for (size_t i = 0; b != NULL && !*has && keys_wrap(b, i, &w); i++)
+		*has = keys_is(&w.what, "previous") &&
+			keys_is(&w.kind, "epoch") &&
+			wrap_kwp_open(next->data, w.data.bytes, w.data.len,
+				data, e) == 0;
+	record_body_free(b);
+	return rc;
+}
+
+static int
+load(ofs_audit *a, struct key_epoch *ep, const struct record_body *b,
+	struct ofs_error *e)
+{
+	uint8_t data[SEAL_KEY];
+	bool has = false;
+	int rc;
+
+	rc = describe(&a->keys, b, ep, e);
+	if (rc == 0)
+		rc = unwrap_any(&a->keys, b, "data", data, &has, e);
+	if (rc == 0 && !has && a->keys.mode == LOG_STATION &&
+		ep->epoch < a->keys.newest)
+		rc = from_next(a, ep->epoch, data, &has, e);
+	if (rc == 0 && has)
+		rc = open_epoch(a, ep, b, data, e);
+	mem_wipe(data, sizeof(data));
+	return rc;
+}
+
+int
+keys_epoch(ofs_audit *a, uint32_t epoch, struct key_epoch **out,
+	struct ofs_error *e)
+{
+	struct keys *k = &a->keys;
+	size_t at = find(k, epoch);
+	struct record_body *b;
+	struct key_epoch *ep;
+	uint64_t seq;
+	int rc;
+
+	*out = NULL;
+	if (at < k->n && k->p[at]->epoch == epoch) {
+		*out = k->p[at];
+		return 0;
+	}
+	rc = store_epoch_last(&a->store, &k->newest, e);
+	if (rc == 0)
+		rc = keys_record_of(a, epoch, &seq, &b, e);
+	if (rc != 0)
+		return rc;
+	ep = keys_entry_new(epoch, seq);
+	rc = ep == NULL ? err_nomem(e) : load(a, ep, b, e);
+	if (rc == 0)
+		rc = keys_put(k, ep, e);
+	record_body_free(b);
+	if (rc != 0) {
+		keys_entry_free(ep);
+		return rc;
+	}
+	*out = ep;
+	return 0;
+}
+
+int
+keys_record(ofs_audit *a, const struct record_header *h,
+	uint8_t record_key[SEAL_KEY], bool *has, struct ofs_error *e)
+{
+	struct key_epoch *ep;
+	int rc;
+
+	*has = false;
+	rc = keys_epoch(a, h->epoch, &ep, e);
+	if (rc != 0 || !ep->open)
+		return rc;
+	rc = seal_record_key(&a->keys.seal, &ep->xaes, h, record_key, e);
+	*has = rc == 0;
+	return rc;
+}
+
+int
+keys_open_body(ofs_audit *a, const struct record_header *h, const uint8_t *body,
+	size_t n, const uint8_t **der, size_t *der_n, struct ofs_error *e)
+{
+	uint8_t key[SEAL_KEY];
+	bool has;
+	int rc;
+
+	*der = body;
+	*der_n = n;
+	if (h->cipher == 0)
+		return 0;
+	*der = NULL;
+	rc = keys_record(a, h, key, &has, e);
+	if (rc != 0 || !has)
+		return rc;
+	rc = seal_open(&a->keys.seal, key, h, body, n, e);
+	mem_wipe(key, sizeof(key));
+	if (rc == 0) {
+		*der = a->keys.seal.out.p;
+		*der_n = a->keys.seal.out.len;
+	}
+	return rc;
+}
+
+/* the file that an epoch names; allocated, NULL when it names none */
+static int
+station_path(ofs_audit *a, uint32_t epoch, char **path, struct ofs_error *e)
+{
+	struct record_body *b;
+	struct key_wrap w;
+	uint64_t seq;
+	int rc;
+
+	*path = NULL;
+	rc = keys_record_of(a, epoch, &seq, &b, e);
+	for (size_t i = 0; rc == 0 && *path == NULL && keys_wrap(b, i, &w); i++)
+		if (keys_is(&w.kind, "file") && w.hint.bytes != NULL) {
+			*path = strndup((const char *)w.hint.bytes, w.hint.len);
+			rc = *path != NULL ? 0 : err_nomem(e);
+		}
+	record_body_free(b);
+	return rc;
+}
+
+int
+keys_find(ofs_audit *a, struct ofs_error *e)
+{
+	struct keys *k = &a->keys;
+	char *path = NULL;
+	int rc;
+
+	if (k->mode != LOG_STATION)
+		return 0;
+	rc = store_epoch_last(&a->store, &k->newest, e);
+	if (rc == 0 && k->newest == 0)
+		rc = err_set(e, OFS_EDAMAGED,
+			"audit log says that it is encrypted, and has no keys");
+	if (rc == 0)
+		rc = station_path(a, k->newest, &path, e);
+	if (rc != 0 || path == NULL)
+		return rc;
+	k->s->has_station =
+		keyfile_read(path, &a->place, k->s->station, &k->why) == 0;
+	free(path);
+	return 0;
+}
+
+static int
+no_key(ofs_audit *a, struct ofs_error *e)
+{
+	const struct ofs_error *why = &a->keys.why;
+
+	return err_set(e, OFS_EAUDIT,
+		"cannot write audit log '%s', which is encrypted: %s",
+		TEXT_Q(a->place.dir),
+		why->code != 0 ? why->message
+			       : "none of its keys is here; its passphrase, or "
+				 "a backup of its station key, opens it");
+}
+
+/* the newest epoch decides; one of another process may be newer than ours */
+static int
+own_epoch(ofs_audit *a, const struct key_epoch *newest, bool *fits,
+	struct ofs_error *e)
+{
+	struct key_epoch *own = NULL;
+	int rc = 0;
+
+	*fits = false;
+	if (a->keys.current != 0)
+		rc = keys_epoch(a, a->keys.current, &own, e);
+	if (rc == 0 && own != NULL)
+		*fits = memcmp(own->readers, newest->readers, 32) == 0;
+	return rc;
+}
+
+int
+keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e)
+{
+	struct keys *k = &a->keys;
+	struct key_plan plan = { .reason = NULL };
+	struct key_epoch *newest;
+	bool fits;
+	int rc;
+
+	*out = NULL;
+	if (k->mode == LOG_PLAIN)
+		return 0;
+	rc = store_epoch_last(&a->store, &k->newest, e);
+	if (rc == 0)
+		rc = keys_epoch(a, k->newest, &newest, e);
+	if (rc != 0)
+		return rc;
+	if (k->mode == LOG_STATION) {
+		k->current = k->newest;
+		if (!newest->open)
+			return no_key(a, e);
+		*out = newest;
+		return 0;
+	}
+	rc = own_epoch(a, newest, &fits, e);
+	if (rc == 0 && !fits) {
+		rc = keys_plan_of(a, k->newest, &plan, e);
+		if (rc == 0)
+			rc = keys_make(a, &plan, e);
+		keys_plan_free(&plan);
+	}
+	return rc != 0 ? rc : keys_epoch(a, k->current, out, e);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The keys of a log: its epochs, and what opens and makes them. */
+#ifndef AUDIT_KEYS_H
+#define AUDIT_KEYS_H
+
+#include <openssl/x509.h>
+
+#include "audit/keyfile.h"
+#include "audit/tag.h"
+#include "crypto/wrap.h"
+#include "format/seal.h"
+
+#define KEYS_PASSPHRASE_MAX 1023
+
+/* how bodies are kept: the genesis says it */
+enum log_mode { LOG_PLAIN, LOG_STATION, LOG_SEALED };
+
+/* One epoch; in locked memory. */
+struct key_epoch {
+	uint32_t epoch;
+	uint64_t seq;        /* of its record */
+	bool open;           /* its key is here */
+	bool own;            /* made by this handle, which may write with it */
+	bool tagged;         /* its record has a tag key: documents have tags */
+	uint8_t readers[32]; /* hash over the certificates it is wrapped for */
+	uint8_t data[SEAL_KEY];
+	struct xaes xaes;
+};
+
+/* What opens epochs; in locked memory. */
+struct key_secrets {
+	bool has_station, has_tag, has_kek;
+	uint8_t station[KEYFILE_SIZE];
+	uint8_t tag[SEAL_KEY];
+	char passphrase[KEYS_PASSPHRASE_MAX + 1]; /* "": none */
+	struct wrap_scrypt scrypt;                /* what kek was made with */
+	uint8_t kek[WRAP_KEY];                    /* of the passphrase */
+};
+
+/* A part of the handle; all under its mutex. */
+struct keys {
+	enum log_mode mode;
+	struct key_secrets *s;
+	struct key_epoch **p; /* by epoch; those that were asked for */
+	size_t n, cap;
+	uint32_t newest;  /* as of the transaction */
+	uint32_t current; /* what is written with; 0: none yet */
+	EVP_PKEY *reader; /* an auditor's */
+	X509 *reader_cert;
+	struct ofs_error why; /* no station key: the reason */
+	struct seal seal;
+};
+
+int keys_init(struct keys *k, struct ofs_error *e);
+void keys_free(struct keys *k);
+/* the word of the genesis; NULL: plain */
+int keys_set_mode(struct keys *k, const char *mode, struct ofs_error *e);
+
+/*
+ * The functions below are called with the handle's mutex held and the store
+ * open. A station log: finds the station key that the newest epoch names.
+ */
+int keys_find(ofs_audit *a, struct ofs_error *e);
+/* another reader's secret came in: what could not be opened may be now */
+void keys_retry(ofs_audit *a);
+/* forgets what was opened, but what this handle writes with */
+void keys_lock(ofs_audit *a);
+/*
+ * The epoch, opened if anything here opens it: (*out)->open. OFS_EDAMAGED when
+ * there is no such epoch, or its record says another key.
+ */
+int keys_epoch(ofs_audit *a, uint32_t epoch, struct key_epoch **out,
+	struct ofs_error *e);
+/* The key of a record whose body is sealed; *has: there is one here. */
+int keys_record(ofs_audit *a, const struct record_header *h,
+	uint8_t record_key[SEAL_KEY], bool *has, struct ofs_error *e);
+/*
+ * The body of a record in the clear: *der is `body` itself where it is plain,
+ * and else in a->keys.seal.out; NULL: no key here.
+ */
+int keys_open_body(ofs_audit *a, const struct record_header *h,
+	const uint8_t *body, size_t n, const uint8_t **der, size_t *der_n,
+	struct ofs_error *e);
+
+/*
+ * Inside a transaction: what the next body is encrypted with. In a sealed log
+ * this makes an epoch when the handle has none, or not one for the present
+ * auditors. *out is NULL for a plain log.
+ */
+int keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e);
+/* a transaction that was rolled back had begun with `size` records */
+void keys_forget_from(ofs_audit *a, uint64_t size);
+
+/* keys_make.c: an epoch that begins now. All but `reason` may be absent. */
+struct key_plan {
+	const char *reason;
+	STACK_OF(X509) *auditors;
+	const char *station_path; /* absolute; the key is in k->s */
+	bool passphrase;          /* the one in k->s */
+	bool tag; /* with the tag key: made when there is none */
+	const struct key_epoch *previous; /* readers of this read that, too */
+};
+int keys_make(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e);
+/* the same plan as that of an older epoch: free with keys_plan_free() */
+int keys_plan_of(ofs_audit *a, uint32_t epoch, struct key_plan *plan,
+	struct ofs_error *e);
+void keys_plan_free(struct key_plan *plan);
+
+/* for keys*.c: the decoded record of an epoch; free it */
+int keys_record_of(ofs_audit *a, uint32_t epoch, uint64_t *seq,
+	struct record_body **out, struct ofs_error *e);
+/* the i-th wrap of it; false: there are no more */
+struct key_wrap {
+	struct ofs_field what, kind, hint, data; /* hint.bytes NULL: none */
+};
+bool keys_wrap(const struct record_body *b, size_t i, struct key_wrap *w);
+bool keys_is(const struct ofs_field *f, const char *text);
+/* makes room for an entry; it is the caller's until keys_put() */
+struct key_epoch *keys_entry_new(uint32_t epoch, uint64_t seq);
+void keys_entry_free(struct key_epoch *ep);
+int keys_put(struct keys *k, struct key_epoch *ep, struct ofs_error *e);
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Begins an epoch: a new key, wrapped for everybody who may read. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "audit/handle.h"
+
+#include "base/hex.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "crypto/cert.h"
+
+#define AUDITORS_MAX 100
+
+/* the wraps of a new epoch; the bytes of all of them are in `arena` */
+struct wraps {
+	struct rec_wrap w[2 * (AUDITORS_MAX + 2) + 1];
+	size_t at[2 * (AUDITORS_MAX + 2) + 1]; /* of the data in the arena */
+	char hints[AUDITORS_MAX][65];
+	char previous[16];
+	size_t n;
+	struct buf arena;
+};
+
+static void
+add(struct wraps *ws, const char *what, const char *kind, const char *hint,
+	size_t at)
+{
+	struct rec_wrap *w = &ws->w[ws->n];
+
+	w->what = what;
+	w->kind = kind;
+	w->hint = hint;
+	w->data.n = ws->arena.len - at;
+	ws->at[ws->n++] = at;
+}
+
+static int
+for_file(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
+	const char *what, const uint8_t key[SEAL_KEY], struct ofs_error *e)
+{
+	uint8_t kwp[WRAP_KWP_SIZE];
+	size_t at = ws->arena.len;
+	int rc;
+
+	if (plan->station_path == NULL)
+		return 0;
+	rc = wrap_kwp(a->keys.s->station, key, kwp, e);
+	if (rc != 0)
+		return rc;
+	buf_put(&ws->arena, kwp, sizeof(kwp));
+	add(ws, what, "file", plan->station_path, at);
+	return 0;
+}
+
+/* one salt for all wraps of a log by this passphrase: it is dear */
+static int
+for_passphrase(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
+	const char *what, const uint8_t key[SEAL_KEY], struct ofs_error *e)
+{
+	struct key_secrets *s = a->keys.s;
+	uint8_t kwp[WRAP_KWP_SIZE], blob[WRAP_SCRYPT_SIZE];
+	size_t at = ws->arena.len;
+	int rc = 0;
+
+	if (!plan->passphrase)
+		return 0;
+	if (!s->has_kek && s->passphrase[0] == '\0')
+		return err_set(e, OFS_ENOPIN,
+			"keys of the audit log are wrapped by a passphrase, "
+			"too, and it is not here");
+	if (!s->has_kek) {
+		memset(&s->scrypt, 0, sizeof(s->scrypt));
+		rc = wrap_scrypt_init(&s->scrypt, e);
+		if (rc == 0)
+			rc = wrap_scrypt_key(
+				&s->scrypt, s->passphrase, s->kek, e);
+		s->has_kek = rc == 0;
+	}
+	if (rc == 0)
+		rc = wrap_kwp(s->kek, key, kwp, e);
+	if (rc != 0)
+		return rc;
+	wrap_scrypt_put(&s->scrypt, kwp, blob);
+	buf_put(&ws->arena, blob, sizeof(blob));
+	add(ws, what, "passphrase", NULL, at);
+	return 0;
+}
+
+static int
+for_auditors(struct wraps *ws, const struct key_plan *plan, const char *what,
+	const uint8_t key[SEAL_KEY], struct ofs_error *e)
+{
+	uint8_t sum[32];
+	size_t at;
+	int i, rc = 0;
+
+	for (i = 0; rc == 0 && i < sk_X509_num(plan->auditors); i++) {
+		X509 *c = sk_X509_value(plan->auditors, i);
+
+		at = ws->arena.len;
+		rc = cert_sha256(c, sum, e);
+		if (rc == 0)
+			rc = wrap_x509(c, key, &ws->arena, e);
+		if (rc == 0)
+			add(ws, what, "x509",
+				hex_encode(ws->hints[i], sum, sizeof(sum)), at);
+	}
+	return rc;
+}
+
+static int
+for_all(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
+	const char *what, const uint8_t key[SEAL_KEY], struct ofs_error *e)
+{
+	int rc = for_file(ws, a, plan, what, key, e);
+
+	if (rc == 0)
+		rc = for_passphrase(ws, a, plan, what, key, e);
+	return rc != 0 ? rc : for_auditors(ws, plan, what, key, e);
+}
+
+/* who reads this epoch reads the one before */
+static int
+for_next(struct wraps *ws, const struct key_plan *plan,
+	const uint8_t data[SEAL_KEY], struct ofs_error *e)
+{
+	uint8_t kwp[WRAP_KWP_SIZE];
+	size_t at = ws->arena.len;
+	int rc;
+
+	if (plan->previous == NULL || !plan->previous->open)
+		return 0;
+	rc = wrap_kwp(data, plan->previous->data, kwp, e);
+	if (rc != 0)
+		return rc;
+	buf_put(&ws->arena, kwp, sizeof(kwp));
+	snprintf(ws->previous, sizeof(ws->previous), "%u",
+		plan->previous->epoch);
+	add(ws, "previous", "epoch", ws->previous, at);
+	return 0;
+}
+
+static int
+make_tag(ofs_audit *a, struct ofs_error *e)
+{
+	struct key_secrets *s = a->keys.s;
+
+	if (s->has_tag)
+		return 0;
+	if (RAND_priv_bytes(s->tag, sizeof(s->tag)) != 1)
+		return err_ssl(e, OFS_EINTERNAL, "cannot make a key");
+	s->has_tag = true;
+	return tag_set_key(&a->tag, s->tag, e);
+}
+
+static int
+append(ofs_audit *a, const struct key_plan *plan, struct wraps *ws,
+	struct key_epoch *ep, struct ofs_error *e)
+{
+	struct rec_epoch r = { .epoch = ep->epoch,
+		.reason = plan->reason,
+		.wraps = ws->w,
+		.n = ws->n };
+	struct log_entry en = { .type = OFS_REC_EPOCH };
+	struct buf body = BUF_INIT;
+	uint8_t commit[32];
+	size_t i;
+	int rc;
+
+	if (!buf_ok(&ws->arena))
+		return err_nomem(e);
+	for (i = 0; i < ws->n; i++)
+		ws->w[i].data.p = ws->arena.p + ws->at[i];
+	rc = seal_epoch_commit(&a->keys.seal, ep->epoch, ep->data, commit, e);
+	r.key_commit = (struct rec_span){ commit, sizeof(commit) };
+	handle_plain_operator(a, &r.operator_);
+	if (rc == 0)
+		rc = record_epoch_encode(&r, &body, e);
+	en.body = body.p;
+	en.body_len = body.len;
+	if (rc == 0)
+		rc = handle_append(a, &en, &ep->seq, e);
+	buf_free(&body);
+	return rc;
+}
+
+static int
+keep_auditors(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e)
+{
+	struct buf der = BUF_INIT;
+	uint8_t sum[32];
+	int i, rc = 0;
+
+	for (i = 0; rc == 0 && i < sk_X509_num(plan->auditors); i++) {
+		buf_reset(&der);
+		rc = cert_to_der(sk_X509_value(plan->auditors, i), &der, e);
+		if (rc == 0)
+			rc = digest_of(&digest_sha256, der.p, der.len, sum, e);
+		if (rc == 0)
+			rc = store_cert_put(&a->store, sum, der.p, der.len, e);
+	}
+	buf_free(&der);
+	return rc;
+}
+
+static int
+fill(ofs_audit *a, const struct key_plan *plan, struct wraps *ws,
+	struct key_epoch *ep, struct ofs_error *e)
+{
+	int rc = 0;
+
+	if (RAND_priv_bytes(ep->data, sizeof(ep->data)) != 1)
+		return err_ssl(e, OFS_EINTERNAL, "cannot make a key");
+	if (plan->tag)
+		rc = make_tag(a, e);
+	if (rc == 0)
+		rc = xaes_init(&ep->xaes, ep->data, e);
+	if (rc == 0)
+		rc = for_all(ws, a, plan, "data", ep->data, e);
+	if (rc == 0 && plan->tag)
+		rc = for_all(ws, a, plan, "tag", a->keys.s->tag, e);
+	if (rc == 0)
+		rc = for_next(ws, plan, ep->data, e);
+	if (rc == 0)
+		rc = keep_auditors(a, plan, e);
+	return rc != 0 ? rc : append(a, plan, ws, ep, e);
+}
+
+/* as keys_epoch() would find them in the record that was just made */
+static int
+hash_readers(ofs_audit *a, const struct wraps *ws, struct key_epoch *ep,
+	struct ofs_error *e)
+{
+	struct digest *d = &a->keys.seal.sha;
+	int rc = digest_begin(d, &digest_sha256, e);
+
+	for (size_t i = 0; rc == 0 && i < ws->n; i++)
+		if (strcmp(ws->w[i].what, "data") == 0 &&
+			strcmp(ws->w[i].kind, "x509") == 0)
+			rc = digest_update(
+				d, ws->w[i].hint, strlen(ws->w[i].hint), e);
+	return rc != 0 ? rc : digest_end(d, ep->readers, e);
+}
+
+int
+keys_make(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e)
+{
+	struct keys *k = &a->keys;
+	struct wraps *ws;
+	struct key_epoch *ep;
+	uint32_t last;
+	int rc;
+
+	if (sk_X509_num(plan->auditors) > AUDITORS_MAX)
+		return err_set(e, OFS_EINVAL,
+			"an audit log can have %d auditors at most",
+			AUDITORS_MAX);
+	rc = store_epoch_last(&a->store, &last, e);
+	if (rc == 0 && last == UINT32_MAX)
+		rc = err_set(e, OFS_EAUDIT, "audit log has no epochs left");
+	if (rc != 0)
+		return rc;
+	ws = calloc(1, sizeof(*ws));
+	ep = keys_entry_new(last + 1, 0);
+	rc = ws == NULL || ep == NULL ? err_nomem(e) : fill(a, plan, ws, ep, e);
+	if (rc == 0)
+		rc = hash_readers(a, ws, ep, e);
+	if (rc == 0) {
+		ep->open = ep->own = true;
+		ep->tagged = plan->tag;
+		rc = keys_put(k, ep, e);
+	}
+	if (rc == 0)
+		k->newest = k->current = ep->epoch;
+	else
+		keys_entry_free(ep);
+	if (ws != NULL)
+		buf_free(&ws->arena);
+	free(ws);
+	return rc;
+}
+
+static int
+add_auditor(ofs_audit *a, const struct ofs_field *hint, struct key_plan *plan,
+	struct ofs_error *e)
+{
+	struct buf der = BUF_INIT;
+	uint8_t sum[32];
+	X509 *c = NULL;
+	bool has = false;
+	int rc = 0;
+
+	if (hint->len != 64 ||
+		!hex_decode(sum, sizeof(sum), (const char *)hint->bytes, 64))
+		return err_set(e, OFS_EDAMAGED,
+			"audit log names an auditor's certificate by '%.*s'",
+			(int)hint->len, (const char *)hint->bytes);
+	rc = store_cert_get(&a->store, sum, &der, &has, e);
+	if (rc == 0 && !has)
+		rc = err_set(e, OFS_EDAMAGED,
+			"audit log lacks an auditor's certificate");
+	if (rc == 0)
+		rc = cert_from_der(der.p, der.len, &c, e);
+	if (rc == 0 && sk_X509_push(plan->auditors, c) <= 0) {
+		X509_free(c);
+		rc = err_nomem(e);
+	}
+	buf_free(&der);
+	return rc;
+}
+
+int
+keys_plan_of(ofs_audit *a, uint32_t epoch, struct key_plan *plan,
+	struct ofs_error *e)
+{
+	struct record_body *b;
+	struct key_wrap w;
+	uint64_t seq;
+	int rc;
+
+	memset(plan, 0, sizeof(*plan));
+	rc = keys_record_of(a, epoch, &seq, &b, e);
+	if (rc != 0)
+		return rc;
+	plan->auditors = sk_X509_new_null();
+	if (plan->auditors == NULL)
+		rc = err_nomem(e);
+	for (size_t i = 0; rc == 0 && keys_wrap(b, i, &w); i++) {
+		plan->tag = plan->tag || keys_is(&w.what, "tag");
+		if (!keys_is(&w.what, "data"))
+			continue;
+		if (keys_is(&w.kind, "x509") && w.hint.bytes != NULL)
+			rc = add_auditor(a, &w.hint, plan, e);
+		else if (keys_is(&w.kind, "passphrase"))
+			plan->passphrase = true;
+		else if (keys_is(&w.kind, "file") && w.hint.bytes != NULL &&
+			plan->station_path == NULL)
+			plan->station_path =
+				strndup((const char *)w.hint.bytes, w.hint.len);
+	}
+	record_body_free(b);
+	if (rc != 0)
+		keys_plan_free(plan);
+	return rc;
+}
+
+void
+keys_plan_free(struct key_plan *plan)
+{
+	sk_X509_pop_free(plan->auditors, X509_free);
+	free((void *)(uintptr_t)plan->station_path);
+	memset(plan, 0, sizeof(*plan));
+}

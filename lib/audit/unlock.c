@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reading an encrypted log with a passphrase or an auditor's key. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "audit/handle.h"
+#include "audit/log_event.h"
+
+#include "base/mem.h"
+#include "crypto/cert.h"
+
+/* what the PEM parser asks for */
+struct asked {
+	const char *passphrase;
+	bool asked;
+};
+
+static int
+give_passphrase(char *to, int size, int writing, void *arg)
+{
+	struct asked *a = arg;
+	size_t n;
+
+	(void)writing;
+	a->asked = true;
+	n = a->passphrase != NULL ? strlen(a->passphrase) : 0;
+	if (n == 0 || n > (size_t)size)
+		return -1;
+	memcpy(to, a->passphrase, n);
+	return (int)n;
+}
+
+static int
+parse_key(const struct ofs_audit_unlock_opts *o, EVP_PKEY **out,
+	struct ofs_error *e)
+{
+	struct asked a = { .passphrase = o->passphrase };
+	BIO *in;
+
+	if (o->key_len > INT_MAX)
+		return err_set(e, OFS_ECERT, "auditor's key is too long");
+	in = BIO_new_mem_buf(o->key, (int)o->key_len);
+	if (in == NULL)
+		return err_nomem(e);
+	*out = PEM_read_bio_PrivateKey(in, NULL, give_passphrase, &a);
+	BIO_free(in);
+	ERR_clear_error();
+	if (*out != NULL)
+		return 0;
+	if (a.asked && o->passphrase == NULL)
+		return err_set(e, OFS_ENOPIN,
+			"auditor's private key is encrypted, and no passphrase "
+			"was given");
+	if (a.asked)
+		return err_set(e, OFS_EPIN,
+			"passphrase does not open the auditor's private key");
+	return err_set(e, OFS_ECERT, "auditor's key is not a private key, PEM");
+}
+
+/* a certificate of this log that is for the key */
+struct search {
+	EVP_PKEY *key;
+	X509 *found;
+};
+
+static int
+look(void *arg, const uint8_t sha256[32], const uint8_t *der, size_t n,
+	struct ofs_error *e)
+{
+	struct search *s = arg;
+	X509 *c = NULL;
+
+	(void)sha256;
+	if (cert_from_der(der, n, &c, e) != 0 || !cert_has_key(c, s->key)) {
+		X509_free(c);
+		return 0;
+	}
+	s->found = c;
+	return 1;
+}
+
+static int
+find_cert(ofs_audit *a, EVP_PKEY *key, X509 **out, struct ofs_error *e)
+{
+	struct search s = { .key = key };
+	int rc = store_cert_each(&a->store, NULL, INT_MAX, look, &s, e);
+
+	if (rc < 0)
+		return rc;
+	if (s.found == NULL)
+		return err_set(e, OFS_ECERT,
+			"private key is not that of any auditor of this log");
+	*out = s.found;
+	return 0;
+}
+
+static int
+take_secrets(ofs_audit *a, const struct ofs_audit_unlock_opts *o,
+	struct ofs_error *e)
+{
+	struct keys *k = &a->keys;
+	int rc = 0;
+
+	if (o->station_key != NULL) {
+		rc = keyfile_read(o->station_key, &a->place, k->s->station, e);
+		k->s->has_station = rc == 0;
+	}
+	if (rc == 0 && o->key != NULL) {
+		EVP_PKEY_free(k->reader);
+		X509_free(k->reader_cert);
+		k->reader = NULL;
+		k->reader_cert = NULL;
+		rc = parse_key(o, &k->reader, e);
+		if (rc == 0)
+			rc = find_cert(a, k->reader, &k->reader_cert, e);
+	} else if (rc == 0 && o->passphrase != NULL) {
+		if (strlen(o->passphrase) > KEYS_PASSPHRASE_MAX)
+			return err_set(e, OFS_EPIN,
+				"passphrase does not open the audit log");
+		memcpy(k->s->passphrase, o->passphrase,
+			strlen(o->passphrase) + 1);
+		k->s->has_kek = false;
+	}
+	return rc;
+}
+
+static void
+drop_secrets(ofs_audit *a)
+{
+	struct keys *k = &a->keys;
+
+	mem_wipe(k->s->passphrase, sizeof(k->s->passphrase));
+	mem_wipe(k->s->kek, sizeof(k->s->kek));
+	k->s->has_kek = false;
+	EVP_PKEY_free(k->reader);
+	X509_free(k->reader_cert);
+	k->reader = NULL;
+	k->reader_cert = NULL;
+}
+
+/* one epoch at least, the newest first, opens with what is here */
+static int
+try_epochs(ofs_audit *a, const struct ofs_audit_unlock_opts *o,
+	struct ofs_error *e)
+{
+	struct key_epoch *ep;
+	uint32_t n;
+	int rc;
+
+	keys_retry(a);
+	rc = store_epoch_last(&a->store, &n, e);
+	for (; rc == 0 && n > 0; n--) {
+		rc = keys_epoch(a, n, &ep, e);
+		if (rc == 0 && ep->open)
+			return 0;
+	}
+	if (rc != 0)
+		return rc;
+	if (o->key != NULL)
+		return err_set(e, OFS_ECERT,
+			"nothing in this log is encrypted for that private "
+			"key");
+	return err_set(e, OFS_EPIN, "%s does not open this audit log",
+		o->passphrase != NULL ? "passphrase" : "station key");
+}
+
+/* who reads with more than the station's own key leaves a trace */
+static int
+record_reading(ofs_audit *a, struct ofs_error *e)
+{
+	struct rec_log_event r = { .event = "read" };
+	char subject[256], reason[300];
+	uint64_t seq;
+
+	snprintf(reason, sizeof(reason), "with the passphrase");
+	if (a->keys.reader_cert != NULL) {
+		cert_subject(a->keys.reader_cert, subject, sizeof(subject));
+		snprintf(reason, sizeof(reason), "with the key of '%s'",
+			subject);
+	}
+	r.reason = reason;
+	return log_event_record(a, &r, &seq, e);
+}
+
+static int
+unlock(ofs_audit *a, const struct ofs_audit_unlock_opts *o, struct ofs_error *e)
+{
+	bool nested;
+	int rc;
+
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	if (a->keys.mode == LOG_PLAIN) {
+		handle_leave(a, nested);
+		return 0;
+	}
+	rc = take_secrets(a, o, e);
+	if (rc == 0)
+		rc = try_epochs(a, o, e);
+	handle_leave(a, nested);
+	if (rc == 0 && !a->read_only &&
+		(o->key != NULL || o->passphrase != NULL))
+		rc = record_reading(a, e);
+	if (rc != 0 &&
+		handle_enter(a, &nested, &(struct ofs_error){ 0 }) == 0) {
+		drop_secrets(a);
+		keys_lock(a);
+		handle_leave(a, nested);
+	}
+	return rc;
+}
+
+int
+ofs_audit_unlock(ofs_audit *audit, const struct ofs_audit_unlock_opts *opts)
+{
+	struct ofs_error e;
+	int rc;
+
+	if (opts == NULL || opts->size != sizeof(*opts))
+		rc = err_set(&e, OFS_EINVAL,
+			"options for unlocking an audit log have a wrong size");
+	else
+		rc = unlock(audit, opts, &e);
+	return rc != 0 ? handle_fail(audit, &e) : 0;
+}

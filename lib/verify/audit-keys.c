@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Verifies what a log encrypts, with its keys or without. */
+#include <string.h>
+
+#include "verify/audit-verify.h"
+
+/* an encrypted log has nothing in the clear but how to read the rest */
+int
+av_check_cipher(
+	struct av *v, const struct record_header *h, struct ofs_error *e)
+{
+	bool plain = v->a->keys.mode == LOG_PLAIN ||
+		h->type == OFS_REC_GENESIS || h->type == OFS_REC_EPOCH;
+
+	if (plain != (h->cipher == 0))
+		return av_damage(e, h->seq,
+			"its body is %s, which does not go with this log",
+			h->cipher == 0 ? "plain" : "encrypted");
+	if (h->epoch > v->epochs)
+		return av_damage(e, h->seq,
+			"its key is of epoch %u, which has not begun",
+			h->epoch);
+	return 0;
+}
+
+int
+av_count_sealed(struct av *v, const struct av_record *r, struct ofs_error *e)
+{
+	uint16_t type = r->h->type;
+
+	if (r->tag != NULL && r->tag_len != TAG_SIZE)
+		return av_damage(
+			e, r->seq, "it may not have such a document tag");
+	if (!v->keyless)
+		av_links_free(&v->links);
+	v->keyless = true;
+	v->rep->sealed_bodies++;
+	v->rep->batches += type == OFS_REC_BATCH_OPENED;
+	v->rep->intents += type == OFS_REC_INTENT;
+	v->rep->outcomes += type == OFS_REC_OUTCOME;
+	return 0;
+}
+
+int
+av_is_tagged(struct av *v, const struct record_header *h, bool *tagged,
+	struct ofs_error *e)
+{
+	struct key_epoch *ep;
+	int rc;
+
+	*tagged = true;
+	if (h->cipher == 0)
+		return 0;
+	rc = av_enter(v, e);
+	if (rc != 0)
+		return rc;
+	rc = keys_epoch(v->a, h->epoch, &ep, e);
+	av_leave(v);
+	if (rc == 0)
+		*tagged = ep->tagged;
+	return rc;
+}
+
+int
+av_epoch(struct av *v, const struct av_record *r, struct ofs_error *e)
+{
+	struct rec_span commit;
+	uint64_t seq = 0;
+	int rc;
+
+	if (v->a->keys.mode == LOG_PLAIN)
+		return av_damage(
+			e, r->seq, "a log that is not encrypted has no epochs");
+	if (av_int(r->body, "epoch") != (int64_t)v->epochs + 1)
+		return av_damage(e, r->seq,
+			"it begins epoch %lld instead of %u",
+			(long long)av_int(r->body, "epoch"), v->epochs + 1);
+	if (!av_bytes(r->body, "key_commit", &commit) || commit.n != 32)
+		return av_damage(e, r->seq, "it commits to no key");
+	v->rep->epochs = ++v->epochs;
+	rc = av_enter(v, e);
+	if (rc != 0)
+		return rc;
+	rc = store_epoch_get(&v->a->store, v->epochs, &seq, e);
+	av_leave(v);
+	if (rc == 0 && seq != r->seq)
+		rc = av_damage(
+			e, r->seq, "table epoch disagrees with the records");
+	return rc;
+}
+
+static int
+count(void *arg, uint32_t epoch, uint64_t seq, struct ofs_error *e)
+{
+	uint32_t *n = arg;
+
+	(void)epoch, (void)seq, (void)e;
+	(*n)++;
+	return 0;
+}
+
+int
+av_check_epochs(struct av *v, struct ofs_error *e)
+{
+	uint32_t n = 0;
+	int rc = store_epoch_each(&v->a->store, count, &n, e);
+
+	if (rc == 0 && n != v->epochs)
+		rc = err_set(e, OFS_EDAMAGED,
+			"table epoch of the audit log holds %u epochs, and "
+			"its records %u",
+			n, v->epochs);
+	return rc;
+}
+
+void
+av_keys_report(struct av *v)
+{
+	if (v->rep->sealed_bodies > 0)
+		av_find(v, v->tree.size - 1, "keyless",
+			"%llu record bodies are encrypted and no key for them "
+			"is here: headers, hashes and tree were checked; what "
+			"the bodies say was not",
+			(unsigned long long)v->rep->sealed_bodies);
+}
