@@ -278,22 +278,12 @@ handle_write_head(ofs_audit *a, struct ofs_error *e)
 	return head_write(a->head_fd, &a->head, &h, e);
 }
 
-/*
- * The root of the first `size` records. When the log is as our last commit left
- * it, its root was made of the root that this commit began with, and no other
- * could have led there. Else it is read.
- */
 static int
 root_at(ofs_audit *a, uint64_t size, uint8_t root[32], struct ofs_error *e)
 {
 	struct merkle tree;
 	int rc;
 
-	if (size == a->base.size && size > 0 && a->left.size == a->state.size &&
-		memcmp(a->left.root, a->state.root, 32) == 0) {
-		memcpy(root, a->base.root, 32);
-		return 0;
-	}
 	merkle_init(&tree);
 	rc = store_tree_at(&a->store, size, &tree, e);
 	if (rc == 0)

@@ -15,12 +15,6 @@
 #include "audit/store.h"
 #include "audit/tag.h"
 
-/* a root that this handle has computed from the records themselves */
-struct known {
-	uint64_t size; /* 0: none */
-	uint8_t root[32];
-};
-
 /*
  * `lock` guards all but `err` (err_lock), `hold` and `group` (their own). It is
  * of the error-checking kind: whoever opened a transaction may read through the
@@ -45,7 +39,6 @@ struct ofs_audit {
 	struct keys keys;
 	struct digest sha;
 	struct store_state state; /* as of the last transaction */
-	struct known base, left;  /* what our last commit began with and left */
 	struct head_file head;
 	/* heads that were found right, when the tree was this one */
 	struct head_file known;

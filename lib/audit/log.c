@@ -171,10 +171,8 @@ log_rollback(ofs_audit *a)
 int
 handle_commit(ofs_audit *a, struct ofs_error *e)
 {
-	struct known base = { .size = a->began };
 	int rc = 0;
 
-	memcpy(base.root, a->state.root, sizeof(base.root));
 	if (a->tree.size > a->began) {
 		a->state.size = a->tree.size;
 		rc = merkle_root(&a->tree, a->state.root, e);
@@ -188,11 +186,6 @@ handle_commit(ofs_audit *a, struct ofs_error *e)
 	if (rc != 0) {
 		store_rollback(&a->store);
 		return rc;
-	}
-	if (a->state.size > base.size) {
-		a->base = base;
-		a->left.size = a->state.size;
-		memcpy(a->left.root, a->state.root, sizeof(a->left.root));
 	}
 	if (!a->head.present || head_newest(&a->head)->size < a->state.size)
 		rc = handle_write_head(a, e);
