@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit.h"
+#include "audit-unlock.h"
 #include "common/plain.h"
 
 /* clang-format off */
@@ -16,19 +16,29 @@ static const char help[] =
 "                  /var/lib/offlinesig for root, ~/.local/state/offlinesig\n"
 "  --origin NAME   the name of the log; default: host name and random letters\n"
 "  --group NAME    members of this group may write it, too\n"
+"\n"
+"Records are encrypted. A station key, in a file, lets this station read them:\n"
+"  --station-key FILE  where it is, or is to be made; default: ID.key in\n"
+"                  $XDG_CONFIG_HOME/offlinesig, /etc/offlinesig for root,\n"
+"                  ~/.config/offlinesig\n"
+"  --auditor CERT  whoever has the private key of this certificate (RSA or EC)\n"
+"                  can read them, too; may be given again\n"
+"  --passphrase-source SOURCE  so can who knows this passphrase; SOURCE as for\n"
+"                  --pin-source\n"
+"  --sealed        only auditors can read them, nothing on this station can\n"
+"  --plain         they are not encrypted\n"
+"\n"
 "  --json          one JSON object a line\n"
 "\n"
 "Example: ofs-audit init --audit /var/lib/offlinesig --group signers\n";
 /* clang-format on */
 
 static int
-create(struct tool *s, const char *dir, const struct ofs_audit_init_opts *opts)
+say_created(struct tool *s, const char *dir)
 {
 	struct jline j;
 	FILE *f;
 
-	if (ofs_audit_init(s->ctx, dir, opts) != 0)
-		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
 	if (s->out->json) {
 		jline_begin(&j, "created");
 		jline_name(&j, "audit", dir, strlen(dir));
@@ -37,16 +47,62 @@ create(struct tool *s, const char *dir, const struct ofs_audit_init_opts *opts)
 	f = out_human(s->out);
 	fputs("created the audit log ", f);
 	plain_put(f, dir, strlen(dir));
-	fputs("\nnext, keep what 'ofs-audit verify' prints as root outside "
-	      "this machine\n",
-		f);
+	fputc('\n', f);
 	return 0;
+}
+
+static int
+create(struct tool *s, const char *dir, const struct ofs_audit_init_opts *opts)
+{
+	int rc;
+
+	if (ofs_audit_init(s->ctx, dir, opts) != 0 ||
+		ofs_audit_open(s->ctx, dir, OFS_AUDIT_READ_ONLY, &s->audit) !=
+			0)
+		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	rc = say_created(s, dir);
+	if (rc == 0)
+		rc = cmd_audit_readers(s);
+	if (rc == 0 && !s->out->json)
+		fputs("next, keep what 'ofs-audit verify' prints as root "
+		      "outside this machine\n",
+			out_human(s->out));
+	return rc;
+}
+
+/* with what the options name, read from files and asked for */
+static int
+create_with(struct tool *s, const struct tool_opts *so,
+	struct ofs_audit_init_opts *io, const struct strings *auditors,
+	const char *passphrase_source)
+{
+	struct ofs_audit_cert certs[STRINGS_MAX];
+	char *dir = NULL, *passphrase = NULL;
+	int rc;
+
+	rc = cmd_audit_certs(s->out, auditors, certs);
+	io->auditors = certs;
+	io->n_auditors = auditors->n;
+	if (rc == 0 && passphrase_source != NULL)
+		rc = cmd_audit_passphrase(s->out, passphrase_source,
+			"the audit log", true, &passphrase);
+	io->passphrase = passphrase;
+	if (rc == 0 && (dir = tool_audit_dir(s->out, so)) == NULL)
+		rc = OFS_EAUDIT;
+	if (rc == 0)
+		rc = create(s, dir, io);
+	pinsrc_buffer_free(passphrase);
+	cmd_audit_certs_free(certs);
+	free(dir);
+	return rc;
 }
 
 int
 cmd_audit_init(struct out *o, int argc, char **argv)
 {
 	struct ofs_audit_init_opts io = OFS_AUDIT_INIT_OPTS_INIT;
+	struct strings auditors = { .n = 0 };
+	const char *passphrase = NULL;
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
 	bool json = false;
@@ -54,12 +110,16 @@ cmd_audit_init(struct out *o, int argc, char **argv)
 		{ "audit", .text = &so.audit },
 		{ "origin", .text = &io.origin },
 		{ "group", .text = &io.group },
+		{ "station-key", .text = &io.station_key },
+		{ "auditor", .list = &auditors },
+		{ "passphrase-source", .text = &passphrase },
+		{ "sealed", .flag = &io.sealed },
+		{ "plain", .flag = &io.plain },
 		{ "json", .flag = &json },
 		{ .name = NULL },
 	};
 	const struct args a = { "ofs-audit init", help, table, &json };
 	struct operands ops;
-	char *dir = NULL;
 	int rc;
 
 	rc = args_parse(&a, o, argc, argv, &ops);
@@ -68,11 +128,8 @@ cmd_audit_init(struct out *o, int argc, char **argv)
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
 	rc = tool_open(&s, o, &so);
-	if (rc == 0 && (dir = tool_audit_dir(o, &so)) == NULL)
-		rc = OFS_EAUDIT;
 	if (rc == 0)
-		rc = create(&s, dir, &io);
-	free(dir);
+		rc = create_with(&s, &so, &io, &auditors, passphrase);
 	tool_close(&s);
 	return rc;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "audit-filter.h"
+#include "audit-unlock.h"
 #include "audit.h"
 #include "common/plain.h"
 
@@ -28,6 +29,7 @@ static const char help[] =
 "                 token-event, release, epoch, anchor, log-event\n"
 "  --limit N      so many at most\n"
 "  --reverse      the newest first\n"
+CMD_AUDIT_UNLOCK_HELP
 "  --audit DIR    the log (OFS_AUDIT)\n"
 "  --json         one JSON object a line, with every field\n"
 "\n"
@@ -86,12 +88,14 @@ cmd_audit_list(struct out *o, int argc, char **argv)
 	struct ofs_audit_filter filter = OFS_AUDIT_FILTER_INIT;
 	struct cmd_audit_filter fo = CMD_AUDIT_FILTER_INIT;
 	struct tool_opts so = { 0 };
+	struct unlock u = { NULL, NULL, NULL };
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
 		CMD_AUDIT_FILTER_OPTS(fo, filter),
 		{ "limit", .number = &fo.limit, .min = 1, .max = INT64_MAX },
 		{ "reverse", .flag = &filter.reverse },
+		CMD_AUDIT_UNLOCK_OPTS(u),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -107,7 +111,7 @@ cmd_audit_list(struct out *o, int argc, char **argv)
 		rc = cmd_audit_filter(&a, o, &fo, &filter);
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	rc = cmd_audit_open(&s, o, &so);
+	rc = cmd_audit_open_with(&s, o, &so, &u);
 	if (rc == 0)
 		rc = list(&s, &filter);
 	tool_close(&s);

@@ -131,6 +131,10 @@ cmd_audit_record_text(FILE *f, const ofs_record *rec)
 	struct ofs_record_head h = { .size = sizeof(h) };
 
 	ofs_record_get_head(rec, &h);
+	if (h.sealed) {
+		fputs("sealed: no key here", f);
+		return;
+	}
 	switch (h.type) {
 	case OFS_REC_GENESIS:
 		fputs("log", f);
@@ -339,6 +343,7 @@ cmd_audit_record_json(struct jline *j, const ofs_record *rec)
 		jline_hex(j, "batch", h.batch_id, 16);
 	jline_number(j, "epoch", h.epoch);
 	jline_number(j, "cipher", h.cipher);
+	jline_bool(j, "sealed", h.sealed);
 	jline_number(j, "body_len", h.body_len);
 	jline_hex(j, "header_sha256", h.header_sha256, 32);
 	body.bad = body.o == NULL;

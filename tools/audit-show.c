@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "audit.h"
+#include "audit-unlock.h"
 #include "common/plain.h"
 
 #define NAME_COLUMNS 26
@@ -15,6 +15,7 @@ static const char help[] =
 "\n"
 "Prints every field of the record with this number; bytes are in hex.\n"
 "\n"
+CMD_AUDIT_UNLOCK_HELP
 "  --audit DIR    the log (OFS_AUDIT)\n"
 "  --json         as one JSON object\n"
 "\n"
@@ -102,11 +103,13 @@ print(FILE *f, const ofs_record *rec)
 	fprintf(f, "%s\n", memcmp(h.batch_id, none, 16) == 0 ? "-" : hex);
 	name(f, "epoch, cipher");
 	fprintf(f, "%" PRIu32 ", %u%s\n", h.epoch, h.cipher,
-		h.cipher == 0 ? " (plain)" : "");
+		h.cipher == 0 ? " (plain)" : " (XAES-256-GCM)");
 	name(f, "body");
 	fprintf(f, "%" PRIu32 " bytes\n", h.body_len);
 	print_bytes(f, "SHA-256 of header", h.header_sha256, 32);
 	fputc('\n', f);
+	if (h.sealed)
+		fputs("sealed: no key for it is here\n", f);
 	(void)ofs_record_each(rec, show_field, f);
 }
 
@@ -139,9 +142,11 @@ int
 cmd_audit_show(struct out *o, int argc, char **argv)
 {
 	struct tool_opts so = { 0 };
+	struct unlock u = { NULL, NULL, NULL };
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
+		CMD_AUDIT_UNLOCK_OPTS(u),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -159,7 +164,7 @@ cmd_audit_show(struct out *o, int argc, char **argv)
 			NAME(ops.p[0]));
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	rc = cmd_audit_open(&s, o, &so);
+	rc = cmd_audit_open_with(&s, o, &so, &u);
 	if (rc == 0)
 		rc = show(&s, seq);
 	tool_close(&s);

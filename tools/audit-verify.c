@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "audit.h"
+#include "audit-unlock.h"
 #include "common/exit.h"
 #include "common/plain.h"
 
@@ -16,6 +16,7 @@ static const char help[] =
 "items whose outcome is unknown and outputs that were not released are named;\n"
 "they are findings, and the log is intact all the same.\n"
 "\n"
+CMD_AUDIT_UNLOCK_HELP
 "  --audit DIR   the log (OFS_AUDIT)\n"
 "  --json        one JSON object a line\n"
 "\n"
@@ -75,6 +76,8 @@ print_json(struct out *o, const struct ofs_audit_report *r, int code)
 	jline_number(&j, "in_flight", (int64_t)r->in_flight_items);
 	jline_number(&j, "pending_outputs", (int64_t)r->pending_outputs);
 	jline_number(&j, "clock_steps_back", (int64_t)r->clock_steps_back);
+	jline_number(&j, "epochs", r->epochs);
+	jline_number(&j, "sealed_bodies", (int64_t)r->sealed_bodies);
 	jline_number(&j, "exit", exit_status(code));
 	return jline_end(&j, o);
 }
@@ -109,6 +112,13 @@ static void
 print_contents(FILE *f, const struct ofs_audit_report *r)
 {
 	row(f, "batches", r->batches, "");
+	if (r->sealed_bodies > 0) {
+		row(f, "intents", r->intents, "");
+		row(f, "outcomes", r->outcomes, "");
+		row(f, "NOT OPENED", r->sealed_bodies,
+			" bodies: they are encrypted, and no key is here");
+		return;
+	}
 	if (r->unclosed_batches > 0)
 		row(f, "  not closed", r->unclosed_batches, "");
 	row(f, "signed", r->signed_items, "");
@@ -170,9 +180,11 @@ int
 cmd_audit_verify(struct out *o, int argc, char **argv)
 {
 	struct tool_opts so = { 0 };
+	struct unlock u = { NULL, NULL, NULL };
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
+		CMD_AUDIT_UNLOCK_OPTS(u),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -186,7 +198,7 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 		rc = args_operands(&a, o, &ops, 0, 0, "");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	rc = cmd_audit_open(&s, o, &so);
+	rc = cmd_audit_open_with(&s, o, &so, &u);
 	if (rc == 0)
 		rc = verify(&s);
 	tool_close(&s);

@@ -14,6 +14,7 @@ int cmd_audit_init(struct out *o, int argc, char **argv);
 int cmd_audit_verify(struct out *o, int argc, char **argv);
 int cmd_audit_list(struct out *o, int argc, char **argv);
 int cmd_audit_show(struct out *o, int argc, char **argv);
+int cmd_audit_rotate(struct out *o, int argc, char **argv);
 int cmd_audit_backup(struct out *o, int argc, char **argv);
 
 /* opens the log for reading, on any medium */
@@ -23,6 +24,13 @@ int cmd_audit_open_to_write(
 	struct tool *s, struct out *o, const struct tool_opts *so);
 /* what the log handle reports */
 int cmd_audit_fail(struct tool *s);
+
+/* who can read the log, and what must be kept for it */
+int cmd_audit_readers(struct tool *s);
+/* reads the files of auditors' certificates; free them in every case */
+int cmd_audit_certs(struct out *o, const struct strings *files,
+	struct ofs_audit_cert certs[STRINGS_MAX]);
+void cmd_audit_certs_free(struct ofs_audit_cert certs[STRINGS_MAX]);
 
 /* one line about a record: who, what, which document */
 void cmd_audit_record_text(FILE *f, const ofs_record *rec);

@@ -15,6 +15,7 @@ static const char help[] =
 "              batches that were not closed and outcomes that are unknown\n"
 "  list        one line for each record\n"
 "  show SEQ    every field of one record\n"
+"  rotate      a new key for an encrypted log, and who may read it from now on\n"
 "  backup DEST  a verified copy, made while others sign\n"
 "\n"
 "  --audit DIR   the log; else OFS_AUDIT, $XDG_STATE_HOME/offlinesig,\n"
@@ -22,8 +23,9 @@ static const char help[] =
 "  --json        one JSON object a line\n"
 "  --help, --version\n"
 "\n"
-"verify, list and show write nothing; they work on a copy and on a medium that\n"
-"cannot be written. 'ofs-audit VERB --help' has the options of a verb.\n"
+"verify, list and show write nothing, unless they are given somebody's key to\n"
+"read with; they work on a copy and on a medium that cannot be written.\n"
+"'ofs-audit VERB --help' has the options of a verb.\n"
 "\n"
 "Exit status: 0 done; 2 usage; 5 the log exists already (init), an output\n"
 "cannot be written; 6 the log is damaged or cannot be used.\n"
@@ -36,6 +38,7 @@ static const struct verb verbs[] = {
 	{ "verify", cmd_audit_verify },
 	{ "list", cmd_audit_list },
 	{ "show", cmd_audit_show },
+	{ "rotate", cmd_audit_rotate },
 	{ "backup", cmd_audit_backup },
 	{ .name = NULL },
 };

@@ -608,6 +608,7 @@ keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e)
 	rc = own_epoch(a, newest, &fits, e);
 	if (rc == 0 && !fits) {
 		rc = keys_plan_of(a, k->newest, &plan, e);
+		plan.reason = "process";
 		if (rc == 0)
 			rc = keys_make(a, &plan, e);
 		keys_plan_free(&plan);

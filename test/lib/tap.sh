@@ -28,6 +28,8 @@ export LC_ALL=C.UTF-8
 
 tap_n=0 tap_failed=0
 T=$(mktemp -d "${TMPDIR:-/tmp}/ofs-test.XXXXXX") || exit 1
+# station keys of the logs that are made
+export XDG_CONFIG_HOME=$T/config
 tap_end()
 {
 	local code=$?

@@ -51,9 +51,10 @@ const struct pinsrc_source *pinsrc_for(
 	const struct pins *pins, enum ofs_pin_kind kind, const char **option);
 
 /*
- * pinsrc_ask: an ofs_pin_fn. The first line that the source gives, without its
- * line end, goes to `pin`; it must hold 1 to OFS_PIN_MAX bytes and no NUL.
- * What went wrong is said, never what was read.
+ * pinsrc_ask: an ofs_pin_fn. For a passphrase, the token has no serial number
+ * (NULL), and its label says of what it is. The first line that the source
+ * gives, without its line end, goes to `pin`; it must hold 1 to OFS_PIN_MAX
+ * bytes and no NUL. What went wrong is said, never what was read.
  */
 int pinsrc_ask(void *arg, const struct ofs_pin_request *req, char *pin);
 void pinsrc_forget(struct pins *pins); /* what was shared */

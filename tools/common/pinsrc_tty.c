@@ -131,6 +131,12 @@ make_prompt(
 		[OFS_PIN_CONTEXT] = "PIN for one signature" };
 	const char *note = "";
 
+	if (req->token_serial == NULL) {
+		snprintf(to, size, "%spassphrase of %s%s: ",
+			req->kind == OFS_PIN_NEW_USER ? "new " : "",
+			req->token_label, again ? " again" : "");
+		return;
+	}
 	if (req->final_try)
 		note = "LAST TRY: one more wrong PIN locks the token.\n";
 	else if (req->count_low)

@@ -93,11 +93,28 @@ parse_pins(struct tool *s, const struct tool_opts *opts)
 				 NULL, &p->new_so);
 }
 
+/* where the keys of new logs belong; never with the logs; allocated */
+static char *
+key_dir(void)
+{
+	const char *home = getenv("HOME"), *config = getenv("XDG_CONFIG_HOME");
+	char *dir = NULL;
+	int n;
+
+	if (config != NULL && config[0] == '/')
+		n = asprintf(&dir, "%s/offlinesig", config);
+	else if (geteuid() != 0 && home != NULL && home[0] == '/')
+		n = asprintf(&dir, "%s/.config/offlinesig", home);
+	else
+		n = asprintf(&dir, "/etc/offlinesig");
+	return n < 0 ? NULL : dir;
+}
+
 int
 tool_open(struct tool *s, struct out *o, const struct tool_opts *opts)
 {
 	struct ofs_ctx_opts ctx_opts = OFS_CTX_OPTS_INIT;
-	char tool[128];
+	char tool[128], *keys;
 	int rc;
 
 	memset(s, 0, sizeof(*s));
@@ -120,7 +137,12 @@ tool_open(struct tool *s, struct out *o, const struct tool_opts *opts)
 	ctx_opts.wanted_arg = s;
 	ctx_opts.token_timeout = opts->token_timeout;
 	ctx_opts.open_timeout = opts->open_timeout;
+	keys = key_dir();
+	if (keys == NULL)
+		return out_fail(o, OFS_ENOMEM, "out of memory");
+	ctx_opts.station_keys = keys;
 	rc = ofs_ctx_new(&ctx_opts, &s->ctx);
+	free(keys);
 	if (rc != 0)
 		return out_fail(o, rc, "cannot start the library: %s",
 			ofs_err_text(rc));

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ofs-audit rotate: a new key for the log, and another set of readers. */
+#include <string.h>
+
+#include "audit-unlock.h"
+
+/* clang-format off */
+static const char help[] =
+"usage: ofs-audit rotate [options]\n"
+"\n"
+"Records from now on are encrypted with a new key. No record is encrypted\n"
+"again: an auditor who is dropped still reads what was written before, and one\n"
+"who is added reads that, too, unless the log is sealed.\n"
+"\n"
+"  --auditor CERT  this certificate's owner may read from now on; may be given\n"
+"                 again\n"
+"  --drop-auditor SHA256  this one no more: the hash of the certificate as\n"
+"                 shown, at least 8 digits; may be given again\n"
+"  --station-key FILE  a new station key; made where there is none\n"
+"  --passphrase-source SOURCE  needed when a passphrase opens the log;\n"
+"                 SOURCE as for --pin-source\n"
+"  --reason TEXT  for the record\n"
+"  --audit DIR    the log (OFS_AUDIT)\n"
+"  --json         one JSON object a line\n"
+"\n"
+"Example: ofs-audit rotate --drop-auditor 0f3a55c1 --reason 'left the firm'\n";
+/* clang-format on */
+
+static int
+unlock(struct tool *s, const char *spec)
+{
+	struct ofs_audit_unlock_opts u = OFS_AUDIT_UNLOCK_OPTS_INIT;
+	char *passphrase;
+	int rc;
+
+	if (spec == NULL)
+		return 0;
+	rc = cmd_audit_passphrase(
+		s->out, spec, "the audit log", false, &passphrase);
+	if (rc != 0)
+		return rc;
+	u.passphrase = passphrase;
+	rc = ofs_audit_unlock(s->audit, &u);
+	pinsrc_buffer_free(passphrase);
+	return rc != 0 ? cmd_audit_fail(s) : 0;
+}
+
+int
+cmd_audit_rotate(struct out *o, int argc, char **argv)
+{
+	struct ofs_audit_rotate_opts ro = OFS_AUDIT_ROTATE_OPTS_INIT;
+	struct ofs_audit_cert certs[STRINGS_MAX] = { { NULL, 0 } };
+	struct strings auditors = { .n = 0 }, drop = { .n = 0 };
+	const char *passphrase = NULL;
+	struct tool_opts so = { 0 };
+	struct tool s = { 0 };
+	bool json = false;
+	const struct opt table[] = {
+		{ "auditor", .list = &auditors },
+		{ "drop-auditor", .list = &drop },
+		{ "station-key", .text = &ro.station_key },
+		{ "passphrase-source", .text = &passphrase },
+		{ "reason", .text = &ro.reason },
+		{ "audit", .text = &so.audit },
+		{ "json", .flag = &json },
+		{ .name = NULL },
+	};
+	const struct args a = { "ofs-audit rotate", help, table, &json };
+	struct operands ops;
+	int rc;
+
+	rc = args_parse(&a, o, argc, argv, &ops);
+	if (rc == 0)
+		rc = args_operands(&a, o, &ops, 0, 0, "");
+	if (rc != 0)
+		return rc == ARGS_DONE ? 0 : rc;
+	rc = cmd_audit_certs(o, &auditors, certs);
+	ro.auditors = certs;
+	ro.n_auditors = auditors.n;
+	ro.drop = drop.p;
+	ro.n_drop = drop.n;
+	if (rc == 0)
+		rc = cmd_audit_open_to_write(&s, o, &so);
+	if (rc == 0)
+		rc = unlock(&s, passphrase);
+	if (rc == 0 && ofs_audit_rotate(s.audit, &ro) != 0)
+		rc = cmd_audit_fail(&s);
+	if (rc == 0)
+		rc = cmd_audit_readers(&s);
+	cmd_audit_certs_free(certs);
+	tool_close(&s);
+	return rc;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The options with which ofs-audit reads a log that is encrypted. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit-unlock.h"
+#include "common/small.h"
+
+int
+cmd_audit_passphrase(
+	struct out *o, const char *spec, const char *of, bool fresh, char **out)
+{
+	struct pins pins = { .out = o };
+	struct ofs_pin_request req = { .size = sizeof(req),
+		.kind = fresh ? OFS_PIN_NEW_USER : OFS_PIN_USER,
+		.token_label = of };
+	int rc;
+
+	*out = NULL;
+	rc = pinsrc_parse(
+		o, "the value of '--passphrase-source'", spec, &pins.user);
+	if (rc == 0 && pins.user.from == PIN_PAD)
+		rc = out_fail(o, OFS_EINVAL,
+			"a passphrase cannot come from a PIN pad");
+	if (rc != 0)
+		return rc;
+	*out = pinsrc_buffer_new();
+	if (*out == NULL)
+		return out_fail(o, OFS_ENOMEM, "out of memory");
+	rc = pinsrc_ask(&pins, &req, *out);
+	if (rc != 0) {
+		pinsrc_buffer_free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+static int
+try(struct tool *s, const struct unlock *u, const struct bytes *key,
+	const char *passphrase)
+{
+	struct ofs_audit_unlock_opts o = OFS_AUDIT_UNLOCK_OPTS_INIT;
+
+	o.station_key = u->station_key;
+	o.passphrase = passphrase;
+	o.key = key->p;
+	o.key_len = key->n;
+	return ofs_audit_unlock(s->audit, &o);
+}
+
+/* a passphrase that is named is asked for; else only when the key wants it */
+static int
+unlock(struct tool *s, const struct unlock *u, const struct bytes *key)
+{
+	const char *of = key->p != NULL ? "the auditor's key" : "the audit log";
+	char *passphrase = NULL;
+	int rc = 0;
+
+	if (u->passphrase != NULL)
+		rc = cmd_audit_passphrase(
+			s->out, u->passphrase, of, false, &passphrase);
+	if (rc != 0)
+		return rc;
+	rc = try(s, u, key, passphrase);
+	if (rc == OFS_ENOPIN && passphrase == NULL) {
+		rc = cmd_audit_passphrase(s->out, NULL, of, false, &passphrase);
+		if (rc != 0)
+			return rc;
+		rc = try(s, u, key, passphrase);
+	}
+	pinsrc_buffer_free(passphrase);
+	return rc != 0 ? cmd_audit_fail(s) : 0;
+}
+
+/* the reading is recorded where the log is at home and can be written */
+static int
+open_recording(struct tool *s, const struct tool_opts *so)
+{
+	char *dir = tool_audit_dir(s->out, so);
+	int rc;
+
+	if (dir == NULL)
+		return OFS_EAUDIT;
+	rc = ofs_audit_open(s->ctx, dir, 0, &s->audit);
+	free(dir);
+	if (rc == 0)
+		return 0;
+	out_note(s->out, "this reading is not recorded: %s",
+		ofs_ctx_error(s->ctx)->message);
+	return tool_audit(s, so, OFS_AUDIT_READ_ONLY);
+}
+
+int
+cmd_audit_open_with(struct tool *s, struct out *o, const struct tool_opts *so,
+	const struct unlock *u)
+{
+	struct bytes key = { NULL, 0 };
+	int rc;
+
+	rc = tool_open(s, o, so);
+	if (rc == 0 && u->key != NULL)
+		rc = small_read(o, u->key, SMALL_PEM_MAX, &key);
+	if (rc == 0)
+		rc = u->key != NULL || u->passphrase != NULL
+			? open_recording(s, so)
+			: tool_audit(s, so, OFS_AUDIT_READ_ONLY);
+	if (rc == 0 &&
+		(u->key != NULL || u->passphrase != NULL ||
+			u->station_key != NULL))
+		rc = unlock(s, u, &key);
+	if (key.p != NULL)
+		explicit_bzero(key.p, key.n);
+	small_free(&key);
+	return rc;
+}

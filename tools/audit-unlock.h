@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The options with which ofs-audit reads a log that is encrypted. */
+#ifndef TOOLS_AUDIT_UNLOCK_H
+#define TOOLS_AUDIT_UNLOCK_H
+
+#include "audit.h"
+
+struct unlock {
+	const char *key, *passphrase, *station_key;
+};
+
+#define CMD_AUDIT_UNLOCK_OPTS(u)                                  \
+	{ "auditor-key", .text = &(u).key },                      \
+		{ "passphrase-source", .text = &(u).passphrase }, \
+	{                                                         \
+		"station-key", .text = &(u).station_key           \
+	}
+
+/* for --help */
+#define CMD_AUDIT_UNLOCK_HELP                                                    \
+	"  --auditor-key FILE  read with an auditor's private key (PEM); that\n" \
+	"                 is recorded where the log can be written\n"            \
+	"  --passphrase-source SOURCE  of the log, or of that key; SOURCE as\n"  \
+	"                 for --pin-source\n"                                    \
+	"  --station-key FILE  where the log's own key lies, if elsewhere\n"
+
+/*
+ * Opens the log, for reading; with an auditor's key or a passphrase for writing
+ * where that can be, as the reading is recorded.
+ */
+int cmd_audit_open_with(struct tool *s, struct out *o,
+	const struct tool_opts *so, const struct unlock *u);
+
+/* asks for one: free it with pinsrc_buffer_free(); `fresh`: twice */
+int cmd_audit_passphrase(struct out *o, const char *spec, const char *of,
+	bool fresh, char **out);
+
+#endif
