@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 
 #include "audit/handle.h"
+#include "audit/pending.h"
 
 #include "base/ctx.h"
 #include "base/text.h"
@@ -498,6 +499,7 @@ log_pending_add(ofs_audit *a, uint64_t outcome_seq, const char *path,
 	struct store_pending row = {
 		.seq = outcome_seq, .replace = replace, .p = p, .n = n
 	};
+	struct buf sealed = BUF_INIT;
 	int rc;
 
 	rc = handle_check_tx(a, e);
@@ -510,8 +512,11 @@ log_pending_add(ofs_audit *a, uint64_t outcome_seq, const char *path,
 			take_batch_id, row.batch_id, e);
 	row.path.p = (uint8_t *)(uintptr_t)path;
 	row.path.len = strlen(path);
+	if (rc == 0 && a->keys.mode == LOG_SEALED)
+		rc = pending_seal(a, &row, &sealed, e);
 	if (rc == 0)
 		rc = store_pending_put(&a->store, &row, e);
+	buf_wipe(&sealed);
 	return handle_step(a, rc, e);
 }
 
@@ -533,7 +538,8 @@ log_cert_add(ofs_audit *a, const uint8_t *der, size_t n, struct ofs_error *e)
 	int rc;
 
 	rc = handle_check_tx(a, e);
-	if (rc != 0)
+	/* it would say on a stolen disk whose signatures are made here */
+	if (rc != 0 || a->keys.mode == LOG_SEALED)
 		return rc;
 	rc = digest_of(&digest_sha256, der, n, sum, e);
 	if (rc == 0)

@@ -54,7 +54,10 @@ int log_pending_add(ofs_audit *a, uint64_t outcome_seq, const char *path,
 	bool replace, const uint8_t *p, size_t n, struct ofs_error *e);
 int log_pending_done(ofs_audit *a, uint64_t outcome_seq, struct ofs_error *e);
 
-/* A certificate, kept once and named by its SHA-256; inside a transaction. */
+/*
+ * A certificate, kept once and named by its SHA-256; inside a transaction. A
+ * sealed log keeps only those of its auditors, and this does nothing.
+ */
 int log_cert_add(
 	ofs_audit *a, const uint8_t *der, size_t n, struct ofs_error *e);
 
@@ -83,7 +86,7 @@ struct log_pending {
 	uint64_t outcome_seq;
 	uint8_t batch_id[16];
 	bool alive;
-	const char *path;
+	const char *path; /* NULL: sealed, and no key is here */
 	bool replace;
 	const uint8_t *p; /* borrowed for the call */
 	size_t n;
@@ -111,6 +114,11 @@ int log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
 /* The operator as this process sees itself; strings are owned by `a`. */
 void log_operator(ofs_audit *a, struct rec_operator *out);
 bool log_read_only(const ofs_audit *a);
+/*
+ * What other processes have recorded cannot be read here: lists are not
+ * tracked, and what a crash leaves is closed without counts.
+ */
+bool log_is_sealed(const ofs_audit *a);
 const char *log_place(const ofs_audit *a); /* absolute; owned by `a` */
 
 #endif

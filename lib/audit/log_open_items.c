@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audit/handle.h"
+#include "audit/pending.h"
 
 int
 log_batch_hold(ofs_audit *a, uint64_t opened_seq, struct ofs_error *e)
@@ -27,6 +28,12 @@ bool
 log_read_only(const ofs_audit *a)
 {
 	return a->read_only;
+}
+
+bool
+log_is_sealed(const ofs_audit *a)
+{
+	return a->keys.mode == LOG_SEALED;
 }
 
 const char *
@@ -91,19 +98,36 @@ give_intent(void *arg, uint64_t seq, const uint8_t id[16], struct ofs_error *e)
 }
 
 static int
-give_pending(void *arg, const struct store_pending *row, struct ofs_error *e)
+give_opened(struct walk *w, const struct store_pending *row, bool has,
+	struct ofs_error *e)
 {
-	struct walk *w = arg;
 	struct log_pending p = { .outcome_seq = row->seq,
-		.path = (const char *)row->path.p,
+		.path = has ? (const char *)row->path.p : NULL,
 		.replace = row->replace,
-		.p = row->p,
-		.n = row->n };
+		.p = has ? row->p : NULL,
+		.n = has ? row->n : 0 };
 	int rc;
 
 	memcpy(p.batch_id, row->batch_id, sizeof(p.batch_id));
 	rc = find_alive(w->a, row->seq, row->batch_id, &p.alive, e);
 	return rc != 0 ? rc : ended(w->pending(w->arg, &p), e);
+}
+
+static int
+give_pending(void *arg, const struct store_pending *row, struct ofs_error *e)
+{
+	struct store_pending opened;
+	struct walk *w = arg;
+	bool has;
+	int rc;
+
+	if (w->a->keys.mode != LOG_SEALED && row->path.len > 0)
+		return give_opened(w, row, true, e);
+	rc = pending_open(w->a, row, &opened, &has, e);
+	if (rc == 0)
+		rc = give_opened(w, &opened, has, e);
+	buf_free(&opened.path);
+	return rc;
 }
 
 int

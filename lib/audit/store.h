@@ -116,7 +116,7 @@ int store_intent_del(struct store *s, uint64_t seq, struct ofs_error *e);
 struct store_pending {
 	uint64_t seq;
 	uint8_t batch_id[16];
-	struct buf path; /* with a NUL that is not counted */
+	struct buf path; /* with a NUL that is not counted; empty: sealed */
 	bool replace;
 	const uint8_t *p; /* borrowed for the call */
 	size_t n;

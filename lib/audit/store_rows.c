@@ -514,7 +514,7 @@ take_pending(sqlite3_stmt *q, struct store_pending *p, struct ofs_error *e)
 	path = store_borrow_blob(q, 2, &n);
 	if (!store_take_u64(q, 0, &p->seq) ||
 		!store_take_blob(q, 1, p->batch_id, sizeof(p->batch_id)) ||
-		path == NULL || n == 0 || memchr(path, '\0', n) != NULL)
+		path == NULL || memchr(path, '\0', n) != NULL)
 		return store_wrong_row("pending", e);
 	p->replace = sqlite3_column_int64(q, 3) != 0;
 	p->p = store_borrow_blob(q, 4, &p->n);

@@ -36,10 +36,21 @@ take_number(const ofs_record *rec, const char *name)
 static int
 read_record(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e)
 {
-	if (ofs_audit_get(a, seq, out) == 0)
+	struct ofs_record_head h;
+
+	if (ofs_audit_get(a, seq, out) != 0) {
+		ofs_audit_error(a, e);
+		return e->code;
+	}
+	ofs_record_get_head(*out, &h);
+	if (!h.sealed)
 		return 0;
-	ofs_audit_error(a, e);
-	return e->code;
+	ofs_record_free(*out);
+	*out = NULL;
+	return err_set(e, OFS_EAUDIT,
+		"record %llu of the audit log is sealed, and no key for it is "
+		"here",
+		(unsigned long long)seq);
 }
 
 /* what BATCH OPENED says */
@@ -340,7 +351,7 @@ struct waiting {
 	uint64_t seq;
 	uint8_t batch_id[16];
 	char *path;
-	bool alive;
+	bool alive, sealed;
 };
 
 static int
@@ -349,6 +360,9 @@ find_waiting(void *arg, const struct log_pending *p)
 	struct waiting *w = arg;
 
 	if (p->outcome_seq != w->seq || w->path != NULL)
+		return 0;
+	w->sealed = p->path == NULL;
+	if (w->sealed)
 		return 0;
 	w->alive = p->alive;
 	memcpy(w->batch_id, p->batch_id, sizeof(w->batch_id));
@@ -397,6 +411,11 @@ ofs_audit_discard(ofs_audit *audit, uint64_t outcome_seq, const char *reason)
 	int rc;
 
 	rc = log_each_pending(audit, find_waiting, &w, &e);
+	if (rc == 0 && w.sealed)
+		rc = err_set(&e, OFS_EAUDIT,
+			"output of record %llu is sealed, and no key for it is "
+			"here: an auditor's opens it",
+			(unsigned long long)outcome_seq);
 	if (rc == 0 && w.path == NULL)
 		rc = err_set(&e, OFS_EKEY,
 			"no output of record %llu waits for its release",

@@ -36,7 +36,8 @@ struct recovery {
 	ofs_audit *audit;
 	struct pending found[RECOVER_AT_ONCE];
 	size_t n;
-	uint64_t after; /* outcomes up to here were tried already */
+	uint64_t after;  /* outcomes up to here were tried already */
+	uint64_t sealed; /* and so many only an auditor can take out */
 };
 
 static int
@@ -47,6 +48,11 @@ collect_pending(void *arg, const struct log_pending *p)
 
 	if (p->alive || p->outcome_seq <= r->after || r->n == RECOVER_AT_ONCE)
 		return 0;
+	if (p->path == NULL) {
+		r->sealed++;
+		r->after = p->outcome_seq;
+		return 0;
+	}
 	to = &r->found[r->n];
 	memset(to, 0, sizeof(*to));
 	to->path = strdup(p->path);
@@ -220,6 +226,12 @@ recover_pending(struct recovery *r, struct ofs_error *e)
 			rc = record_found(r, e);
 	} while (rc == 0 && r->n > 0);
 	forget_found(r);
+	if (rc == 0 && r->sealed > 0)
+		ctx_log(r->ctx, OFS_LOG_WARNING,
+			"%llu recorded signatures of an earlier run that was "
+			"cut off are sealed: only with an auditor's key are "
+			"they to be had",
+			(unsigned long long)r->sealed);
 	return rc;
 }
 
@@ -256,6 +268,7 @@ collect_intent(void *arg, const struct log_open_intent *i)
 static int
 intent_items(ofs_audit *audit, uint64_t seq, uint64_t *n, struct ofs_error *e)
 {
+	struct ofs_record_head head;
 	ofs_record *rec = NULL;
 	struct ofs_field f;
 	char name[48];
@@ -266,6 +279,12 @@ intent_items(ofs_audit *audit, uint64_t seq, uint64_t *n, struct ofs_error *e)
 	if (rc != 0) {
 		ofs_audit_error(audit, e);
 		return rc;
+	}
+	*n = 0;
+	ofs_record_get_head(rec, &head);
+	if (head.sealed) {
+		ofs_record_free(rec);
+		return 0;
 	}
 	do
 		snprintf(name, sizeof(name), "items.%llu.index",
@@ -358,7 +377,13 @@ recover_intents(struct recovery *r, struct ofs_error *e)
 		rc = log_commit(r->audit, e);
 	else
 		log_rollback(r->audit);
-	if (rc == 0)
+	if (rc == 0 && log_is_sealed(r->audit))
+		ctx_log(r->ctx, OFS_LOG_WARNING,
+			"an earlier run was cut off: what became of the items "
+			"of %zu intents is unknown and recorded so; with an "
+			"auditor's key ofs-audit verify names them",
+			all.n);
+	else if (rc == 0)
 		ctx_log(r->ctx, OFS_LOG_WARNING,
 			"an earlier run was cut off: the outcome of %llu items "
 			"is unknown and recorded so; ofs-audit verify names "

@@ -41,6 +41,15 @@ av_count_sealed(struct av *v, const struct av_record *r, struct ofs_error *e)
 	return 0;
 }
 
+bool
+av_closed_blindly(const struct av *v, const struct record_body *b)
+{
+	return v->a->keys.mode == LOG_SEALED && av_int(b, "code") != 0 &&
+		av_int(b, "signed") == 0 && av_int(b, "failed") == 0 &&
+		av_int(b, "skipped") == 0 && av_int(b, "not_attempted") == 0 &&
+		av_int(b, "unknown") == 0;
+}
+
 int
 av_is_tagged(struct av *v, const struct record_header *h, bool *tagged,
 	struct ofs_error *e)

@@ -5,6 +5,8 @@
 
 #include "verify/audit-track.h"
 
+#include "audit/pending.h"
+
 #include "base/text.h"
 
 struct rows {
@@ -65,16 +67,12 @@ check_output(const struct store_pending *p, const struct record_header *h,
 }
 
 static int
-check_pending(void *arg, const struct store_pending *p, struct ofs_error *e)
+check_opened(struct av *v, const struct store_pending *p, struct ofs_error *e)
 {
-	struct rows *rows = arg;
-	struct av *v = rows->v;
 	struct record_body *body = NULL;
 	struct record_header h;
 	int rc;
 
-	if (p->seq >= v->tree.size)
-		return table_damage(e, "pending", p->seq);
 	rc = av_get_body(v, p->seq, &h, &body, e);
 	if (rc == 0)
 		rc = check_output(p, &h, body, e);
@@ -86,6 +84,34 @@ check_pending(void *arg, const struct store_pending *p, struct ofs_error *e)
 		"signature for '%s' is recorded and not yet released",
 		TEXT_Q((const char *)p->path.p));
 	return 0;
+}
+
+static int
+check_pending(void *arg, const struct store_pending *p, struct ofs_error *e)
+{
+	struct rows *rows = arg;
+	struct av *v = rows->v;
+	struct store_pending opened;
+	struct buf out = BUF_INIT;
+	bool has;
+	int rc;
+
+	if (p->seq >= v->tree.size)
+		return table_damage(e, "pending", p->seq);
+	if (!log_is_sealed(v->a))
+		return check_opened(v, p, e);
+	rc = pending_open(v->a, p, &opened, &has, e);
+	if (rc == 0 && !has)
+		rc = table_damage(e, "pending", p->seq);
+	/* the record that it is compared with is decrypted to the same place */
+	if (rc == 0) {
+		buf_put(&out, opened.p, opened.n);
+		opened.p = out.p;
+		rc = buf_ok(&out) ? check_opened(v, &opened, e) : err_nomem(e);
+	}
+	buf_free(&opened.path);
+	buf_wipe(&out);
+	return rc;
 }
 
 static int

@@ -120,6 +120,8 @@ int av_check_cipher(
 /* whether documents of its epoch have tags */
 int av_is_tagged(struct av *v, const struct record_header *h, bool *tagged,
 	struct ofs_error *e);
+/* by a station that could not read what it closed: it counts nothing */
+bool av_closed_blindly(const struct av *v, const struct record_body *b);
 /* of a record that was not opened: what its header says */
 int av_count_sealed(
 	struct av *v, const struct av_record *r, struct ofs_error *e);

@@ -87,7 +87,7 @@ _ofs()
 		verbs='list info init enroll adopt import-cert export-cert
 			keys rename delete pin so-pin check bench'
 		;;
-	ofs-audit) verbs='init verify list show backup' ;;
+	ofs-audit) verbs='init verify list show rotate backup' ;;
 	esac
 	_ofs_value "$prev" "$cur" && return
 	# verbs of two words

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sealed logs: what the station cannot read, and what a crash leaves there. */
+#include "log_sample.h"
+
+#include <openssl/pem.h>
+
+#include "audit/handle.h"
+#include "sign/recover.h"
+#include "soft.h"
+
+static struct ofs_error e;
+static struct buf cert_pem, key_pem;
+
+static void
+to_buf(BIO *b, struct buf *to)
+{
+	char *p;
+	long n = BIO_get_mem_data(b, &p);
+
+	buf_put(to, p, (size_t)n);
+	BIO_free(b);
+}
+
+static int
+setup(void **state)
+{
+	struct soft_cert like = {
+		.cn = "Auditor", .from = -SOFT_DAY, .to = SOFT_DAY
+	};
+	EVP_PKEY *k = soft_key(OFS_KEY_EC_P256);
+	X509 *c = soft_cert(&like, k, NULL, NULL);
+	BIO *b = BIO_new(BIO_s_mem());
+
+	sample_setup(state);
+	PEM_write_bio_X509(b, c);
+	to_buf(b, &cert_pem);
+	b = BIO_new(BIO_s_mem());
+	PEM_write_bio_PrivateKey(b, k, NULL, NULL, 0, NULL, NULL);
+	to_buf(b, &key_pem);
+	X509_free(c);
+	EVP_PKEY_free(k);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	buf_free(&cert_pem);
+	buf_free(&key_pem);
+	return sample_teardown(state);
+}
+
+static void
+make(void)
+{
+	struct ofs_audit_init_opts o = OFS_AUDIT_INIT_OPTS_INIT;
+	struct ofs_audit_cert c = { cert_pem.p, cert_pem.len };
+
+	shell("rm -rf '%s'", log_dir);
+	o.sealed = true;
+	o.auditors = &c;
+	o.n_auditors = 1;
+	ok(ofs_audit_init(sample_ctx, log_dir, &o), ofs_ctx_error(sample_ctx));
+}
+
+static void
+unlock(ofs_audit *a)
+{
+	struct ofs_audit_unlock_opts o = OFS_AUDIT_UNLOCK_OPTS_INIT;
+
+	o.key = key_pem.p;
+	o.key_len = key_pem.len;
+	if (ofs_audit_unlock(a, &o) != 0) {
+		ofs_audit_error(a, &e);
+		fail_msg("%s", e.message);
+	}
+}
+
+static bool
+sealed(ofs_audit *a, uint64_t seq)
+{
+	struct ofs_record_head h;
+	ofs_record *rec;
+
+	assert_int_equal(ofs_audit_get(a, seq, &rec), 0);
+	ofs_record_get_head(rec, &h);
+	ofs_record_free(rec);
+	return h.sealed;
+}
+
+static bool
+on_disk(const char *text)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd), "grep -rqaF '%s' '%s'", text, log_dir);
+	return system(cmd) == 0;
+}
+
+/* records: genesis, epoch 1, epoch 2 of this handle, and a batch of n */
+static void
+handles(void **state)
+{
+	struct ofs_audit_report rep;
+	ofs_audit *a, *b;
+
+	(void)state;
+	make();
+	a = sample_open(0);
+	b = sample_open(0);
+	sample_whole_batch(a, 1, 3); /* 2 to 8 */
+	sample_whole_batch(b, 2, 1); /* 9 to 13 */
+	sample_whole_batch(a, 3, 1); /* 14 to 17 */
+	/* each reads what is its own */
+	assert_false(sealed(a, 5));
+	assert_true(sealed(a, 10));
+	assert_true(sealed(b, 5));
+	assert_false(sealed(b, 10));
+	assert_false(sealed(a, 15));
+	ok(ofs_audit_verify(a, NULL, NULL, &rep), &e);
+	assert_int_equal(rep.sealed_bodies, 4);
+	ofs_audit_free(a);
+	ofs_audit_free(b);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_true(sealed(a, 5));
+	ok(ofs_audit_verify(a, NULL, NULL, &rep), &e);
+	assert_int_equal(rep.epochs, 3);
+	assert_int_equal(rep.sealed_bodies, 14);
+	unlock(a);
+	assert_false(sealed(a, 5));
+	ok(ofs_audit_verify(a, NULL, NULL, &rep), &e);
+	assert_int_equal(rep.sealed_bodies, 0);
+	assert_int_equal(rep.signed_items, 5);
+	ofs_audit_free(a);
+	assert_false(on_disk("doc-0001"));
+	assert_false(on_disk("payroll"));
+}
+
+/* a process that ended between its commit and its release, and in an intent */
+static void
+crash(uint64_t *outcome)
+{
+	uint8_t id[16] = { 7 };
+	uint64_t intent;
+	ofs_audit *a = sample_open(0);
+
+	sample_begin(a);
+	(void)sample_batch_opened(a, id, 4);
+	intent = sample_intent(a, id, 0, 2);
+	sample_commit(a);
+	sample_begin(a);
+	*outcome = sample_outcome(a, id, intent, 0, REC_SIGNED);
+	sample_pending(a, *outcome, 0);
+	sample_commit(a);
+	ofs_audit_free(a);
+}
+
+static void
+crashes(void **state)
+{
+	struct ofs_audit_report rep;
+	struct ofs_batch_state st;
+	uint64_t outcome;
+	ofs_audit *a;
+
+	(void)state;
+	make();
+	crash(&outcome);
+	/* the sample's output is its path */
+	assert_false(on_disk("/out/doc-0000"));
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	unlock(a);
+	ok(ofs_audit_verify(a, NULL, NULL, &rep), &e);
+	assert_int_equal(rep.pending_outputs, 1);
+	assert_int_equal(rep.unclosed_batches, 1);
+	assert_int_equal(rep.unknown_items, 1);
+	ofs_audit_free(a);
+	/* the station closes what it can, and counts what it can: nothing */
+	a = sample_open(0);
+	ok(recover_run(sample_ctx, a, &e), &e);
+	assert_int_equal(ofs_audit_discard(a, outcome, "no"), OFS_EAUDIT);
+	assert_int_equal(ofs_audit_batch(a, "0700000000", &st), OFS_EAUDIT);
+	ofs_audit_free(a);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	unlock(a);
+	if (ofs_audit_verify(a, NULL, NULL, &rep) != 0) {
+		ofs_audit_error(a, &e);
+		fail_msg("%s", e.message);
+	}
+	assert_int_equal(rep.pending_outputs, 1);
+	assert_int_equal(rep.unclosed_batches, 0);
+	assert_int_equal(rep.unknown_items, 1);
+	assert_int_equal(rep.signed_items, 1);
+	ofs_audit_free(a);
+}
+
+static void
+rotates(void **state)
+{
+	struct ofs_audit_rotate_opts r = OFS_AUDIT_ROTATE_OPTS_INIT;
+	struct ofs_audit_report rep;
+	const char *drop[1];
+	char hex[65];
+	uint8_t sum[32];
+	ofs_audit *a;
+	BIO *b = BIO_new_mem_buf(cert_pem.p, (int)cert_pem.len);
+	X509 *c = PEM_read_bio_X509(b, NULL, NULL, NULL);
+
+	(void)state;
+	BIO_free(b);
+	assert_int_equal(X509_digest(c, EVP_sha256(), sum, NULL), 1);
+	for (size_t i = 0; i < 32; i++)
+		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+	X509_free(c);
+	make();
+	a = sample_open(0);
+	drop[0] = hex;
+	r.drop = drop;
+	r.n_drop = 1;
+	/* the last one stays, or nobody could read it */
+	assert_int_equal(ofs_audit_rotate(a, &r), OFS_EINVAL);
+	r.n_drop = 0;
+	assert_int_equal(ofs_audit_rotate(a, &r), 0);
+	sample_whole_batch(a, 1, 1);
+	ofs_audit_free(a);
+	ok(sample_verify(&rep, &e), &e);
+	assert_int_equal(rep.epochs, 2);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(handles),
+		cmocka_unit_test(crashes),
+		cmocka_unit_test(rotates),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
