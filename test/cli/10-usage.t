@@ -35,7 +35,7 @@ for verb in list info init enroll adopt import-cert export-cert keys rename \
 	status 0 "ofs-token $verb --help"
 	like "$out" "^usage: ofs-token $verb" "ofs-token $verb --help names the verb"
 done
-for verb in init verify list show; do
+for verb in init verify list show rotate; do
 	run ofs-audit "$verb" --help
 	status 0 "ofs-audit $verb --help"
 	like "$out" "^usage: ofs-audit $verb" "ofs-audit $verb --help names the verb"

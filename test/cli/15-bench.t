@@ -9,6 +9,7 @@ key='pkcs11:token=sandbox;object=test'
 must pkcs11-tool --module "$OFS_MODULE" --token-label sandbox --login \
 	--pin "$(cat "${OFS_PIN_SOURCE#file:}")" --keypairgen \
 	--key-type EC:prime256v1 --label test --id 77 --sensitive --usage-sign
+export OFS_AUDIT=$T/plain
 must ofs-audit init --plain
 must ofs-token enroll 'pkcs11:token=sandbox;object=batch' --key-type ec:P-256
 format()

@@ -136,6 +136,4 @@ sandbox_start()
 		exit 1
 	}
 	eval "$exports"
-	# station keys go where the sandbox goes, to whoever gets it
-	export XDG_CONFIG_HOME=$T/${1:-sandbox}/config
 }

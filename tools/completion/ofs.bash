@@ -35,7 +35,8 @@ _ofs_value()
 		_ofs_words 'rsa:2048 rsa:3072 rsa:4096 ec:P-256 ec:P-384 ec:P-521
 			ec:secp256k1 ed25519 ed448' "$2"
 		;;
-	--pin-source | --so-pin-source | --new-pin-source | --new-so-pin-source)
+	--pin-source | --so-pin-source | --new-pin-source | \
+		--new-so-pin-source | --passphrase-source)
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 		compopt -o nospace
 		_ofs_words 'prompt pinpad env: file: fd: cmd:' "$2"
@@ -55,7 +56,7 @@ _ofs_value()
 		;;
 	--cert | --module | --sums | --digests | --manifest | --files-from | --trust | \
 		--signer | --crl | --sig | --csr | --cert-out | --advisories | \
-		--report)
+		--report | --station-key | --auditor | --auditor-key)
 		_ofs_files "$2"
 		;;
 	--use) _ofs_words 'document digest' "$2" ;;
@@ -70,7 +71,7 @@ _ofs_value()
 		--origin | --from | --to | --batch | --token-timeout | \
 		--san | --ext | --id | --yes | --seconds | --confirmed | \
 		--rate | --validate-timeout | --status | --discard-pending | \
-		--since | --until | --operator | --document | --limit) ;;
+		--reason | --drop-auditor | --since | --until | --operator | --document | --limit) ;;
 	--validate) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
 	*) return 1 ;;
 	esac
