@@ -22,7 +22,8 @@ static const char help[] =
 "                  $XDG_CONFIG_HOME/offlinesig, /etc/offlinesig for root,\n"
 "                  ~/.config/offlinesig\n"
 "  --auditor CERT  whoever has the private key of this certificate (RSA or EC)\n"
-"                  can read them, too; may be given again\n"
+"                  can read them, too, and allow what restore and erase refuse\n"
+"                  otherwise; may be given again\n"
 "  --passphrase-source SOURCE  so can who knows this passphrase; SOURCE as for\n"
 "                  --pin-source\n"
 "  --sealed        only auditors can read them, nothing on this station can\n"
@@ -111,10 +112,10 @@ cmd_audit_init(struct out *o, int argc, char **argv)
 		{ "origin", .text = &io.origin },
 		{ "group", .text = &io.group },
 		{ "station-key", .text = &io.station_key },
-		{ "auditor", .list = &auditors },
 		{ "passphrase-source", .text = &passphrase },
 		{ "sealed", .flag = &io.sealed },
 		{ "plain", .flag = &io.plain },
+		{ "auditor", .list = &auditors },
 		{ "json", .flag = &json },
 		{ .name = NULL },
 	};

@@ -17,6 +17,7 @@ static const char help[] =
 "  show SEQ    every field of one record\n"
 "  rotate      a new key for an encrypted log, and who may read it from now on\n"
 "  backup DEST  a verified copy, made while others sign\n"
+"  restore BACKUP  put it in the place of the log, if nothing is lost by that\n"
 "\n"
 "  --audit DIR   the log; else OFS_AUDIT, $XDG_STATE_HOME/offlinesig,\n"
 "                /var/lib/offlinesig for root, ~/.local/state/offlinesig\n"
@@ -40,6 +41,7 @@ static const struct verb verbs[] = {
 	{ "show", cmd_audit_show },
 	{ "rotate", cmd_audit_rotate },
 	{ "backup", cmd_audit_backup },
+	{ "restore", cmd_audit_restore },
 	{ .name = NULL },
 };
 

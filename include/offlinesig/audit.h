@@ -44,6 +44,7 @@ struct ofs_audit_init_opts {
 	 * of an auditor, read it. sealed: nobody but the auditors, not even
 	 * this station. None of them: as struct ofs_ctx_opts.station_keys says.
 	 */
+	/* and auditors can allow what the log refuses otherwise: keep.h */
 	const struct ofs_audit_cert *auditors; /* RSA or EC */
 	size_t n_auditors;
 	bool sealed;
@@ -178,6 +179,7 @@ struct ofs_audit_report {
 	 * intents and outcomes are counted, and all counts behind them are 0.
 	 */
 	uint64_t sealed_bodies;
+	uint64_t lost_records;     /* when it was put back to older backups */
 };
 
 /* An unclosed batch, an unknown item, an unreleased output. */

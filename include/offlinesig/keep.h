@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Keeping the record of operations: searching it, backing it up. */
+/* Keeping the record of operations: searching it, backing it up, restoring. */
 #ifndef OFFLINESIG_KEEP_H
 #define OFFLINESIG_KEEP_H
 
@@ -81,6 +81,56 @@ struct ofs_audit_backup_report {
 int ofs_audit_backup(ofs_audit *audit, const char *dest,
 	ofs_audit_progress_fn fn, void *arg,
 	struct ofs_audit_backup_report *out);
+
+struct ofs_audit_restore_opts {
+	size_t size;
+	/* files: head files and manifests of backups, of this log */
+	const char *const *heads;
+	size_t n_heads;
+	const char *reason; /* for the record; or NULL */
+	/* a statement that an auditor has signed: CMS, PEM or DER */
+	const uint8_t *accept;
+	size_t accept_len;
+	ofs_audit_progress_fn fn; /* or NULL */
+	void *arg;
+};
+
+#define OFS_AUDIT_RESTORE_OPTS_INIT                                        \
+	{                                                                  \
+		sizeof(struct ofs_audit_restore_opts), 0, 0, 0, 0, 0, 0, 0 \
+	}
+
+struct ofs_audit_restore_report {
+	size_t size;
+	uint64_t records; /* in the backup */
+	uint64_t missing; /* that were known and are lost now */
+	uint64_t seq;     /* of the record of it, in the restored log */
+	uint8_t log_id[16];
+	uint8_t root[32];    /* over the records of the backup */
+	char auditor[256];   /* who accepted it; or "" */
+	char moved_to[4096]; /* where the old log is now; or "" */
+};
+
+/*
+ * ofs_audit_restore: verifies a backup and puts a copy of it in the place of
+ * the log `dir`, which is moved aside and not deleted. Refused with
+ * OFS_EDAMAGED when any head that is known here - the head file and the store
+ * in `dir`, opts->heads - has more records or others, unless an auditor whom
+ * the genesis names has accepted that very gap; the restored log says so for
+ * ever after. Recorded in any case. OFS_EEXIST: another log is there, or a
+ * batch is running; OFS_EUNTRUSTED, OFS_ESIGNATURE, OFS_EMISMATCH: about
+ * opts->accept; OFS_EIO, OFS_EFORMAT: the backup or a head cannot be read.
+ */
+int ofs_audit_restore(ofs_ctx *ctx, const char *backup, const char *dir,
+	const struct ofs_audit_restore_opts *opts,
+	struct ofs_audit_restore_report *out);
+/*
+ * ofs_audit_restore_statement: the text that an auditor signs to accept it,
+ * with opts->reason; free it with free(). OFS_EINVAL when there is no gap.
+ */
+int ofs_audit_restore_statement(ofs_ctx *ctx, const char *backup,
+	const char *dir, const struct ofs_audit_restore_opts *opts,
+	char **text);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -75,3 +75,22 @@ auditors_parse(ofs_audit *a, const struct ofs_audit_cert *certs, size_t n,
 		sk_X509_pop_free(all, X509_free);
 	return rc;
 }
+
+int
+auditors_keep(ofs_audit *a, STACK_OF(X509) *all, struct ofs_error *e)
+{
+	struct buf der = BUF_INIT;
+	uint8_t sum[32];
+	int i, rc = 0;
+
+	for (i = 0; i < sk_X509_num(all) && rc == 0; i++) {
+		buf_reset(&der);
+		rc = cert_to_der(sk_X509_value(all, i), &der, e);
+		if (rc == 0)
+			rc = digest_of(&digest_sha256, der.p, der.len, sum, e);
+		if (rc == 0)
+			rc = store_cert_put(&a->store, sum, der.p, der.len, e);
+	}
+	buf_free(&der);
+	return rc;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The certificates of those who may read an encrypted log. */
+/* The certificates of auditors: they may read a log, and allow things. */
 #ifndef AUDIT_AUDITORS_H
 #define AUDIT_AUDITORS_H
 
@@ -17,6 +17,8 @@
  */
 int auditors_parse(ofs_audit *a, const struct ofs_audit_cert *certs, size_t n,
 	STACK_OF(X509) **out, struct buf *sums, struct ofs_error *e);
+/* inside a transaction: into the table of certificates */
+int auditors_keep(ofs_audit *a, STACK_OF(X509) *all, struct ofs_error *e);
 /* the one with this hash; -1 when it is not among them */
 int auditors_find(STACK_OF(X509) *all, const uint8_t sha256[32]);
 

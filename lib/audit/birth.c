@@ -31,10 +31,10 @@ birth_check(const struct ofs_audit_init_opts *o, struct ofs_error *e)
 		return err_set(e, OFS_EINVAL,
 			"a sealed audit log needs the certificate of an "
 			"auditor, or nobody could ever read it");
-	if (o->plain && (secret || o->n_auditors > 0))
+	if (o->plain && secret)
 		return err_set(e, OFS_EINVAL,
 			"a plain audit log has no keys, and so neither a "
-			"station key nor a passphrase nor auditors");
+			"station key nor a passphrase");
 	if (o->passphrase != NULL &&
 		(o->passphrase[0] == '\0' ||
 			strlen(o->passphrase) > KEYS_PASSPHRASE_MAX))
@@ -99,7 +99,7 @@ append_genesis(ofs_audit *a, const char *asked, const char *mode,
 	handle_plain_operator(a, &g.operator_);
 	if (auditors->len > 0)
 		g.auditors = (struct rec_span){ auditors->p, auditors->len };
-	if (mode != NULL)
+	if (mode != NULL || auditors->len > 0)
 		en.format = STORE_FORMAT_EVIDENCE;
 	if (rc == 0)
 		rc = record_genesis_encode(&g, &body, e);
@@ -203,14 +203,12 @@ birth_records(ofs_audit *a, const struct ofs_audit_init_opts *o,
 	int rc;
 
 	*key_file = NULL;
-	if (o->n_auditors > 0 && mode == NULL)
-		return err_set(e, OFS_EINVAL,
-			"auditors are for an encrypted log: one that is "
-			"sealed, or with a station key or a passphrase");
 	rc = keys_set_mode(&a->keys, mode, e);
 	if (rc == 0)
 		rc = auditors_parse(a, o->auditors, o->n_auditors,
 			&plan.auditors, &sums, e);
+	if (rc == 0)
+		rc = auditors_keep(a, plan.auditors, e);
 	if (rc == 0)
 		rc = append_genesis(a, o->origin, mode, &sums, e);
 	if (rc == 0 && mode != NULL)

@@ -6,6 +6,7 @@
 
 #include <openssl/rand.h>
 
+#include "audit/auditors.h"
 #include "audit/handle.h"
 
 #include "base/hex.h"
@@ -189,25 +190,6 @@ append(ofs_audit *a, const struct key_plan *plan, struct wraps *ws,
 }
 
 static int
-keep_auditors(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e)
-{
-	struct buf der = BUF_INIT;
-	uint8_t sum[32];
-	int i, rc = 0;
-
-	for (i = 0; rc == 0 && i < sk_X509_num(plan->auditors); i++) {
-		buf_reset(&der);
-		rc = cert_to_der(sk_X509_value(plan->auditors, i), &der, e);
-		if (rc == 0)
-			rc = digest_of(&digest_sha256, der.p, der.len, sum, e);
-		if (rc == 0)
-			rc = store_cert_put(&a->store, sum, der.p, der.len, e);
-	}
-	buf_free(&der);
-	return rc;
-}
-
-static int
 fill(ofs_audit *a, const struct key_plan *plan, struct wraps *ws,
 	struct key_epoch *ep, struct ofs_error *e)
 {
@@ -226,7 +208,7 @@ fill(ofs_audit *a, const struct key_plan *plan, struct wraps *ws,
 	if (rc == 0)
 		rc = for_next(ws, plan, ep->data, e);
 	if (rc == 0)
-		rc = keep_auditors(a, plan, e);
+		rc = auditors_keep(a, plan->auditors, e);
 	return rc != 0 ? rc : append(a, plan, ws, ep, e);
 }
 

@@ -131,6 +131,30 @@ place_make(const char *dir, const char *group, struct ofs_error *e)
 	return group != NULL ? share_dir(dir, gid, e) : 0;
 }
 
+int
+place_share(const char *dir, gid_t gid, struct ofs_error *e)
+{
+	struct text_q q;
+	char *path;
+	size_t i;
+	int rc;
+
+	rc = share_dir(dir, gid, e);
+	for (i = 0; i < N_FILES && rc == 0; i++) {
+		path = file_join(dir, file_names[i]);
+		if (path == NULL)
+			return err_nomem(e);
+		if ((lchown(path, (uid_t)-1, gid) != 0 ||
+			    chmod(path, 0660) != 0) &&
+			errno != ENOENT)
+			rc = err_sys(e, OFS_EAUDIT, errno,
+				"cannot share '%s' with its group",
+				text_q(&q, path));
+		free(path);
+	}
+	return rc;
+}
+
 static int
 check_dir(struct place *p, const char *dir, const struct stat *st,
 	struct ofs_error *e)

@@ -30,6 +30,8 @@ int place_find(
 	const char *dir, struct place *p, bool *missing, struct ofs_error *e);
 /* Makes the directory, private or for a group (a name, or NULL). */
 int place_make(const char *dir, const char *group, struct ofs_error *e);
+/* shares it with a group, and the files of a log in it */
+int place_share(const char *dir, gid_t gid, struct ofs_error *e);
 /*
  * What writing asks for: owner, modes, no links. Fills p->shared and p->gid.
  */

@@ -48,15 +48,8 @@ int
 audit_aside(const char *path, char **out, struct ofs_error *e)
 {
 	struct buf name = BUF_INIT;
-	struct stat st;
 
 	*out = NULL;
-	if (lstat(path, &st) == 0)
-		return err_set(
-			e, OFS_EEXIST, "'%s' is there already", TEXT_Q(path));
-	if (errno != ENOENT)
-		return err_sys(
-			e, OFS_EIO, errno, "cannot look at '%s'", TEXT_Q(path));
 	buf_printf(&name, "%s.XXXXXX", path);
 	if (buf_cstr(&name) == NULL) {
 		buf_free(&name);
@@ -72,9 +65,8 @@ audit_aside(const char *path, char **out, struct ofs_error *e)
 	return 0;
 }
 
-/* absolute, of what may not be there yet */
-static int
-find_dest(const char *dest, char **out, struct ofs_error *e)
+int
+audit_find_dest(const char *dest, char **out, struct ofs_error *e)
 {
 	size_t n = strlen(dest);
 	char *s = strdup(dest);
@@ -85,8 +77,9 @@ find_dest(const char *dest, char **out, struct ofs_error *e)
 		return err_nomem(e);
 	while (n > 1 && s[n - 1] == '/')
 		s[--n] = '\0';
-	rc = n == 0 ? err_set(e, OFS_EINVAL, "backup has no name")
-		    : file_absolute(s, out, e);
+	rc = n == 0 || strcmp(s, "/") == 0
+		? err_set(e, OFS_EINVAL, "directory '%s' is not a new one", s)
+		: file_absolute(s, out, e);
 	free(s);
 	return rc;
 }
@@ -115,6 +108,20 @@ audit_verify_copy(ofs_ctx *ctx, const char *dir, const struct store_state *want,
 		rc = err_set(e, OFS_EDAMAGED,
 			"copy of the audit log is not what it was made of");
 	return rc;
+}
+
+static int
+check_new(const char *path, struct ofs_error *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0)
+		return err_set(
+			e, OFS_EEXIST, "'%s' is there already", TEXT_Q(path));
+	if (errno != ENOENT)
+		return err_sys(
+			e, OFS_EIO, errno, "cannot look at '%s'", TEXT_Q(path));
+	return 0;
 }
 
 static int
@@ -251,7 +258,9 @@ ofs_audit_backup(ofs_audit *audit, const char *dest, ofs_audit_progress_fn fn,
 			"backup is recorded",
 			TEXT_Q(log_place(audit)));
 	if (rc == 0)
-		rc = find_dest(dest, &b.dest, &e);
+		rc = audit_find_dest(dest, &b.dest, &e);
+	if (rc == 0)
+		rc = check_new(b.dest, &e);
 	if (rc == 0)
 		rc = audit_aside(b.dest, &b.aside, &e);
 	if (rc == 0)

@@ -8,10 +8,9 @@
 #include "audit/handle.h"
 #include "format/statement.h"
 
-/*
- * A new directory PATH.RANDOM of mode 0700 for what will be PATH; allocated.
- * OFS_EEXIST when PATH is there.
- */
+/* absolute, of what may not be there yet, in a directory that is; allocated */
+int audit_find_dest(const char *dest, char **out, struct ofs_error *e);
+/* a new directory PATH.RANDOM of mode 0700 for what will be PATH; allocated */
 int audit_aside(const char *path, char **out, struct ofs_error *e);
 /* all of the log in `dir`, and that it is the one of this state */
 int audit_verify_copy(ofs_ctx *ctx, const char *dir,

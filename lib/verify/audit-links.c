@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verify/audit-events.h"
 #include "verify/audit-track.h"
 
 #include "base/hex.h"
@@ -648,6 +649,8 @@ av_link(struct av *v, const struct av_record *r, struct ofs_error *e)
 		return release(v, r, e);
 	case OFS_REC_KEY_EVENT:
 		return key_event(v, r, e);
+	case OFS_REC_LOG_EVENT:
+		return av_log_event(v, r, e);
 	default:
 		return 0;
 	}

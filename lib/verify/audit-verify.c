@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "verify/audit-events.h"
 #include "verify/audit-verify.h"
 
 #include "base/text.h"
@@ -239,7 +240,7 @@ check_genesis_body(
 		return av_damage(e, 0, "its origin or salt is malformed");
 	memcpy(v->rep->origin, origin.p, origin.n);
 	v->rep->origin[origin.n] = '\0';
-	return 0;
+	return av_events_genesis(v, b, e);
 }
 
 static void
@@ -486,6 +487,7 @@ av_verify(ofs_audit *audit, const struct av_how *how, ofs_audit_finding_fn fn,
 	memcpy(rep.log_id, v.state.log_id, sizeof(rep.log_id));
 	merkle_free(&v.tree);
 	av_links_free(&v.links);
+	av_events_free(&v.events);
 	buf_free(&v.queue);
 	if (out != NULL)
 		*out = rep;

@@ -3,6 +3,8 @@
 #ifndef VERIFY_AUDIT_VERIFY_H
 #define VERIFY_AUDIT_VERIFY_H
 
+#include <openssl/x509.h>
+
 #include "audit/handle.h"
 #include "verify/audit-range.h"
 
@@ -63,6 +65,11 @@ struct av_links {
 	struct av_tracks tracks;
 };
 
+/* audit-events.c */
+struct av_events {
+	STACK_OF(X509) *auditors; /* NULL: the genesis names none */
+};
+
 struct av {
 	ofs_audit *a;
 	ofs_audit_finding_fn fn;
@@ -75,6 +82,7 @@ struct av {
 	struct av_links links;
 	uint32_t epochs;  /* seen so far */
 	bool keyless;     /* a body was not opened: links are not followed */
+	struct av_events events;
 	bool locked;      /* the handle's mutex is ours */
 	struct buf queue; /* findings that wait for the caller's thread */
 	unsigned int threads;

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Keeping the record of operations: finding records in it, backing it up.
+# Keeping the record of operations: finding records in it, backing it up,
+# restoring it.
 . "$(dirname "$0")/../lib/tap.sh"
 
 sandbox_start
@@ -102,5 +103,67 @@ is "$(seqs --type outcome --result signed --since "$today" | wc -w)" 5005 \
 	'every signature is recorded'
 run ofs-audit verify
 status 0 'and the log is intact'
+
+# --- restore
+old=$OFS_AUDIT
+run ofs-audit restore "$T/live-1"
+status 6 'a backup that is behind is refused'
+like "$err" 'is behind: it holds [0-9]+ records, and .* knows of [0-9]+' 'why'
+run ofs-audit restore "$T/live-1" --reason none --statement
+status 0 'the statement can be had'
+printf '%s\n' "$out" >"$T/gap.txt"
+openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=auditor -days 2 \
+	-keyout "$T/auditor.key" -out "$T/auditor.pem" 2>/dev/null
+cms() { openssl cms -sign -in "$1" -nodetach -binary -outform PEM \
+	-signer "$T/auditor.pem" -inkey "$T/auditor.key" -out "$2"; }
+cms "$T/gap.txt" "$T/gap.pem"
+run ofs-audit restore "$T/live-1" --accept "$T/gap.pem"
+status 1 'nobody can accept it: the log names no auditor'
+like "$err" 'has no auditors' 'says so'
+run ofs-audit restore "$T/live-1" --audit "$T/anew" --json
+status 0 'to another place, where nothing more is known'
+is "$(jq .missing <<<"$out")" 0 'nothing is missing'
+run ofs-audit verify --audit "$T/anew"
+status 0 'it verifies'
+run ofs-audit restore "$T/live-1" --audit "$T/anew2" --from-head "$old/log.head"
+status 6 'a head that was kept elsewhere'
+run ofs-audit restore "$T/live-1" --audit "$T/anew2" \
+	--from-head "$T/live-$n/backup.txt"
+[ "$n" -eq 1 ] || status 6 'a newer backup says so, too'
+
+# a log with an auditor, and outputs that wait in the backup
+export OFS_AUDIT=$T/audited
+run ofs-audit init --auditor "$T/gap.txt"
+status 5 'what is no certificate'
+must ofs-audit init --auditor "$T/auditor.pem"
+must ofs-sign --key "$key" --out "$T/one" "$T/docs/order-1"
+must ofs-audit backup "$T/early"
+must ofs-sign --key "$key" --out "$T/one" "$T/docs/order-2"
+must ofs-audit restore "$T/early" --reason 'the disk failed' --statement
+printf '%s\n' "$out" >"$T/gap.txt"
+cms "$T/gap.txt" "$T/gap.pem"
+run ofs-audit restore "$T/early" --accept "$T/gap.pem"
+status 0 'with what the auditor signed'
+like "$out" 'records are lost, accepted by CN=auditor' 'says what is lost'
+moved=$(sed -n 's/^what was there is now //p' <<<"$out")
+run ofs-audit verify --audit "$moved"
+status 0 'the old log is kept'
+must ofs-sign --key "$key" --out "$T/one" "$T/docs/order-3"
+run ofs-audit verify
+status 0 'the restored log is intact'
+like "$out" 'forced-restore at record' 'and says so'
+like "$out" 'the disk failed' 'with the reason'
+is "$(ofs-audit verify --json | jq -r 'select(.type == "report").lost_records')" \
+	"$(sed -n 's/^known records: //p' "$T/gap.txt" |
+		awk -v r="$(sed -n 's/^records: //p' "$T/gap.txt")" \
+		'{ print $1 - r }')" 'how many are lost'
+run ofs-audit restore "$T/early" --accept "$T/gap.pem"
+status 5 'it is good for that gap only'
+like "$err" 'has accepted that the log goes back from' 'says so'
+for bad in '' "$T/early --statement" "$T/early --statement --json --reason x"; do
+	# shellcheck disable=SC2086
+	run ofs-audit restore $bad
+	status 2 "restore $bad: exit 2"
+done
 
 done_testing

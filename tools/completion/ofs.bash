@@ -56,7 +56,8 @@ _ofs_value()
 		;;
 	--cert | --module | --sums | --digests | --manifest | --files-from | --trust | \
 		--signer | --crl | --sig | --csr | --cert-out | --advisories | \
-		--report | --station-key | --auditor | --auditor-key)
+		--auditor | --from-head | --accept | \
+		--report | --station-key | --auditor-key)
 		_ofs_files "$2"
 		;;
 	--use) _ofs_words 'document digest' "$2" ;;
@@ -88,7 +89,7 @@ _ofs()
 		verbs='list info init enroll adopt import-cert export-cert
 			keys rename delete pin so-pin check bench'
 		;;
-	ofs-audit) verbs='init verify list show rotate backup' ;;
+	ofs-audit) verbs='init verify list show rotate backup restore' ;;
 	esac
 	_ofs_value "$prev" "$cur" && return
 	# verbs of two words
