@@ -113,9 +113,17 @@ keys_put(struct keys *k, struct key_epoch *ep, struct ofs_error *e)
 	return 0;
 }
 
+void
+keys_begin(ofs_audit *a)
+{
+	a->keys.writer = NULL;
+}
+
 static void
 drop(struct keys *k, size_t at)
 {
+	if (k->writer == k->p[at])
+		k->writer = NULL;
 	keys_entry_free(k->p[at]);
 	k->n--;
 	memmove(k->p + at, k->p + at + 1, (k->n - at) * sizeof(*k->p));
@@ -590,8 +598,8 @@ keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e)
 	bool fits;
 	int rc;
 
-	*out = NULL;
-	if (k->mode == LOG_PLAIN)
+	*out = k->writer;
+	if (k->mode == LOG_PLAIN || k->writer != NULL)
 		return 0;
 	rc = store_epoch_last(&a->store, &k->newest, e);
 	if (rc == 0)
@@ -602,7 +610,7 @@ keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e)
 		k->current = k->newest;
 		if (!newest->open)
 			return no_key(a, e);
-		*out = newest;
+		*out = k->writer = newest;
 		return 0;
 	}
 	rc = own_epoch(a, newest, &fits, e);
@@ -613,5 +621,8 @@ keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e)
 			rc = keys_make(a, &plan, e);
 		keys_plan_free(&plan);
 	}
-	return rc != 0 ? rc : keys_epoch(a, k->current, out, e);
+	if (rc == 0)
+		rc = keys_epoch(a, k->current, &k->writer, e);
+	*out = k->writer;
+	return rc;
 }

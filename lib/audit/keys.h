@@ -43,9 +43,10 @@ struct keys {
 	struct key_secrets *s;
 	struct key_epoch **p; /* by epoch; those that were asked for */
 	size_t n, cap;
-	uint32_t newest;  /* as of the transaction */
-	uint32_t current; /* what is written with; 0: none yet */
-	EVP_PKEY *reader; /* an auditor's */
+	uint32_t newest;          /* as of the transaction */
+	uint32_t current;         /* what is written with; 0: none yet */
+	struct key_epoch *writer; /* in this transaction; NULL: not known yet */
+	EVP_PKEY *reader;         /* an auditor's */
 	X509 *reader_cert;
 	struct ofs_error why; /* no station key: the reason */
 	struct seal seal;
@@ -88,6 +89,8 @@ int keys_open_body(ofs_audit *a, const struct record_header *h,
  * auditors. *out is NULL for a plain log.
  */
 int keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e);
+/* a transaction begins: others may have begun epochs */
+void keys_begin(ofs_audit *a);
 /* a transaction that was rolled back had begun with `size` records */
 void keys_forget_from(ofs_audit *a, uint64_t size);
 

@@ -256,6 +256,7 @@ keys_make(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e)
 		ep->tagged = plan->tag;
 		rc = keys_put(k, ep, e);
 	}
+	k->writer = NULL;
 	if (rc == 0)
 		k->newest = k->current = ep->epoch;
 	else

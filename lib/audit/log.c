@@ -86,6 +86,7 @@ begin_locked(ofs_audit *a, struct ofs_error *e)
 		rc = store_begin(&a->store, true, e);
 	if (rc != 0)
 		return rc;
+	keys_begin(a);
 	rc = read_state(a, e);
 	/* nothing may be signed that could not be recorded */
 	if (rc == 0 && a->keys.mode == LOG_STATION)
