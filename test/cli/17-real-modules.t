@@ -11,7 +11,7 @@ p11-kit server --help >/dev/null 2>&1 || skip_all 'p11-kit has no server'
 sandbox_start
 cd "$T" || exit 1
 softhsm=$OFS_MODULE
-export HOME=$T/home
+export HOME=$T/home XDG_CONFIG_HOME=$T/home/.config
 mkdir -p home
 
 # p11-kit reads no configuration of root's own
