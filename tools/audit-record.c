@@ -135,6 +135,10 @@ cmd_audit_record_text(FILE *f, const ofs_record *rec)
 		fputs("sealed: no key here", f);
 		return;
 	}
+	if (h.erased) {
+		fputs("(erased)", f);
+		return;
+	}
 	switch (h.type) {
 	case OFS_REC_GENESIS:
 		fputs("log", f);
@@ -346,6 +350,8 @@ cmd_audit_record_json(struct jline *j, const ofs_record *rec)
 	jline_bool(j, "sealed", h.sealed);
 	jline_number(j, "body_len", h.body_len);
 	jline_hex(j, "header_sha256", h.header_sha256, 32);
+	if (h.erased)
+		jline_bool(j, "erased", true);
 	body.bad = body.o == NULL;
 	(void)ofs_record_each(rec, add_field, &body);
 	j->bad |= body.bad;

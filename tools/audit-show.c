@@ -105,7 +105,8 @@ print(FILE *f, const ofs_record *rec)
 	fprintf(f, "%" PRIu32 ", %u%s\n", h.epoch, h.cipher,
 		h.cipher == 0 ? " (plain)" : " (XAES-256-GCM)");
 	name(f, "body");
-	fprintf(f, "%" PRIu32 " bytes\n", h.body_len);
+	fprintf(f, "%" PRIu32 " bytes%s\n", h.body_len,
+		h.erased ? ", erased" : "");
 	print_bytes(f, "SHA-256 of header", h.header_sha256, 32);
 	fputc('\n', f);
 	if (h.sealed)

@@ -78,6 +78,7 @@ print_json(struct out *o, const struct ofs_audit_report *r, int code)
 	jline_number(&j, "clock_steps_back", (int64_t)r->clock_steps_back);
 	jline_number(&j, "epochs", r->epochs);
 	jline_number(&j, "sealed_bodies", (int64_t)r->sealed_bodies);
+	jline_number(&j, "erased_bodies", (int64_t)r->erased_bodies);
 	jline_number(&j, "lost_records", (int64_t)r->lost_records);
 	jline_number(&j, "exit", exit_status(code));
 	return jline_end(&j, o);
@@ -136,6 +137,9 @@ print_contents(FILE *f, const struct ofs_audit_report *r)
 	if (r->pending_outputs > 0)
 		row(f, "not released", r->pending_outputs,
 			", the next ofs-sign run writes them");
+	if (r->erased_bodies > 0)
+		row(f, "erased", r->erased_bodies,
+			" bodies, as auditors have allowed");
 	if (r->lost_records > 0)
 		row(f, "LOST", r->lost_records,
 			" records, when older backups were restored");

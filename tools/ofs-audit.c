@@ -18,6 +18,7 @@ static const char help[] =
 "  rotate      a new key for an encrypted log, and who may read it from now on\n"
 "  backup DEST  a verified copy, made while others sign\n"
 "  restore BACKUP  put it in the place of the log, if nothing is lost by that\n"
+"  erase SEQ   remove what one record says, as an auditor allows\n"
 "\n"
 "  --audit DIR   the log; else OFS_AUDIT, $XDG_STATE_HOME/offlinesig,\n"
 "                /var/lib/offlinesig for root, ~/.local/state/offlinesig\n"
@@ -42,6 +43,7 @@ static const struct verb verbs[] = {
 	{ "rotate", cmd_audit_rotate },
 	{ "backup", cmd_audit_backup },
 	{ "restore", cmd_audit_restore },
+	{ "erase", cmd_audit_erase },
 	{ .name = NULL },
 };
 

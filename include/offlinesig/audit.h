@@ -179,6 +179,7 @@ struct ofs_audit_report {
 	 * intents and outcomes are counted, and all counts behind them are 0.
 	 */
 	uint64_t sealed_bodies;
+	uint64_t erased_bodies;    /* as auditors have allowed */
 	uint64_t lost_records;     /* when it was put back to older backups */
 };
 
@@ -218,6 +219,7 @@ struct ofs_record_head {
 	uint32_t body_len;
 	uint8_t header_sha256[32]; /* SHA-256 of the header bytes */
 	bool sealed; /* the body is encrypted and no key is here: no fields */
+	bool erased;               /* the body is gone: it has no fields */
 };
 
 /* A field of a body; dotted name, as "document.path". */

@@ -132,6 +132,21 @@ int ofs_audit_restore_statement(ofs_ctx *ctx, const char *backup,
 	const char *dir, const struct ofs_audit_restore_opts *opts,
 	char **text);
 
+/*
+ * ofs_audit_erase: removes what one record says, for good: the body and the tag
+ * of its document are overwritten. The header stays, so the tree, and proofs,
+ * stay as they are. `accept` is the statement about this record, signed by an
+ * auditor whom the genesis names; it is recorded, and verification checks it.
+ * Backups still have the body. OFS_EINVAL: a type that is needed to verify;
+ * OFS_EKEY: there is none, or it is erased; OFS_EEXIST: it is in use;
+ * OFS_EUNTRUSTED, OFS_ESIGNATURE, OFS_EMISMATCH: about `accept`.
+ */
+int ofs_audit_erase(ofs_audit *audit, uint64_t seq, const uint8_t *accept,
+	size_t accept_len, uint64_t *event_seq);
+/* what the auditor signs for it; free it with free() */
+int ofs_audit_erase_statement(
+	ofs_audit *audit, uint64_t seq, const char *reason, char **text);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

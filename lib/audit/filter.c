@@ -307,7 +307,7 @@ fits(const struct finding *s, const ofs_record *rec)
 	const struct record_body *b = handle_record_body(rec);
 
 	return !needs_body(s->f) ||
-		(fits_party(s, h, b) && fits_result(s, h, b) &&
+		(b != NULL && fits_party(s, h, b) && fits_result(s, h, b) &&
 			fits_document(s->f, b));
 }
 
@@ -316,11 +316,14 @@ give_one(struct finding *s, uint64_t seq, ofs_record_fn fn, void *arg)
 {
 	struct ofs_error e;
 	ofs_record *rec;
+	struct ofs_record_head h;
 	int rc;
 
 	rc = ofs_audit_get(s->a, seq, &rec);
+	if (rc == 0)
+		ofs_record_get_head(rec, &h);
 	/* an answer without it would be a wrong one */
-	if (rc == 0 && needs_body(s->f) && handle_record_body(rec) == NULL) {
+	if (rc == 0 && needs_body(s->f) && h.sealed) {
 		(void)err_set(&e, OFS_EAUDIT,
 			"record %llu of the audit log is sealed, and no key "
 			"for it is here: without one records are found by "

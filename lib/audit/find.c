@@ -25,7 +25,8 @@ visit(void *arg, const struct store_record *r, struct ofs_error *e)
 
 	w->seen++;
 	rc = record_header_decode(r->header, r->header_len, &h, &why);
-	if (rc == 0 && h.type != w->type)
+	/* what was erased has nothing to say */
+	if (rc == 0 && (h.type != w->type || r->body == NULL))
 		return 0;
 	if (rc == 0)
 		rc = keys_open_body(

@@ -323,7 +323,8 @@ find_key(ofs_audit *a, const struct log_entry *en, struct key_epoch **key,
 	struct ofs_error *e)
 {
 	*key = NULL;
-	if (en->type == OFS_REC_GENESIS || en->type == OFS_REC_EPOCH)
+	if (en->type == OFS_REC_GENESIS || en->type == OFS_REC_EPOCH ||
+		en->plain)
 		return 0;
 	return keys_for_writing(a, key, e);
 }

@@ -29,6 +29,7 @@ struct log_entry {
 	size_t doc_digest_len;
 	int format;   /* that added what is in the body; 0: the first */
 	bool checked; /* the body, by handle_check_body() */
+	bool plain;   /* for those who have no key, too */
 };
 /* open-ended batches, and digests of documents that were not seen */
 #define LOG_FORMAT_UNSEEN 4

@@ -14,8 +14,9 @@
 struct ofs_record {
 	struct record_header h;
 	uint8_t header_sha256[32];
-	struct record_body *body; /* NULL: sealed, and no key is here */
-	ofs_record *next;         /* in a range */
+	struct record_body *body; /* NULL: erased, or no key for it is here */
+	bool erased;
+	ofs_record *next; /* in a range */
 };
 
 struct range {
@@ -38,7 +39,7 @@ make_record(void *arg, const struct store_record *r, struct ofs_error *e)
 {
 	struct range *range = arg;
 	struct ofs_error why;
-	const uint8_t *der;
+	const uint8_t *der = NULL;
 	ofs_record *rec;
 	size_t der_n;
 	int rc;
@@ -49,14 +50,16 @@ make_record(void *arg, const struct store_record *r, struct ofs_error *e)
 	if (rec == NULL)
 		return err_nomem(e);
 	rc = record_header_decode(r->header, r->header_len, &rec->h, &why);
-	if (rc == 0 && (r->body == NULL || r->body_len != rec->h.body_len))
-		rc = err_set(&why, OFS_EFORMAT, "its body is missing");
+	if (rc == 0 && r->body != NULL && r->body_len != rec->h.body_len)
+		rc = err_set(&why, OFS_EFORMAT, "its body is cut off");
 	if (rc == 0 && rec->h.seq != r->seq)
 		rc = err_set(&why, OFS_EFORMAT, "its header is another's");
 	if (rc == 0)
 		rc = digest_of(&digest_sha256, r->header, r->header_len,
 			rec->header_sha256, &why);
-	if (rc == 0)
+	/* verification says whether it may be absent */
+	rec->erased = r->body == NULL;
+	if (rc == 0 && !rec->erased)
 		rc = keys_open_body(range->a, &rec->h, r->body, r->body_len,
 			&der, &der_n, &why);
 	if (rc == 0 && der != NULL)
@@ -168,7 +171,8 @@ ofs_record_get_head(const ofs_record *rec, struct ofs_record_head *out)
 	out->body_len = rec->h.body_len;
 	memcpy(out->header_sha256, rec->header_sha256,
 		sizeof(out->header_sha256));
-	out->sealed = rec->body == NULL;
+	out->sealed = rec->body == NULL && !rec->erased;
+	out->erased = rec->erased;
 }
 
 int

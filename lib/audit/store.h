@@ -86,6 +86,8 @@ int store_record_each(struct store *s, uint64_t first, uint64_t last,
 /* the same of one record, or of none; also within such a walk */
 int store_record_get(struct store *s, uint64_t seq, store_record_fn fn,
 	void *arg, struct ofs_error *e);
+/* overwrites body and tag with zeros and gives up their room */
+int store_record_erase(struct store *s, uint64_t seq, struct ofs_error *e);
 /* OFS_EDAMAGED when there are records that are not below `size` */
 int store_record_check_end(struct store *s, uint64_t size, struct ofs_error *e);
 

@@ -16,6 +16,8 @@ static const char *const texts[STMT_COUNT] = {
 		       "VALUES (?, ?, ?, ?)",
 	[RECORD_EACH] = "SELECT seq, header, body, tag FROM record "
 			"WHERE seq BETWEEN ? AND ? ORDER BY seq",
+	[RECORD_ERASE] = "UPDATE record SET body = NULL, tag = NULL "
+			 "WHERE seq = ? AND body IS NOT NULL",
 	[TILE_PUT] = "INSERT INTO tile (level, idx, hash) VALUES (?, ?, ?)",
 	[TILE_GET] = "SELECT hash FROM tile WHERE level = ? AND idx = ?",
 	[TILE_COUNT] = "SELECT count(*) FROM tile",
@@ -277,6 +279,12 @@ store_record_get(struct store *s, uint64_t seq, store_record_fn fn, void *arg,
 
 	rc = store_query(s, RECORD_GET, &q, e, "i", (int64_t)seq);
 	return rc != 0 ? rc : each_record(s, q, fn, arg, e);
+}
+
+int
+store_record_erase(struct store *s, uint64_t seq, struct ofs_error *e)
+{
+	return store_exec(s, RECORD_ERASE, e, "i", (int64_t)seq);
 }
 
 static int

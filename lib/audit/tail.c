@@ -12,6 +12,7 @@ struct tail {
 	ofs_audit *a;
 	uint64_t next;
 	uint64_t seen;
+	struct buf absent; /* uint64_t: records without a body */
 };
 
 static int
@@ -107,12 +108,61 @@ check_record(void *arg, const struct store_record *r, struct ofs_error *e)
 	if (h.seq != r->seq ||
 		(r->seq > 0 && memcmp(h.log_id, a->state.log_id, 16) != 0))
 		return wrong(r, "belongs elsewhere", e);
-	if (r->body == NULL || r->body_len != h.body_len)
+	if (r->body == NULL) {
+		buf_put(&t->absent, &r->seq, sizeof(r->seq));
+		return buf_ok(&t->absent) ? 0 : err_nomem(e);
+	}
+	if (r->body_len != h.body_len)
 		return wrong(r, "has not the length that its header gives", e);
 	rc = digest_of(&digest_sha256, r->body, r->body_len, sum, e);
 	if (rc == 0 && memcmp(sum, h.body_sha256, sizeof(sum)) != 0)
 		rc = wrong(r, "is not what its header was made for", e);
 	return rc;
+}
+
+/* the record that this one says was erased; 0: none */
+static uint64_t
+erased_by(ofs_audit *a, uint64_t seq)
+{
+	struct ofs_field event, first = { .number = 0 };
+	ofs_record *rec;
+
+	if (ofs_audit_get(a, seq, &rec) != 0)
+		return 0;
+	if (!ofs_record_find(rec, "event", &event) || event.len != 5 ||
+		memcmp(event.bytes, "erase", 5) != 0 ||
+		!ofs_record_find(rec, "first", &first))
+		first.number = 0;
+	ofs_record_free(rec);
+	return (uint64_t)first.number;
+}
+
+/* an erasure is recorded behind what it erases, and so in the tail as well */
+static int
+check_absent(struct tail *t, uint64_t size, struct ofs_error *e)
+{
+	uint64_t erased, absent, seq;
+	size_t at, left = t->absent.len / sizeof(absent);
+
+	if (left == 0)
+		return 0;
+	memcpy(&seq, t->absent.p, sizeof(seq));
+	for (; seq < size; seq++) {
+		erased = erased_by(t->a, seq);
+		for (at = 0; erased > 0 && at < t->absent.len;
+			at += sizeof(absent)) {
+			memcpy(&absent, t->absent.p + at, sizeof(absent));
+			if (absent != erased)
+				continue;
+			memset(t->absent.p + at, 0, sizeof(absent));
+			left--;
+		}
+	}
+	if (left == 0)
+		return 0;
+	return err_set(e, OFS_EDAMAGED,
+		"body of a record at the end of the audit log is missing, and "
+		"no erasure is recorded");
 }
 
 static int
@@ -131,6 +181,9 @@ check_last(ofs_audit *a, struct ofs_error *e)
 			(unsigned long long)t.next);
 	if (rc == 0)
 		rc = store_record_check_end(&a->store, size, e);
+	if (rc == 0)
+		rc = check_absent(&t, size, e);
+	buf_free(&t.absent);
 	return rc;
 }
 

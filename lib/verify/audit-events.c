@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What was done with the log itself, and whether an auditor has allowed it. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "verify/audit-events.h"
 #include "verify/authorise.h"
 
+#include "audit/erase.h"
 #include "base/text.h"
+#include "crypto/digest.h"
 
 int
 av_events_genesis(
@@ -31,6 +34,7 @@ void
 av_events_free(struct av_events *ev)
 {
 	sk_X509_pop_free(ev->auditors, X509_free);
+	free(ev->absent);
 	memset(ev, 0, sizeof(*ev));
 }
 
@@ -92,6 +96,96 @@ restored(struct av *v, const struct av_record *r, struct ofs_error *e)
 	return 0;
 }
 
+struct av_absent *
+av_find_absent(struct av *v, uint64_t seq)
+{
+	struct av_events *ev = &v->events;
+	size_t low = 0, high = ev->n_absent, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (ev->absent[mid].seq < seq)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < ev->n_absent && ev->absent[low].seq == seq
+		? &ev->absent[low]
+		: NULL;
+}
+
+int
+av_absent(struct av *v, const struct record_header *h, const uint8_t *header,
+	struct ofs_error *e)
+{
+	struct av_events *ev = &v->events;
+	struct av_absent *a;
+
+	if (!erase_is_possible((enum ofs_record_type)h->type))
+		return av_damage(e, h->seq, "its body is missing");
+	if (ev->n_absent == ev->cap_absent) {
+		size_t cap = ev->cap_absent * 2 + 8;
+
+		a = reallocarray(ev->absent, cap, sizeof(*a));
+		if (a == NULL)
+			return err_nomem(e);
+		ev->absent = a;
+		ev->cap_absent = cap;
+	}
+	a = &ev->absent[ev->n_absent++];
+	memset(a, 0, sizeof(*a));
+	a->seq = h->seq;
+	a->type = h->type;
+	memcpy(a->batch_id, h->batch_id, sizeof(a->batch_id));
+	v->rep->erased_bodies++;
+	av_link_absent(v, h);
+	return digest_of(&digest_sha256, header, RECORD_HEADER_SIZE,
+		a->header_sha256, e);
+}
+
+static int
+erased(struct av *v, const struct av_record *r, struct ofs_error *e)
+{
+	struct av_absent *a;
+	struct statement s;
+	char who[256];
+	int rc;
+
+	rc = authorised(v, r, STATEMENT_ERASE, &s, who, e);
+	if (rc != 0)
+		return rc;
+	a = av_find_absent(v, s.record);
+	if (s.record >= r->seq ||
+		(int64_t)s.record != av_int(r->body, "first") ||
+		(int64_t)s.record != av_int(r->body, "last"))
+		return av_damage(e, r->seq,
+			"it is not the erasure that an auditor has allowed");
+	if (a == NULL || a->allowed ||
+		memcmp(a->header_sha256, s.header_sha256, 32) != 0)
+		return av_damage(e, r->seq,
+			"record %llu that it erased is there, or another one",
+			(unsigned long long)s.record);
+	a->allowed = true;
+	av_find(v, s.record, "erased",
+		"what it said was erased, as '%s' has allowed: %s", TEXT_Q(who),
+		s.reason);
+	return 0;
+}
+
+int
+av_events_end(struct av *v, struct ofs_error *e)
+{
+	size_t i;
+
+	for (i = 0; i < v->events.n_absent; i++)
+		if (!v->events.absent[i].allowed)
+			return av_damage(e, v->events.absent[i].seq,
+				"its body is missing, and no erasure is "
+				"recorded");
+	av_links_settle(v);
+	return 0;
+}
+
 int
 av_log_event(struct av *v, const struct av_record *r, struct ofs_error *e)
 {
@@ -101,5 +195,7 @@ av_log_event(struct av *v, const struct av_record *r, struct ofs_error *e)
 		return 0;
 	if (av_same(event, (struct rec_span){ (const uint8_t *)"restore", 7 }))
 		return restored(v, r, e);
+	if (av_same(event, (struct rec_span){ (const uint8_t *)"erase", 5 }))
+		return erased(v, r, e);
 	return 0;
 }

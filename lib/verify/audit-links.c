@@ -57,8 +57,8 @@ clear_intent(struct av_intent *i)
 	buf_free(&i->text);
 }
 
-static void
-drop_intent(struct av_links *l, struct av_intent *i)
+void
+av_drop_intent(struct av_links *l, struct av_intent *i)
 {
 	size_t at = (size_t)(i - l->intents);
 
@@ -198,6 +198,18 @@ check_list(const struct av_batch *b, const struct av_record *r,
 	return 0;
 }
 
+/* each outcome that was erased was one of the three */
+static bool
+counts_fit(const struct av_batch *b, const struct av_record *r)
+{
+	int64_t signed_ = av_int(r->body, "signed");
+	int64_t failed = av_int(r->body, "failed");
+
+	return signed_ >= (int64_t)b->signed_ && failed >= (int64_t)b->failed &&
+		(uint64_t)signed_ + (uint64_t)failed <=
+		b->signed_ + b->failed + b->erased;
+}
+
 static int
 batch_closed(struct av *v, const struct av_record *r, struct ofs_error *e)
 {
@@ -215,8 +227,7 @@ batch_closed(struct av *v, const struct av_record *r, struct ofs_error *e)
 		drop_batch(&v->links, b);
 		return 0;
 	}
-	if ((uint64_t)av_int(r->body, "signed") != b->signed_ ||
-		(uint64_t)av_int(r->body, "failed") != b->failed)
+	if (!counts_fit(b, r))
 		return av_damage(e, r->seq,
 			"it counts other outcomes than its batch has: %llu "
 			"signed and %llu failed are recorded",
@@ -427,6 +438,14 @@ same_document(const struct av_intent *i, const struct av_item *item,
 				i->text.p + item->digest, item->digest_len });
 }
 
+static bool
+is_absent(struct av *v, uint64_t seq, enum ofs_record_type type)
+{
+	const struct av_absent *a = av_find_absent(v, seq);
+
+	return a != NULL && a->type == type;
+}
+
 static int
 settle(struct av *v, const struct av_record *r, int64_t purpose,
 	struct ofs_error *e)
@@ -435,6 +454,8 @@ settle(struct av *v, const struct av_record *r, int64_t purpose,
 	struct av_intent *i = av_find_intent(&v->links, seq);
 	struct av_item *item;
 
+	if (i == NULL && is_absent(v, seq, OFS_REC_INTENT))
+		return 0;
 	if (i == NULL)
 		return av_damage(e, r->seq,
 			"its intent %llu is not open: missing, answered or "
@@ -457,7 +478,7 @@ settle(struct av *v, const struct av_record *r, int64_t purpose,
 			(unsigned long long)seq);
 	item->done = true;
 	if (--i->left == 0)
-		drop_intent(&v->links, i);
+		av_drop_intent(&v->links, i);
 	return 0;
 }
 
@@ -554,30 +575,21 @@ outcome(struct av *v, const struct av_record *r, struct ofs_error *e)
 	return 0;
 }
 
-static void
-report_unknown(struct av *v, const struct av_intent *i, uint64_t seq)
+void
+av_link_absent(struct av *v, const struct record_header *h)
 {
-	const struct av_item *items = items_of(i);
-	struct buf name = BUF_INIT;
-	struct text_q q;
-	size_t k;
+	struct av_batch *b = find_batch(&v->links, h->batch_id);
 
-	for (k = 0; k < i->n; k++) {
-		if (items[k].done)
-			continue;
-		buf_reset(&name);
-		buf_put(&name, i->text.p + items[k].name, items[k].name_len);
-		if (buf_cstr(&name) == NULL)
-			break;
-		av_find(v, seq, "unknown-item",
-			"outcome of '%s' is unknown: the token may have signed "
-			"it after record %llu (item %llu)",
-			text_q(&q, (const char *)name.p),
-			(unsigned long long)i->seq,
-			(unsigned long long)items[k].index);
-	}
-	buf_free(&name);
-	v->rep->unknown_items += i->left;
+	if (v->hashes_only)
+		return;
+	if (h->type == OFS_REC_INTENT)
+		v->rep->intents++;
+	if (h->type != OFS_REC_OUTCOME)
+		return;
+	v->rep->outcomes++;
+	if (b != NULL)
+		b->erased++;
+	av_track_absent(v, h->batch_id);
 }
 
 static int
@@ -587,9 +599,18 @@ recovery(struct av *v, const struct av_record *r, struct ofs_error *e)
 	struct av_intent *i = av_find_intent(&v->links, seq);
 	int rc;
 
+	if (i == NULL && is_absent(v, seq, OFS_REC_INTENT)) {
+		v->rep->unknown_items += (uint64_t)av_int(r->body, "unknown");
+		return 0;
+	}
 	if (i == NULL)
 		return av_damage(e, r->seq, "its intent %llu is not open",
 			(unsigned long long)seq);
+	/* some of those that it lacks may have been erased */
+	if (memcmp(i->batch_id, r->h->batch_id, sizeof(i->batch_id)) == 0 &&
+		av_use_absent(
+			v, i, i->left - (uint64_t)av_int(r->body, "unknown")))
+		i->left = (size_t)av_int(r->body, "unknown");
 	if (memcmp(i->batch_id, r->h->batch_id, sizeof(i->batch_id)) != 0 ||
 		((uint64_t)av_int(r->body, "unknown") != i->left &&
 			(!log_is_sealed(v->a) ||
@@ -598,9 +619,9 @@ recovery(struct av *v, const struct av_record *r, struct ofs_error *e)
 			"intent %llu is another batch's, or has %zu items "
 			"without outcome",
 			(unsigned long long)seq, i->left);
-	report_unknown(v, i, r->seq);
+	av_report_unknown(v, i, r->seq);
 	rc = track_items(v, i, RUN_UNKNOWN, e);
-	drop_intent(&v->links, i);
+	av_drop_intent(&v->links, i);
 	return rc;
 }
 
@@ -616,6 +637,8 @@ release(struct av *v, const struct av_record *r, struct ofs_error *e)
 	if (seq >= r->seq)
 		return av_damage(
 			e, r->seq, "its outcome is not an earlier one");
+	if (is_absent(v, seq, OFS_REC_OUTCOME))
+		return 0;
 	rc = av_get_body(v, seq, &h, &body, e);
 	if (rc != 0)
 		return rc;
@@ -649,48 +672,7 @@ av_link(struct av *v, const struct av_record *r, struct ofs_error *e)
 		return release(v, r, e);
 	case OFS_REC_KEY_EVENT:
 		return key_event(v, r, e);
-	case OFS_REC_LOG_EVENT:
-		return av_log_event(v, r, e);
 	default:
 		return 0;
 	}
-}
-
-static void
-report_batch(struct av *v, const struct av_batch *b)
-{
-	char hex[33];
-	bool alive = hold_alive(&v->a->hold, b->opened_seq);
-
-	v->rep->unclosed_batches++;
-	av_find(v, b->opened_seq, alive ? "running-batch" : "unclosed-batch",
-		"batch %s of %llu items %s: %llu signed and %llu failed so far",
-		hex_encode(hex, b->id, sizeof(b->id)),
-		(unsigned long long)b->items,
-		alive ? "is running" : "was cut off and never closed",
-		(unsigned long long)b->signed_, (unsigned long long)b->failed);
-}
-
-static bool
-intent_alive(struct av *v, const struct av_intent *i)
-{
-	const struct av_batch *b = av_find_batch(&v->links, i->batch_id);
-
-	if (memcmp(i->batch_id, no_batch, sizeof(no_batch)) == 0)
-		return hold_alive(&v->a->hold, i->seq);
-	return b != NULL && hold_alive(&v->a->hold, b->opened_seq);
-}
-
-void
-av_links_report(struct av *v)
-{
-	struct av_links *l = &v->links;
-
-	for (size_t i = 0; i < l->n_batches; i++)
-		report_batch(v, &l->batches[i]);
-	for (size_t i = 0; i < l->n_intents; i++)
-		if (intent_alive(v, &l->intents[i]))
-			v->rep->in_flight_items += l->intents[i].left;
-		else
-			report_unknown(v, &l->intents[i], l->intents[i].seq);
 }

@@ -88,8 +88,9 @@ read_key(struct av_range *r, ofs_audit *a, struct av_row *w)
 	struct ofs_error why;
 
 	/* a header that is wrong is found when it is checked */
-	if (record_header_decode(
-		    av_row_header(r, w), w->header_len, &h, &why) != 0 ||
+	if (!w->has_body ||
+		record_header_decode(
+			av_row_header(r, w), w->header_len, &h, &why) != 0 ||
 		h.cipher == 0)
 		return true;
 	if (keys_record(a, &h, w->key, &w->has_key, &why) == 0)
@@ -208,7 +209,9 @@ check_header(struct av_range *r, struct av_row *w, const uint8_t log_id[16],
 	rc = check_log_id(r, w, log_id, e);
 	if (rc != 0)
 		return rc;
-	if (!w->has_body || w->body_len != h->body_len)
+	if (!w->has_body)
+		return 0; /* whether it may be absent, later records say */
+	if (w->body_len != h->body_len)
 		return av_damage(e, w->seq,
 			"its body has not the length that its header gives");
 	rc = sha256(r, av_row_body(r, w), w->body_len, sum, e);
@@ -240,6 +243,14 @@ decode_body(struct av_range *r, struct av_row *w, struct ofs_error *e)
 	return rc != 0 ? av_damage(e, w->seq, "%s", why.message) : 0;
 }
 
+/* who may erase a body, and that it was: these are looked into in any case */
+static bool
+says_what_is_absent(const struct record_header *h)
+{
+	return h->cipher == 0 &&
+		(h->type == OFS_REC_GENESIS || h->type == OFS_REC_LOG_EVENT);
+}
+
 static int
 check_row(struct av_range *r, struct av_row *w, uint64_t seq,
 	const uint8_t log_id[16], bool bodies, struct ofs_error *e)
@@ -249,9 +260,10 @@ check_row(struct av_range *r, struct av_row *w, uint64_t seq,
 	if (w->seq != seq)
 		return av_damage(e, seq, "it is missing");
 	rc = check_header(r, w, log_id, e);
-	if (rc == 0 && bodies)
+	if (rc == 0 && w->has_body && (bodies || says_what_is_absent(&w->h)))
 		rc = decode_body(r, w, e);
-	if (rc == 0 && w->has_tag && w->h.type != OFS_REC_OUTCOME)
+	if (rc == 0 && w->has_tag &&
+		(w->h.type != OFS_REC_OUTCOME || !w->has_body))
 		rc = av_damage(e, w->seq, "it may not have a document tag");
 	if (rc == 0)
 		rc = merkle_leaf(&r->tree, av_row_header(r, w),

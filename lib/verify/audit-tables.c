@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "verify/audit-events.h"
 #include "verify/audit-track.h"
 
 #include "audit/pending.h"
@@ -29,6 +30,18 @@ check_batch(void *arg, uint64_t seq, const uint8_t id[16], struct ofs_error *e)
 	rows->n++;
 	if (b == NULL || b->opened_seq != seq)
 		return table_damage(e, "open_batch", seq);
+	return 0;
+}
+
+static int
+list_intent(void *arg, uint64_t seq, const uint8_t id[16], struct ofs_error *e)
+{
+	struct av *v = arg;
+	struct av_intent *i = av_find_intent(&v->links, seq);
+
+	(void)id, (void)e;
+	if (i != NULL)
+		i->listed = true;
 	return 0;
 }
 
@@ -162,6 +175,10 @@ av_check_tables(struct av *v, struct ofs_error *e)
 		rc = store_cert_each(s, NULL, INT_MAX, check_cert, NULL, e);
 	if (rc == 0 && !v->hashes_only)
 		rc = av_check_epochs(v, e);
+	if (rc == 0)
+		rc = store_intent_each(s, list_intent, v, e);
+	if (rc == 0)
+		rc = av_events_end(v, e);
 	/* the others are derived from bodies */
 	if (rc != 0 || v->keyless || v->hashes_only)
 		return rc;

@@ -149,6 +149,27 @@ av_track_item(struct av *v, const uint8_t batch_id[16], uint64_t index,
 	return runs_put(&t->runs, &r, e);
 }
 
+void
+av_track_absent(struct av *v, const uint8_t batch_id[16])
+{
+	struct av_track *t = find(&v->links.tracks, batch_id);
+
+	if (t != NULL)
+		t->partial = true;
+}
+
+/* whether a later batch has to know of it */
+static bool
+has_knowledge(const struct av_track *t, const struct av_record *closed)
+{
+	if (t->partial)
+		return av_int(closed->body, "signed") > 0 ||
+			av_int(closed->body, "unknown") > 0;
+	return runs_count(&t->runs, RUN_SIGNED) +
+		runs_count(&t->runs, RUN_UNKNOWN) >
+		0;
+}
+
 int
 av_track_closed(struct av *v, const struct av_record *r, uint64_t items,
 	struct ofs_error *e)
@@ -166,9 +187,7 @@ av_track_closed(struct av *v, const struct av_record *r, uint64_t items,
 		(uint64_t)av_int(r->body, "signed") +
 				(uint64_t)av_int(r->body, "skipped") !=
 			items) {
-		if (runs_count(&t->runs, RUN_SIGNED) +
-				runs_count(&t->runs, RUN_UNKNOWN) ==
-			0)
+		if (!has_knowledge(t, r))
 			drop(ts, t);
 		return 0;
 	}

@@ -272,16 +272,18 @@ link_row(struct av *v, const struct av_range *range, const struct av_row *row,
 	int rc;
 
 	note_time(v, &row->h);
-	if (v->hashes_only)
-		return 0;
-	rc = av_check_cipher(v, &row->h, e);
+	if (!row->has_body)
+		return av_absent(v, &row->h, av_row_header(range, row), e);
+	rc = v->hashes_only ? 0 : av_check_cipher(v, &row->h, e);
 	if (rc == 0 && row->body == NULL)
-		return av_count_sealed(v, &r, e);
+		return v->hashes_only ? 0 : av_count_sealed(v, &r, e);
 	if (rc == 0 && row->seq == 0)
 		rc = check_genesis_body(v, row->body, e);
-	if (rc == 0 && row->h.type == OFS_REC_EPOCH)
+	if (rc == 0 && row->h.type == OFS_REC_EPOCH && !v->hashes_only)
 		rc = av_epoch(v, &r, e);
-	if (rc == 0 && !v->keyless)
+	if (rc == 0 && row->h.type == OFS_REC_LOG_EVENT)
+		rc = av_log_event(v, &r, e);
+	if (rc == 0 && !v->keyless && !v->hashes_only)
 		rc = av_link(v, &r, e);
 	return rc;
 }

@@ -24,6 +24,7 @@ struct av_batch {
 	bool open_ended; /* they are not known before it is closed */
 	uint64_t reach;  /* one more than the largest index of an item */
 	uint64_t signed_, failed, not_attempted;
+	uint64_t erased; /* outcomes that say nothing any more */
 };
 
 /* An item of an intent that is open; offsets are into its `text`. */
@@ -43,12 +44,14 @@ struct av_intent {
 	struct buf text;
 	size_t n, left;
 	size_t cursor; /* where the next outcome is expected */
+	bool listed;   /* in the table of open intents */
 };
 
 /* A batch whose list is not finished, as the tables should have it. */
 struct av_track {
 	struct store_track row;
 	struct runs runs;
+	bool partial; /* some of its outcomes were erased */
 };
 
 struct av_tracks {
@@ -66,7 +69,18 @@ struct av_links {
 };
 
 /* audit-events.c */
+struct av_absent {
+	uint64_t seq;
+	uint16_t type;
+	uint8_t batch_id[16];
+	uint8_t header_sha256[32];
+	bool allowed; /* a later record says so */
+	bool settled; /* an outcome: an intent was counted as answered by it */
+};
+
 struct av_events {
+	struct av_absent *absent; /* bodies, by seq */
+	size_t n_absent, cap_absent;
 	STACK_OF(X509) *auditors; /* NULL: the genesis names none */
 };
 
@@ -80,8 +94,8 @@ struct av {
 	struct merkle tree;
 	int64_t last_time;
 	struct av_links links;
-	uint32_t epochs;  /* seen so far */
-	bool keyless;     /* a body was not opened: links are not followed */
+	uint32_t epochs; /* seen so far */
+	bool keyless;    /* a body was not opened: links are not followed */
 	struct av_events events;
 	bool locked;      /* the handle's mutex is ours */
 	struct buf queue; /* findings that wait for the caller's thread */
@@ -144,6 +158,18 @@ void av_links_report(struct av *v);
 void av_links_free(struct av_links *l);
 const struct av_batch *av_find_batch(
 	const struct av_links *l, const uint8_t id[16]);
+/* that body is absent: what its header alone tells */
+void av_link_absent(struct av *v, const struct record_header *h);
+/*
+ * n items of this intent were answered by outcomes that were erased; false
+ * when so many were not. It cannot be told which items.
+ */
+bool av_use_absent(struct av *v, const struct av_intent *i, uint64_t n);
+/* names the items without outcome; `seq` is the record that says so */
+void av_report_unknown(struct av *v, const struct av_intent *i, uint64_t seq);
+void av_drop_intent(struct av_links *l, struct av_intent *i);
+/* intents that are open only because their outcomes were erased */
+void av_links_settle(struct av *v);
 struct av_intent *av_find_intent(struct av_links *l, uint64_t seq);
 
 /* audit-tables.c: the derived tables, in the snapshot that the tree is of */

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Keeping the record of operations: finding records in it, backing it up,
-# restoring it.
+# restoring it, erasing what a record says.
 . "$(dirname "$0")/../lib/tap.sh"
 
 sandbox_start
@@ -164,6 +164,33 @@ for bad in '' "$T/early --statement" "$T/early --statement --json --reason x"; d
 	# shellcheck disable=SC2086
 	run ofs-audit restore $bad
 	status 2 "restore $bad: exit 2"
+done
+
+# --- erase
+seq=$(ofs-audit list --type outcome --document order-1 --json | jq .seq)
+must ofs-audit erase "$seq" --reason 'asked for' --statement
+printf '%s\n' "$out" >"$T/erase.txt"
+cms "$T/erase.txt" "$T/erase.pem"
+run ofs-audit erase $((seq + 1)) --accept "$T/erase.pem"
+isnt "$rc" 0 'it is good for that record only'
+run ofs-audit erase "$seq" --accept "$T/gap.pem"
+status 5 'and nothing else is good for it'
+run ofs-audit erase "$seq" --accept "$T/erase.pem" --json
+status 0 'erase'
+is "$(jq -r '"\(.type) \(.seq)"' <<<"$out")" "erased $seq" 'as JSON'
+like "$(ofs-audit list --from "$seq" --to "$seq")" 'outcome +\(erased\)' 'list'
+is "$(ofs-audit list --from "$seq" --to "$seq" --json | jq -c '[.erased, .body]')" \
+	'[true,{}]' 'list --json'
+like "$(ofs-audit show "$seq")" 'bytes, erased' 'show'
+run ofs-audit verify
+status 0 'the log is intact'
+like "$out" '^erased +1 bodies' 'and says that something is missing'
+run ofs-sign --key "$key" --out "$T/one" --force "$T/docs/order-1"
+status 0 'signing goes on'
+for bad in '' "$seq" "$seq --statement" 'x --accept y' '1 --reason x'; do
+	# shellcheck disable=SC2086
+	run ofs-audit erase $bad
+	status 2 "erase $bad: exit 2"
 done
 
 done_testing

@@ -56,6 +56,27 @@ kit_init(const char *name)
 	buf_free(&pem);
 }
 
+/* one that this station reads: log_dir is encrypted with a key beside it */
+static inline void
+kit_init_encrypted(const char *name)
+{
+	struct ofs_audit_init_opts o = OFS_AUDIT_INIT_OPTS_INIT;
+	struct ofs_audit_cert cert;
+	struct buf pem = BUF_INIT;
+	struct ofs_error e;
+	char path[128], key[160];
+
+	snprintf(path, sizeof(path), "%s/%s.pem", sample_dir, name);
+	snprintf(key, sizeof(key), "%s.key", log_dir);
+	ok(file_read(path, 1 << 20, &pem, &e), &e);
+	cert = (struct ofs_audit_cert){ pem.p, pem.len };
+	o.auditors = &cert;
+	o.n_auditors = 1;
+	o.station_key = key;
+	ok(ofs_audit_init(sample_ctx, log_dir, &o), ofs_ctx_error(sample_ctx));
+	buf_free(&pem);
+}
+
 static inline void
 kit_logins(ofs_audit *a, int n)
 {

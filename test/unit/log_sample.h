@@ -113,7 +113,7 @@ sample_append(ofs_audit *a, enum ofs_record_type type, const uint8_t *batch,
 	struct buf *body, const uint8_t *digest)
 {
 	struct log_entry en = { type, batch, body->p, body->len, digest,
-		digest != NULL ? 32 : 0, 0, false };
+		digest != NULL ? 32 : 0, 0, false, false };
 	struct ofs_error e;
 	uint64_t seq;
 

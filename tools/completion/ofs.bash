@@ -89,7 +89,7 @@ _ofs()
 		verbs='list info init enroll adopt import-cert export-cert
 			keys rename delete pin so-pin check bench'
 		;;
-	ofs-audit) verbs='init verify list show rotate backup restore' ;;
+	ofs-audit) verbs='init verify list show rotate backup restore erase' ;;
 	esac
 	_ofs_value "$prev" "$cur" && return
 	# verbs of two words
