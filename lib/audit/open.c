@@ -284,6 +284,25 @@ open_for_reading(ofs_audit *a, const char *dir, struct ofs_error *e)
 	return rc != 0 ? rc : keys_find(a, e);
 }
 
+/* who did not ask for a key has to hear that there is one to be kept */
+static void
+say_made(ofs_audit *a)
+{
+	struct ofs_audit_keys k;
+	struct text_q dir, key;
+
+	if (ofs_audit_get_keys(a, &k) == 0 && k.station_key[0] != '\0')
+		ctx_log(a->ctx, OFS_LOG_WARNING,
+			"made audit log '%s', encrypted; back up its station "
+			"key '%s': without it nothing can be signed here any "
+			"more",
+			text_q(&dir, a->place.dir),
+			text_q(&key, k.station_key));
+	else
+		ctx_log(a->ctx, OFS_LOG_INFO, "made audit log '%s'",
+			TEXT_Q(a->place.dir));
+}
+
 int
 ofs_audit_open(
 	ofs_ctx *ctx, const char *dir, unsigned int flags, ofs_audit **out)
@@ -314,8 +333,7 @@ ofs_audit_open(
 		return ctx_fail(ctx, &e);
 	}
 	if (made)
-		ctx_log(ctx, OFS_LOG_INFO, "made audit log '%s'",
-			TEXT_Q(a->place.dir));
+		say_made(a);
 	*out = a;
 	return 0;
 }
