@@ -39,6 +39,9 @@ sign()
 }
 
 # --- a key has to be enrolled for it
+# one that is encrypted is of the newest format anyway
+export OFS_AUDIT=$T/plain
+must ofs-audit init --plain
 enroll plain ec:P-256
 is "$(format)" 1 'a key for documents leaves the format of the log'
 OFS_PIN_SOURCE=file:/nonexistent sign plain --digests SUMS256 --out out

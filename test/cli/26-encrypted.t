@@ -199,8 +199,8 @@ status 2 'sealed without auditors'
 run ofs-audit init --audit "$T/no" --sealed --auditor alice.crt \
 	--station-key k
 status 2 'sealed with a station key'
-run ofs-audit init --audit "$T/no" --plain --auditor alice.crt
-status 2 'plain with auditors'
+run ofs-audit init --audit "$T/no" --plain --station-key k
+status 2 'plain with a station key'
 run ofs-audit init --audit "$T/no" --station-key "$T/no/k"
 isnt "$rc" 0 'a station key in the log'
 run ofs-audit rotate --audit "$T/no"

@@ -295,6 +295,85 @@ rotates(void **state)
 	shell("mv '%s.away' '%s'", key_file, key_file);
 }
 
+/* as somebody may who can write the file */
+static void
+tamper(const char *sql, int opened, int verified)
+{
+	ofs_audit *a;
+	int rc;
+
+	shell("cp '%s/log.db' '%s/kept.db'", log_dir, sample_dir);
+	shell("sqlite3 '%s/log.db' \"%s\" >/dev/null", log_dir, sql);
+	rc = ofs_audit_open(sample_ctx, log_dir, OFS_AUDIT_READ_ONLY, &a);
+	if (rc != opened)
+		fail_msg("%s: %s", sql, ofs_ctx_error(sample_ctx)->message);
+	if (rc == 0) {
+		rc = ofs_audit_verify(a, NULL, NULL, NULL);
+		ofs_audit_error(a, &e);
+		ofs_audit_free(a);
+		if (rc != verified)
+			fail_msg("%s: %s", sql, e.message);
+	}
+	shell("cp '%s/kept.db' '%s/log.db'", sample_dir, log_dir);
+}
+
+static void
+tampered(void **state)
+{
+	ofs_audit *a;
+
+	(void)state;
+	make_station(NULL);
+	a = sample_open(0);
+	sample_whole_batch(a, 1, 2);
+	ofs_audit_free(a);
+	tamper("SELECT 1", 0, 0);
+	tamper("DELETE FROM epoch", OFS_EDAMAGED, 0);
+	tamper("UPDATE epoch SET seq = 2", OFS_EDAMAGED, 0);
+	tamper("UPDATE epoch SET epoch = 2", OFS_EDAMAGED, 0);
+	tamper("INSERT INTO epoch VALUES (2, 3)", OFS_EDAMAGED, 0);
+	tamper("INSERT INTO epoch VALUES (2, 1)", OFS_EDAMAGED, 0);
+	tamper("UPDATE record SET tag = zeroblob(16) WHERE seq = 4", 0,
+		OFS_EDAMAGED);
+	tamper("UPDATE record SET tag = NULL WHERE seq = 4", 0, OFS_EDAMAGED);
+	tamper("UPDATE record SET body = (SELECT body FROM record WHERE "
+	       "seq = 5) WHERE seq = 4",
+		0, OFS_EDAMAGED);
+	tamper("UPDATE record SET body = (SELECT body FROM record WHERE "
+	       "seq = 0) WHERE seq = 1",
+		OFS_EDAMAGED, 0);
+}
+
+/* a key that opens its wrap, and is not the one that was promised */
+static void
+other_key(void **state)
+{
+	struct ofs_field f;
+	ofs_record *rec;
+	ofs_audit *a;
+	char hex[65];
+
+	(void)state;
+	make_station(NULL);
+	a = sample_open(0);
+	sample_whole_batch(a, 1, 1);
+	assert_int_equal(ofs_audit_get(a, 1, &rec), 0);
+	assert_true(ofs_record_find(rec, "key_commit", &f));
+	assert_int_equal(f.len, 32);
+	for (size_t i = 0; i < f.len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", f.bytes[i]);
+	ofs_record_free(rec);
+	ofs_audit_free(a);
+	shell("perl -0777 -pi -e 'BEGIN { $c = pack(q(H*), q(%s)) } "
+	      "s/\\Q$c\\E/q(x) x 32/e' '%s/log.db'",
+		hex, log_dir);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_int_equal(ofs_audit_get(a, 4, &rec), OFS_EDAMAGED);
+	ofs_audit_error(a, &e);
+	assert_non_null(strstr(e.message, "commits to"));
+	ofs_audit_free(a);
+}
+
 /* an epoch whose transaction was dropped is not written with */
 static void
 rolled_back(void **state)
@@ -386,6 +465,8 @@ main(void)
 		cmocka_unit_test(no_station_key),
 		cmocka_unit_test(auditors),
 		cmocka_unit_test(rotates),
+		cmocka_unit_test(tampered),
+		cmocka_unit_test(other_key),
 		cmocka_unit_test(rolled_back),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(by_default),
