@@ -17,6 +17,8 @@ int cmd_audit_show(struct out *o, int argc, char **argv);
 int cmd_audit_rotate(struct out *o, int argc, char **argv);
 int cmd_audit_backup(struct out *o, int argc, char **argv);
 int cmd_audit_erase(struct out *o, int argc, char **argv);
+int cmd_audit_reconcile(struct out *o, int argc, char **argv);
+int cmd_audit_export(struct out *o, int argc, char **argv);
 int cmd_audit_restore(struct out *o, int argc, char **argv);
 
 /* opens the log for reading, on any medium */

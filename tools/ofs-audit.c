@@ -19,6 +19,8 @@ static const char help[] =
 "  backup DEST  a verified copy, made while others sign\n"
 "  restore BACKUP  put it in the place of the log, if nothing is lost by that\n"
 "  erase SEQ   remove what one record says, as an auditor allows\n"
+"  reconcile DIR...  signature files that are found against the records\n"
+"  export      records as a table or as JSON Lines\n"
 "\n"
 "  --audit DIR   the log; else OFS_AUDIT, $XDG_STATE_HOME/offlinesig,\n"
 "                /var/lib/offlinesig for root, ~/.local/state/offlinesig\n"
@@ -29,8 +31,9 @@ static const char help[] =
 "read with; they work on a copy and on a medium that cannot be written.\n"
 "'ofs-audit VERB --help' has the options of a verb.\n"
 "\n"
-"Exit status: 0 done; 2 usage; 5 the log exists already (init), an output\n"
-"cannot be written; 6 the log is damaged or cannot be used.\n"
+"Exit status: 0 done; 1 files and records differ; 2 usage; 5 the log exists\n"
+"already (init), an output cannot be written; 6 the log is damaged or cannot be\n"
+"used.\n"
 "\n"
 "Example: ofs-audit verify --audit /media/stick/log\n";
 /* clang-format on */
@@ -44,6 +47,8 @@ static const struct verb verbs[] = {
 	{ "backup", cmd_audit_backup },
 	{ "restore", cmd_audit_restore },
 	{ "erase", cmd_audit_erase },
+	{ "reconcile", cmd_audit_reconcile },
+	{ "export", cmd_audit_export },
 	{ .name = NULL },
 };
 

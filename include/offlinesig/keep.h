@@ -54,6 +54,14 @@ struct ofs_audit_filter {
 int ofs_audit_find(ofs_audit *audit, const struct ofs_audit_filter *filter,
 	ofs_record_fn fn, void *arg);
 
+/*
+ * ofs_audit_exported: records that `count` records, which the filter found,
+ * were written to the file `path` (NULL: handed on), with its SHA-256. OFS_EIO
+ * when it cannot be read.
+ */
+int ofs_audit_exported(ofs_audit *audit, const char *path,
+	const struct ofs_audit_filter *filter, uint64_t count, uint64_t *seq);
+
 /* How far a long operation is; phase: "copy", "verify". */
 struct ofs_audit_progress {
 	size_t size;
@@ -146,6 +154,38 @@ int ofs_audit_erase(ofs_audit *audit, uint64_t seq, const uint8_t *accept,
 /* what the auditor signs for it; free it with free() */
 int ofs_audit_erase_statement(
 	ofs_audit *audit, uint64_t seq, const char *reason, char **text);
+
+/* What a comparison of signature files with records found. */
+struct ofs_reconcile_report {
+	size_t size;
+	uint64_t files;     /* signature files that were looked at */
+	uint64_t known;     /* that a record has, byte for byte */
+	uint64_t unknown;   /* valid, by a key of the log, and no record */
+	uint64_t changed;   /* a record has other bytes for that name */
+	uint64_t foreign;   /* by other keys, or no valid signature */
+	uint64_t unchecked; /* could not be read or judged */
+	uint64_t missing;   /* released there once, and gone */
+	uint64_t seq;       /* of the record of it */
+};
+struct ofs_reconcile_finding {
+	size_t size;
+	const char *id; /* "unknown-signature", "changed-file", ... */
+	const char *path;
+	uint64_t seq; /* of the outcome; 0: none */
+	const char *text;
+};
+typedef void (*ofs_reconcile_fn)(
+	void *arg, const struct ofs_reconcile_finding *f);
+
+/*
+ * ofs_audit_reconcile: compares the signature files in directories (.p7s, .p7m,
+ * .sig, below them too; links are not followed) with the outcomes in the log.
+ * Recorded with the counts. OFS_EITEMS when anything is unknown, changed,
+ * unchecked or missing. fn is called for all but what is known.
+ */
+int ofs_audit_reconcile(ofs_audit *audit, const char *const *dirs,
+	size_t n_dirs, ofs_reconcile_fn fn, void *arg,
+	struct ofs_reconcile_report *out);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

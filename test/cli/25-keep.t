@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Keeping the record of operations: finding records in it, backing it up,
-# restoring it, erasing what a record says.
+# restoring it, erasing what a record says, comparing it with files,
+# exporting it.
 . "$(dirname "$0")/../lib/tap.sh"
 
 sandbox_start
@@ -192,5 +193,98 @@ for bad in '' "$seq" "$seq --statement" 'x --accept y' '1 --reason x'; do
 	run ofs-audit erase $bad
 	status 2 "erase $bad: exit 2"
 done
+
+# --- reconcile
+export OFS_AUDIT=$old
+run ofs-audit reconcile "$T/out"
+status 0 'files and records agree'
+like "$out" '^3 signature files, 3 known' 'all are known'
+cp -r "$T/out" "$T/found"
+run ofs-audit reconcile "$T/found" "$T/out"
+status 0 'copies are known, too'
+# signed by the same key, in a log of its own
+must ofs-sign --key "$key" --audit "$T/elsewhere" --out "$T/past" "$T/docs/order-1"
+f=$(find "$T/past" -name '*.p7s')
+cp "$T/docs/order-1" "${f%.p7s}"
+run ofs-audit reconcile --json "$T/past"
+status 1 'a signature that no record knows'
+is "$(jq -r 'select(.type == "finding").id' <<<"$out")" unknown-signature 'named'
+is "$(jq -r 'select(.type == "reconciled").unknown' <<<"$out")" 1 'counted'
+must ofs-sign --key "$key" --audit "$T/elsewhere" --format raw --out "$T/rawpast" \
+	"$T/docs/order-1"
+f=$(find "$T/rawpast" -name '*.sig')
+cp "$T/docs/order-1" "${f%.sig}"
+run ofs-audit reconcile "$T/rawpast"
+status 1 'a raw one, too'
+like "$out" '^unknown-signature: ' 'by trying the certificates of the log'
+# by somebody else
+mkdir "$T/others"
+cp "$T/docs/order-2" "$T/others"
+openssl cms -sign -in "$T/others/order-2" -binary -outform DER -cades \
+	-signer "$T/auditor.pem" -inkey "$T/auditor.key" \
+	-out "$T/others/order-2.p7s" 2>/dev/null
+run ofs-audit reconcile "$T/others"
+status 0 'the signature of another key'
+like "$out" '^foreign-signature: .*order-2.p7s' 'is named'
+# taken away, changed, and signed anew
+f=$(find "$T/out" -name 'order-1.p7s')
+mv "$f" "$T/away"
+run ofs-audit reconcile "$T/out"
+status 1 'a file is gone'
+like "$out" "^missing-file: .*order-1.p7s, record [0-9]+" 'named with its record'
+cp "$(find "$T/past" -name '*.p7s')" "$f"
+run ofs-audit reconcile "$T/out"
+status 1 'another in its place'
+like "$out" '^changed-file: .*order-1.p7s' 'named'
+cp "$T/away" "$f"
+must ofs-sign --key "$key" --force --out "$T/out" "$T/docs/order-1"
+run ofs-audit reconcile "$T/out"
+status 0 'signed again: the first is not missed'
+like "$(ofs-audit list --type log-event --reverse --limit 1)" \
+	'reconcile .*3 known, 0 unknown' 'recorded'
+run ofs-audit reconcile "$T/nowhere"
+status 5 'no such directory'
+run ofs-audit reconcile
+status 2 'none is named'
+
+# --- export
+evil='=1+"2",3'
+echo evil >"$T/docs/$evil"
+(cd "$T/docs" && must ofs-sign --key "$key" --out "$T/evil" "$evil")
+to=$(ofs-audit list --reverse --limit 1 --json | jq .seq)
+run ofs-audit export --csv "$T/a.csv" --type outcome --to "$to"
+status 0 'export to CSV'
+must ofs-audit export --csv "$T/b.csv" --type outcome --to "$to"
+cmp -s "$T/a.csv" "$T/b.csv"
+ok $? 'the same bytes each time'
+is "$(($(wc -l <"$T/a.csv") - 1))" "$(seqs --type outcome --to "$to" | wc -w)" \
+	'a line each, and the names'
+is "$(python3 -c 'import csv, sys
+rows = list(csv.reader(open(sys.argv[1], newline="")))
+print(len(set(map(len, rows))), rows[0].index("document_name") > 0,
+      rows[-1][rows[0].index("document_name")])' "$T/a.csv")" \
+	"1 True '$evil" 'another program reads it, and no formula'
+is "$(head -1 "$T/a.csv" | tr -d '\r' | cut -d, -f1-5,29)" \
+	'seq,time,type,batch,status,header_sha256' 'names'
+run ofs-audit export --jsonl "$T/a.jsonl" --to "$to"
+status 0 'export to JSON Lines'
+is "$(jq -c . "$T/a.jsonl" | sha256sum)" \
+	"$(ofs-audit list --json --to "$to" | jq -c . | sha256sum)" 'as list --json'
+is "$(ofs-audit list --type log-event --reverse --limit 1 --json |
+	jq -r .body.sha256)" "$(sha256sum <"$T/a.jsonl" | cut -d' ' -f1)" \
+	'the hash of the file is recorded'
+run ofs-audit export --jsonl "$T/a.jsonl"
+status 5 'not over a file that is there'
+run ofs-audit export --jsonl "$T/a.jsonl" --force
+status 0 'unless told to'
+run ofs-audit export --csv - --type genesis
+status 0 'to standard output'
+is "$(wc -l <<<"$out")" 2 'that alone'
+run ofs-audit export --csv "$T/none" --jsonl "$T/none"
+status 2 'both'
+run ofs-audit export
+status 2 'neither'
+run ofs-audit verify
+status 0 'the log is intact'
 
 done_testing

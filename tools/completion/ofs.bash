@@ -56,7 +56,7 @@ _ofs_value()
 		;;
 	--cert | --module | --sums | --digests | --manifest | --files-from | --trust | \
 		--signer | --crl | --sig | --csr | --cert-out | --advisories | \
-		--auditor | --from-head | --accept | \
+		--auditor | --from-head | --accept | --csv | --jsonl | \
 		--report | --station-key | --auditor-key)
 		_ofs_files "$2"
 		;;
@@ -89,7 +89,10 @@ _ofs()
 		verbs='list info init enroll adopt import-cert export-cert
 			keys rename delete pin so-pin check bench'
 		;;
-	ofs-audit) verbs='init verify list show rotate backup restore erase' ;;
+	ofs-audit)
+		verbs='init verify list show rotate backup restore erase
+			reconcile export'
+		;;
 	esac
 	_ofs_value "$prev" "$cur" && return
 	# verbs of two words

@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Signature files that are found against those that the log knows. */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <offlinesig/batch.h>
+#include <offlinesig/keep.h>
+#include <offlinesig/verify.h>
+
+#include "audit/handle.h"
+#include "audit/log_event.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "base/twins.h"
+#include "crypto/cert.h"
+#include "crypto/digest.h"
+
+#define DEPTH_MAX 64
+#define IS_FILE                                                      \
+	(UINT64_C(1) << 63) /* tag of a file; else a record's number \
+			     */
+
+/* A file that was found; its path follows in the spool. */
+struct found {
+	uint8_t sha256[32];
+	uint64_t path_len;
+};
+
+enum file_state { UNSEEN, KNOWN, RENAMED };
+
+struct reconcile {
+	ofs_audit *a;
+	ofs_reconcile_fn fn;
+	void *arg;
+	char **dirs; /* absolute */
+	size_t n_dirs;
+	struct spool files;
+	struct buf at;        /* uint64_t: where each file is in it */
+	struct twins by_hash; /* of contents */
+	struct twins by_path;
+	struct buf state;   /* a byte for each file: enum file_state */
+	struct buf present; /* a bit for each record: nothing is missing */
+	struct ofs_reconcile_report rep;
+};
+
+static size_t
+n_files(const struct reconcile *r)
+{
+	return r->at.len / sizeof(uint64_t);
+}
+
+static void
+find(struct reconcile *r, const char *id, const char *path, uint64_t seq,
+	const char *text)
+{
+	struct ofs_reconcile_finding f = { sizeof(f), id, path, seq, text };
+
+	if (r->fn != NULL)
+		r->fn(r->arg, &f);
+}
+
+static int
+hash_path(const char *path, size_t n, uint8_t out[32], struct ofs_error *e)
+{
+	return digest_of(&digest_sha256, path, n, out, e);
+}
+
+static int
+add_file(struct reconcile *r, const char *path, struct ofs_error *e)
+{
+	struct found f = { .path_len = strlen(path) };
+	uint64_t at = spool_size(&r->files), number = n_files(r), size;
+	struct ofs_error why;
+	uint8_t name[32];
+	int rc;
+
+	r->rep.files++;
+	if (digest_file(&digest_sha256, path, f.sha256, &size, &why) != 0) {
+		r->rep.unchecked++;
+		find(r, "unreadable", path, 0, why.message);
+		return 0;
+	}
+	rc = spool_append(&r->files, &f, sizeof(f), e);
+	if (rc == 0)
+		rc = spool_append(&r->files, path, f.path_len, e);
+	if (rc == 0)
+		rc = twins_add(&r->by_hash, f.sha256, IS_FILE | number, e);
+	if (rc == 0)
+		rc = hash_path(path, f.path_len, name, e);
+	if (rc == 0)
+		rc = twins_add(&r->by_path, name, IS_FILE | number, e);
+	buf_put(&r->at, &at, sizeof(at));
+	buf_u8(&r->state, UNSEEN);
+	if (rc == 0 && (!buf_ok(&r->at) || !buf_ok(&r->state)))
+		rc = err_nomem(e);
+	return rc;
+}
+
+static int
+not_dots(const struct dirent *d)
+{
+	return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+}
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int add_dir(
+	struct reconcile *r, const char *dir, int depth, struct ofs_error *e);
+
+static int
+add_entry(struct reconcile *r, const char *dir, const char *name, int depth,
+	struct ofs_error *e)
+{
+	char *path = file_join(dir, name);
+	struct stat st;
+	int rc = 0;
+
+	if (path == NULL)
+		return err_nomem(e);
+	if (lstat(path, &st) != 0) {
+		r->rep.unchecked++;
+		find(r, "unreadable", path, 0, "it cannot be looked at");
+	} else if (S_ISDIR(st.st_mode)) {
+		rc = add_dir(r, path, depth + 1, e);
+	} else if (S_ISREG(st.st_mode) && ofs_is_signature_name(name) &&
+		!file_out_is_tmp(name, NULL)) {
+		rc = add_file(r, path, e);
+	}
+	free(path);
+	return rc;
+}
+
+static int
+add_dir(struct reconcile *r, const char *dir, int depth, struct ofs_error *e)
+{
+	struct dirent **names = NULL;
+	int n, i, rc = 0;
+
+	if (depth > DEPTH_MAX)
+		return err_set(e, OFS_EIO, "'%s' is too many directories deep",
+			TEXT_Q(dir));
+	n = scandir(dir, &names, not_dots, by_name);
+	if (n < 0)
+		return err_sys(e, OFS_EIO, errno, "cannot read directory '%s'",
+			TEXT_Q(dir));
+	for (i = 0; i < n; i++) {
+		if (rc == 0)
+			rc = add_entry(r, dir, names[i]->d_name, depth, e);
+		free(names[i]);
+	}
+	free(names);
+	return rc;
+}
+
+static bool
+get_bit(const struct buf *b, uint64_t i)
+{
+	return i / 8 >= b->len || (b->p[i / 8] & 1u << (i % 8)) != 0;
+}
+
+static void
+set_bit(struct buf *b, uint64_t i)
+{
+	if (i / 8 < b->len)
+		b->p[i / 8] |= (uint8_t)(1u << (i % 8));
+}
+
+/* a signature that was handed out, and where to */
+static bool
+is_signed(const struct record_body *b, struct ofs_field *sum,
+	struct ofs_field *path)
+{
+	struct ofs_field status;
+
+	memset(path, 0, sizeof(*path));
+	(void)record_body_find(b, "output_path", path);
+	return record_body_find(b, "status", &status) &&
+		status.number == REC_SIGNED &&
+		record_body_find(b, "output_sha256", sum) && sum->len == 32;
+}
+
+static int
+see_outcome(void *arg, uint64_t seq, const struct record_body *b,
+	struct ofs_error *e)
+{
+	struct reconcile *r = arg;
+	struct ofs_field sum, path;
+	uint8_t name[32];
+	int rc;
+
+	if (!is_signed(b, &sum, &path))
+		return 0;
+	rc = twins_add(&r->by_hash, sum.bytes, seq, e);
+	if (rc != 0 || path.len == 0)
+		return rc;
+	rc = hash_path((const char *)path.bytes, path.len, name, e);
+	return rc == 0 ? twins_add(&r->by_path, name, seq, e) : rc;
+}
+
+/* an output that somebody gave up is not missed */
+static int
+see_release(void *arg, uint64_t seq, const struct record_body *b,
+	struct ofs_error *e)
+{
+	struct reconcile *r = arg;
+	struct ofs_field outcome, result;
+
+	(void)seq, (void)e;
+	if (record_body_find(b, "outcome_seq", &outcome) &&
+		record_body_find(b, "result", &result) && result.len >= 9 &&
+		memcmp(result.bytes, "discarded", 9) == 0)
+		set_bit(&r->present, (uint64_t)outcome.number);
+	return 0;
+}
+
+static int
+see_pending(void *arg, const struct log_pending *p)
+{
+	struct reconcile *r = arg;
+
+	set_bit(&r->present, p->outcome_seq);
+	return 0;
+}
+
+/* records come before files, and files with one hash one after the other */
+static int
+see_same_bytes(void *arg, uint64_t first, uint64_t second, struct ofs_error *e)
+{
+	struct reconcile *r = arg;
+
+	(void)e;
+	if ((second & IS_FILE) != 0 &&
+		((first & IS_FILE) == 0 ||
+			r->state.p[first & ~IS_FILE] == KNOWN))
+		r->state.p[second & ~IS_FILE] = KNOWN;
+	return 0;
+}
+
+/* the record in front of a file, or of a later record, has its successor */
+static int
+see_same_path(void *arg, uint64_t first, uint64_t second, struct ofs_error *e)
+{
+	struct reconcile *r = arg;
+
+	(void)e;
+	if ((first & IS_FILE) != 0)
+		return 0;
+	set_bit(&r->present, first);
+	if ((second & IS_FILE) != 0 && r->state.p[second & ~IS_FILE] != KNOWN)
+		r->state.p[second & ~IS_FILE] = RENAMED;
+	return 0;
+}
+
+static bool
+is_below(const struct reconcile *r, const char *path, size_t n)
+{
+	size_t i, len;
+
+	for (i = 0; i < r->n_dirs; i++) {
+		len = strlen(r->dirs[i]);
+		if (n > len && memcmp(path, r->dirs[i], len) == 0 &&
+			(path[len] == '/' || len == 1))
+			return true;
+	}
+	return false;
+}
+
+static int
+see_missing(void *arg, uint64_t seq, const struct record_body *b,
+	struct ofs_error *e)
+{
+	struct reconcile *r = arg;
+	struct ofs_field sum, path;
+	struct stat st;
+	char *name;
+
+	if (get_bit(&r->present, seq) || !is_signed(b, &sum, &path) ||
+		!is_below(r, (const char *)path.bytes, path.len))
+		return 0;
+	name = strndup((const char *)path.bytes, path.len);
+	if (name == NULL)
+		return err_nomem(e);
+	if (lstat(name, &st) != 0 && errno == ENOENT) {
+		r->rep.missing++;
+		find(r, "missing-file", name, seq,
+			"it was released there, and is gone");
+	}
+	free(name);
+	return 0;
+}
+
+struct judge {
+	struct reconcile *r;
+	const char *path;
+	bool ours;
+};
+
+/* whether this certificate's key has made a raw signature */
+static int
+try_cert(void *arg, const uint8_t sha256[32], const uint8_t *der, size_t n,
+	struct ofs_error *e)
+{
+	struct judge *j = arg;
+	struct ofs_verifier_opts vo = OFS_VERIFIER_OPTS_INIT;
+	struct ofs_error ignored;
+	struct ofs_verdict v;
+	ofs_verifier *verifier = NULL;
+	struct buf pem = BUF_INIT;
+	X509 *c = NULL;
+	int rc;
+
+	(void)sha256, (void)e;
+	if (j->ours || cert_from_der(der, n, &c, &ignored) != 0)
+		return 0;
+	rc = cert_to_pem(c, &pem, &ignored);
+	if (rc == 0)
+		rc = ofs_verifier_new(j->r->a->ctx, &vo, &verifier);
+	if (rc == 0)
+		rc = ofs_verifier_signer(verifier, pem.p, pem.len);
+	if (rc == 0)
+		rc = ofs_verify_file(verifier, j->path, NULL, &v);
+	j->ours = rc == 0 || rc == OFS_EUNTRUSTED;
+	ofs_verifier_free(verifier);
+	buf_free(&pem);
+	X509_free(c);
+	return 0;
+}
+
+static int
+is_known_cert(struct reconcile *r, const uint8_t sha256[32], bool *known,
+	struct ofs_error *e)
+{
+	bool nested;
+	int rc = handle_enter(r->a, &nested, e);
+
+	if (rc != 0)
+		return rc;
+	rc = store_cert_has(&r->a->store, sha256, known, e);
+	handle_leave(r->a, nested);
+	return rc;
+}
+
+static int
+try_all(struct judge *j, struct ofs_error *e)
+{
+	bool nested;
+	int rc = handle_enter(j->r->a, &nested, e);
+
+	if (rc != 0)
+		return rc;
+	rc = store_cert_each(&j->r->a->store, NULL, INT_MAX, try_cert, j, e);
+	handle_leave(j->r->a, nested);
+	return rc;
+}
+
+/* a file that no record has: by whose key? */
+static int
+judge(struct reconcile *r, const char *path, struct ofs_error *e)
+{
+	struct judge j = { .r = r, .path = path };
+	ofs_verifier *verifier = NULL;
+	struct ofs_verdict v;
+	size_t n = strlen(path);
+	int rc, code;
+
+	rc = ofs_verifier_new(r->a->ctx, NULL, &verifier);
+	if (rc != 0)
+		return err_set(e, rc, "cannot verify '%s'", TEXT_Q(path));
+	code = ofs_verify_file(verifier, path, NULL, &v);
+	ofs_verifier_free(verifier);
+	if (n > 4 && strcmp(path + n - 4, ".sig") == 0)
+		rc = try_all(&j, e);
+	else if (code == 0 || code == OFS_EUNTRUSTED)
+		rc = is_known_cert(r, v.cert_sha256, &j.ours, e);
+	if (rc != 0)
+		return rc;
+	if (j.ours) {
+		r->rep.unknown++;
+		find(r, "unknown-signature", path, 0,
+			"a key of this log has made it, and no record says so");
+	} else if (code == OFS_EIO) {
+		r->rep.unchecked++;
+		find(r, "unchecked-signature", path, 0, v.reason);
+	} else {
+		r->rep.foreign++;
+		find(r, "foreign-signature", path, 0,
+			code == OFS_ESIGNATURE || code == OFS_EUNREADABLE
+				? v.reason
+				: "it is by a key that this log does not know");
+	}
+	return 0;
+}
+
+static int
+judge_file(struct reconcile *r, size_t i, struct ofs_error *e)
+{
+	struct found f;
+	uint64_t at;
+	char *path;
+	int rc;
+
+	if (r->state.p[i] == KNOWN) {
+		r->rep.known++;
+		return 0;
+	}
+	memcpy(&at, r->at.p + i * sizeof(at), sizeof(at));
+	rc = spool_read(&r->files, at, &f, sizeof(f), e);
+	if (rc != 0)
+		return rc;
+	path = calloc(1, (size_t)f.path_len + 1);
+	if (path == NULL)
+		return err_nomem(e);
+	rc = spool_read(&r->files, at + sizeof(f), path, (size_t)f.path_len, e);
+	if (rc == 0 && r->state.p[i] == RENAMED) {
+		r->rep.changed++;
+		find(r, "changed-file", path, 0,
+			"a record has other bytes for this name");
+	}
+	if (rc == 0)
+		rc = judge(r, path, e);
+	free(path);
+	return rc;
+}
+
+static int
+compare(struct reconcile *r, struct ofs_error *e)
+{
+	uint64_t size;
+	size_t i;
+	int rc;
+
+	rc = ofs_audit_size(r->a, &size);
+	if (rc != 0) {
+		ofs_audit_error(r->a, e);
+		return rc;
+	}
+	if (buf_grow(&r->present, (size_t)(size / 8 + 1)) == NULL)
+		return err_nomem(e);
+	memset(r->present.p, 0, r->present.len);
+	/* what is appended from here on is not asked for */
+	for (; size % 8 != 0 || size / 8 < r->present.len; size++)
+		set_bit(&r->present, size);
+	rc = log_each_of_type(r->a, OFS_REC_OUTCOME, see_outcome, r, e);
+	if (rc == 0)
+		rc = log_each_of_type(r->a, OFS_REC_RELEASE, see_release, r, e);
+	if (rc == 0)
+		rc = log_each_pending(r->a, see_pending, r, e);
+	if (rc == 0)
+		rc = twins_each(&r->by_hash, see_same_bytes, r, e);
+	if (rc == 0)
+		rc = twins_each(&r->by_path, see_same_path, r, e);
+	for (i = 0; i < n_files(r) && rc == 0; i++)
+		rc = judge_file(r, i, e);
+	if (rc == 0)
+		rc = log_each_of_type(r->a, OFS_REC_OUTCOME, see_missing, r, e);
+	return rc;
+}
+
+static int
+record(struct reconcile *r, struct ofs_error *e)
+{
+	struct rec_log_event ev = {
+		.event = "reconcile", .count = r->rep.files, .path = r->dirs[0]
+	};
+	char counts[256];
+
+	snprintf(counts, sizeof(counts),
+		"%llu known, %llu unknown, %llu changed, %llu foreign, "
+		"%llu unchecked, %llu missing",
+		(unsigned long long)r->rep.known,
+		(unsigned long long)r->rep.unknown,
+		(unsigned long long)r->rep.changed,
+		(unsigned long long)r->rep.foreign,
+		(unsigned long long)r->rep.unchecked,
+		(unsigned long long)r->rep.missing);
+	ev.reason = counts;
+	return log_event_record(r->a, &ev, &r->rep.seq, e);
+}
+
+static int
+walk(struct reconcile *r, const char *const *dirs, size_t n,
+	struct ofs_error *e)
+{
+	int rc = 0;
+
+	if (n == 0)
+		return err_set(e, OFS_EINVAL, "no directory was named");
+	r->dirs = calloc(n, sizeof(*r->dirs));
+	if (r->dirs == NULL)
+		return err_nomem(e);
+	for (; r->n_dirs < n && rc == 0; r->n_dirs++) {
+		r->dirs[r->n_dirs] = realpath(dirs[r->n_dirs], NULL);
+		if (r->dirs[r->n_dirs] == NULL)
+			return err_sys(e, OFS_EIO, errno,
+				"cannot find directory '%s'",
+				TEXT_Q(dirs[r->n_dirs]));
+		rc = add_dir(r, r->dirs[r->n_dirs], 0, e);
+	}
+	return rc;
+}
+
+static void
+reconcile_free(struct reconcile *r)
+{
+	for (size_t i = 0; i < r->n_dirs; i++)
+		free(r->dirs[i]);
+	free(r->dirs);
+	spool_free(&r->files);
+	twins_free(&r->by_hash);
+	twins_free(&r->by_path);
+	buf_free(&r->at);
+	buf_free(&r->state);
+	buf_free(&r->present);
+}
+
+int
+ofs_audit_reconcile(ofs_audit *audit, const char *const *dirs, size_t n_dirs,
+	ofs_reconcile_fn fn, void *arg, struct ofs_reconcile_report *out)
+{
+	struct reconcile r = { .a = audit,
+		.fn = fn,
+		.arg = arg,
+		.rep = { .size = sizeof(r.rep) } };
+	struct ofs_error e;
+	int rc = 0;
+
+	spool_init(&r.files, log_place(audit));
+	twins_init(&r.by_hash, log_place(audit));
+	twins_init(&r.by_path, log_place(audit));
+	if (log_read_only(audit))
+		rc = err_set(&e, OFS_EAUDIT,
+			"cannot reconcile with '%s': it was opened read-only, "
+			"and what is found is recorded",
+			TEXT_Q(log_place(audit)));
+	if (rc == 0)
+		rc = walk(&r, dirs, n_dirs, &e);
+	if (rc == 0)
+		rc = compare(&r, &e);
+	if (rc == 0)
+		rc = record(&r, &e);
+	if (rc == 0 &&
+		r.rep.unknown + r.rep.changed + r.rep.unchecked +
+				r.rep.missing >
+			0)
+		rc = err_set(&e, OFS_EITEMS,
+			"signature files and records do not agree");
+	reconcile_free(&r);
+	if (out != NULL)
+		*out = r.rep;
+	return rc != 0 ? handle_fail(audit, &e) : 0;
+}
