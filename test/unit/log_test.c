@@ -483,6 +483,11 @@ refuses_places(void **state)
 	shell("rm %s/log.head; mv %s/h %s/log.head", log_dir, sample_dir,
 		log_dir);
 	ofs_audit_free(sample_open(0));
+	shell("mv %s/log.db %s/d; ln -s %s/d %s/log.db", log_dir, sample_dir,
+		sample_dir, log_dir);
+	sample_refused(0, OFS_EAUDIT, "log.db' is not a regular file");
+	shell("rm %s/log.db; mv %s/d %s/log.db", log_dir, sample_dir, log_dir);
+	ofs_audit_free(sample_open(0));
 
 	/* the directory: a link, a file, somebody else's things */
 	shell("ln -s %s %s/alias", log_dir, sample_dir);
@@ -588,6 +593,15 @@ as_other_user(void *arg)
 	sample_refused(0, OFS_EAUDIT, "0755");
 }
 
+/* a directory of one's own, and files of somebody else in it */
+static void
+as_owner_of_the_directory(void *arg)
+{
+	(void)arg;
+	become(NOBODY, NOBODY, NULL, 0);
+	sample_refused(0, OFS_EAUDIT, "log.db' belongs to user 0");
+}
+
 static void
 other_users(void **state)
 {
@@ -606,6 +620,8 @@ other_users(void **state)
 		sample_dir, sample_dir, log_dir, log_dir, sample_dir,
 		sample_dir, sample_dir);
 	join(spawn(as_other_user, NULL));
+	shell("chown %d %s", NOBODY, log_dir);
+	join(spawn(as_owner_of_the_directory, NULL));
 	/* root does not write into another user's log either */
 	shell("chown -R %d %s", NOBODY, log_dir);
 	sample_refused(0, OFS_EAUDIT, "belongs to user 65534");
@@ -629,6 +645,16 @@ as_stranger(void *arg)
 {
 	(void)arg;
 	become(NOBODY, NOBODY, NULL, 0);
+	sample_refused(0, OFS_EAUDIT, "Permission denied");
+}
+
+/* of the group that the files still have */
+static void
+as_other_group(void *arg)
+{
+	gid_t group = *(gid_t *)arg;
+
+	become(NOBODY - 1, NOBODY - 1, &group, 1);
 	sample_refused(0, OFS_EAUDIT, "Permission denied");
 }
 
@@ -666,6 +692,12 @@ shared_with_a_group(void **state)
 	assert_int_equal(mode_of("log.head"), 0660);
 	ofs_audit_free(sample_open(0));
 	sample_verifies(16);
+	/* a directory of another group than its files, and than its users */
+	shell("chgrp %d %s", NOBODY, log_dir);
+	sample_refused(0, OFS_EAUDIT, "belongs to group");
+	join(spawn(as_other_group, &gid));
+	shell("chgrp daemon %s; chmod 2770 %s", log_dir, log_dir);
+	ofs_audit_free(sample_open(0));
 	shell("chmod 2777 %s", log_dir);
 	sample_refused(0, OFS_EAUDIT, "2777");
 	shell("chmod 2770 %s; chmod 600 %s/log.db", log_dir, log_dir);
