@@ -13,5 +13,6 @@
 #include <offlinesig/verify.h>
 #include <offlinesig/audit.h>
 #include <offlinesig/keep.h>
+#include <offlinesig/checkpoint.h>
 
 #endif

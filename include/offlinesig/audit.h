@@ -51,12 +51,17 @@ struct ofs_audit_init_opts {
 	bool plain;              /* not encrypted, whatever station_keys is */
 	const char *station_key; /* file, made where there is none; or NULL */
 	const char *passphrase;  /* or NULL */
+	/*
+	 * The key that signs checkpoints (offlinesig/checkpoint.h): "file" or
+	 * "file:PATH", made there where none is; NULL: none
+	 */
+	const char *audit_key;
 };
 
 #define OFS_AUDIT_INIT_OPTS_INIT                                              \
 	{                                                                     \
 		sizeof(struct ofs_audit_init_opts), 0, 0, 0, 0, false, false, \
-			0, 0                                                  \
+			0, 0, 0                                               \
 	}
 
 /*
@@ -179,8 +184,13 @@ struct ofs_audit_report {
 	 * intents and outcomes are counted, and all counts behind them are 0.
 	 */
 	uint64_t sealed_bodies;
-	uint64_t erased_bodies;    /* as auditors have allowed */
-	uint64_t lost_records;     /* when it was put back to older backups */
+	uint64_t erased_bodies;      /* as auditors have allowed */
+	uint64_t lost_records;       /* when it was put back to older backups */
+	char audit_key[1024];        /* verifier key of the log; "": none */
+	bool audit_key_on_token;     /* else in a file */
+	bool audit_key_pinned;       /* ofs_audit_pin() named it */
+	uint64_t checkpoints;        /* signed heads, all of which agreed */
+	uint64_t checkpoint_records; /* size of the newest; 0: none */
 };
 
 /* An unclosed batch, an unknown item, an unreleased output. */
@@ -219,7 +229,7 @@ struct ofs_record_head {
 	uint32_t body_len;
 	uint8_t header_sha256[32]; /* SHA-256 of the header bytes */
 	bool sealed; /* the body is encrypted and no key is here: no fields */
-	bool erased;               /* the body is gone: it has no fields */
+	bool erased; /* the body is gone: it has no fields */
 };
 
 /* A field of a body; dotted name, as "document.path". */

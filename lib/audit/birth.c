@@ -89,7 +89,7 @@ append_genesis(ofs_audit *a, const char *asked, const char *mode,
 		.salt = { salt, sizeof(salt) },
 		.mode = mode };
 	struct log_entry en = { .type = OFS_REC_GENESIS };
-	struct buf body = BUF_INIT;
+	struct buf body = BUF_INIT, vkey = BUF_INIT, hint = BUF_INIT;
 	uint64_t seq;
 	int rc;
 
@@ -102,11 +102,18 @@ append_genesis(ofs_audit *a, const char *asked, const char *mode,
 	if (mode != NULL || auditors->len > 0)
 		en.format = STORE_FORMAT_EVIDENCE;
 	if (rc == 0)
+		rc = handle_init_key(a, origin, &g, &vkey, &hint, e);
+	if (rc == 0)
 		rc = record_genesis_encode(&g, &body, e);
 	en.body = body.p;
 	en.body_len = body.len;
 	if (rc == 0)
 		rc = handle_append(a, &en, &seq, e);
+	if (rc == 0 && hint.len > 0)
+		rc = store_audit_key_put(
+			&a->store, seq, (const char *)hint.p, e);
+	buf_free(&vkey);
+	buf_free(&hint);
 	buf_free(&body);
 	return rc;
 }

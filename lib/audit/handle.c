@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "audit/handle.h"
+#include "audit/checkpoint.h"
 
 #include "base/ctx.h"
 #include "base/file.h"
@@ -87,6 +87,9 @@ ofs_audit_free(ofs_audit *a)
 		return;
 	if (a->in_tx)
 		log_rollback(a);
+	checkpoint_at_end(a);
+	auditkey_free(&a->key);
+	note_key_free(&a->pin);
 	store_close(&a->store);
 	hold_free(&a->hold);
 	group_free(&a->group);
@@ -186,6 +189,13 @@ lock_gate(ofs_audit *a, int cmd, short type)
  * those who wait for it are asleep: it would win most times. So one at a time
  * waits for the flock, and the others for the gate before it.
  */
+int
+handle_load_key(ofs_audit *a, struct ofs_error *e)
+{
+	auditkey_free(&a->key);
+	return auditkey_load(&a->key, &a->store, &a->place, a->read_only, e);
+}
+
 int
 handle_flock(ofs_audit *a, struct ofs_error *e)
 {

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "audit/auditkey.h"
 #include "audit/group.h"
 #include "audit/head.h"
 #include "audit/hold.h"
@@ -44,6 +45,9 @@ struct ofs_audit {
 	struct head_file known;
 	uint64_t known_size; /* 0: none were */
 	uint8_t known_root[MERKLE_HASH];
+	struct audit_key key;
+	struct note_key pin;   /* what verification asks for; or empty */
+	const char *asked_key; /* where a new log's is; borrowed for init */
 
 	bool in_tx;
 	pthread_t owner;   /* of the transaction */
@@ -120,6 +124,17 @@ int handle_check_tx(ofs_audit *a, struct ofs_error *e);
 int handle_step(ofs_audit *a, int rc, const struct ofs_error *e);
 /* state, commit, head file */
 int handle_commit(ofs_audit *a, struct ofs_error *e);
+/* the audit key that was asked for in the genesis; hint gets its place */
+int handle_init_key(ofs_audit *a, const char *origin, struct rec_genesis *g,
+	struct buf *vkey, struct buf *hint, struct ofs_error *e);
+/* (re)reads which audit key the log has */
+int handle_load_key(ofs_audit *a, struct ofs_error *e);
+/*
+ * A record that is not in a log (read.c): a header of RECORD_HEADER_SIZE and
+ * its body, NULL where that is not known.
+ */
+int read_make_record(const uint8_t *header, const uint8_t *body, size_t n,
+	ofs_record **out, struct ofs_error *e);
 /* who the process is; once */
 void handle_find_operator(ofs_audit *a);
 /* the same for a plain body: nobody in a sealed log */

@@ -5,7 +5,7 @@
 
 #include <openssl/rand.h>
 
-#include "audit/handle.h"
+#include "audit/checkpoint.h"
 #include "audit/pending.h"
 
 #include "base/ctx.h"
@@ -183,6 +183,8 @@ handle_commit(ofs_audit *a, struct ofs_error *e)
 		if (rc == 0)
 			rc = store_state_put(&a->store, &a->state, e);
 	}
+	if (rc == 0)
+		rc = checkpoint_in_tx(a, e);
 	if (rc == 0)
 		rc = store_commit(&a->store, e);
 	if (rc != 0) {
@@ -447,6 +449,7 @@ handle_append(ofs_audit *a, const struct log_entry *en, uint64_t *seq,
 		rc = note_open(a, en, &h, e);
 	if (rc != 0)
 		return rc;
+	checkpoint_noted(a, en);
 	a->last_seq = h.seq;
 	memcpy(a->last_batch, h.batch_id, sizeof(a->last_batch));
 	*seq = h.seq;

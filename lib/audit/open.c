@@ -231,6 +231,8 @@ open_for_writing(ofs_audit *a, const char *dir, bool create,
 		rc = open_store(a, dir, create, opts, made, e);
 	if (rc == 0)
 		rc = check_opened(a, e);
+	if (rc == 0)
+		rc = handle_load_key(a, e);
 	handle_funlock(a);
 	return rc;
 }
@@ -281,6 +283,8 @@ open_for_reading(ofs_audit *a, const char *dir, struct ofs_error *e)
 		rc = store_check(&a->store, e);
 	if (rc == 0)
 		rc = handle_check_genesis(a, e);
+	if (rc == 0)
+		rc = handle_load_key(a, e);
 	return rc != 0 ? rc : keys_find(a, e);
 }
 
@@ -392,6 +396,8 @@ ofs_audit_init(
 		rc = handle_new(ctx, false, &a, &e);
 	if (rc == 0)
 		rc = prepare_init(a, dir, opts->group, &e);
+	if (rc == 0)
+		a->asked_key = opts->audit_key;
 	if (rc == 0)
 		rc = open_for_writing(a, dir, true, opts, &made, &e);
 	if (rc == 0 && !made)

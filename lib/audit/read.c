@@ -80,6 +80,29 @@ make_record(void *arg, const struct store_record *r, struct ofs_error *e)
 	return range->bytes > RANGE_BYTES ? 1 : 0;
 }
 
+int
+read_make_record(const uint8_t *header, const uint8_t *body, size_t n,
+	ofs_record **out, struct ofs_error *e)
+{
+	ofs_record *rec = calloc(1, sizeof(*rec));
+	int rc;
+
+	*out = NULL;
+	if (rec == NULL)
+		return err_nomem(e);
+	rc = record_header_decode(header, RECORD_HEADER_SIZE, &rec->h, e);
+	if (rc == 0)
+		rc = digest_of(&digest_sha256, header, RECORD_HEADER_SIZE,
+			rec->header_sha256, e);
+	if (rc == 0 && body != NULL)
+		rc = record_body_decode(rec->h.type, body, n, &rec->body, e);
+	if (rc != 0)
+		ofs_record_free(rec);
+	else
+		*out = rec;
+	return rc;
+}
+
 static void
 range_free(struct range *range)
 {

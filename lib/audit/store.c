@@ -48,6 +48,9 @@ static const char *const schema[] = {
 	/* from here on: format 4 */
 	"CREATE TABLE epoch (epoch INTEGER PRIMARY KEY, "
 	"seq INTEGER NOT NULL) STRICT",
+	"CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, "
+	"note BLOB NOT NULL) STRICT",
+	"CREATE TABLE audit_key (seq INTEGER PRIMARY KEY, hint BLOB) STRICT",
 };
 
 #define N_SCHEMA (sizeof(schema) / sizeof(schema[0]))
@@ -354,26 +357,27 @@ store_raise(struct store *s, int format, struct ofs_error *e)
 	return rc == SQLITE_OK ? 0 : store_fail(s, rc, "write", e);
 }
 
-int
-store_has_tracks(struct store *s, bool *has, struct ofs_error *e)
+static int
+has_format(struct store *s, int format, bool *has, struct ofs_error *e)
 {
 	int64_t version;
 	int rc;
 
 	rc = store_get_int(s, "PRAGMA user_version", &version, e);
-	*has = rc == 0 && version >= STORE_FORMAT_TRACKS;
+	*has = rc == 0 && version >= format;
 	return rc;
+}
+
+int
+store_has_tracks(struct store *s, bool *has, struct ofs_error *e)
+{
+	return has_format(s, STORE_FORMAT_TRACKS, has, e);
 }
 
 int
 store_has_evidence(struct store *s, bool *has, struct ofs_error *e)
 {
-	int64_t version;
-	int rc;
-
-	rc = store_get_int(s, "PRAGMA user_version", &version, e);
-	*has = rc == 0 && version >= STORE_FORMAT_EVIDENCE;
-	return rc;
+	return has_format(s, STORE_FORMAT_EVIDENCE, has, e);
 }
 
 int

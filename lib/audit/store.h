@@ -12,7 +12,7 @@
 #include "format/record.h"
 
 #define STORE_FRONTIER_MAX (MERKLE_HEIGHT * MERKLE_HASH)
-#define STORE_STATEMENTS 48
+#define STORE_STATEMENTS 56
 #define STORE_FORMAT_TRACKS 3   /* has the tables batch and batch_item */
 #define STORE_FORMAT_EVIDENCE 4 /* epochs, anchors, events of the log */
 
@@ -152,6 +152,40 @@ typedef int (*store_cert_fn)(void *arg, const uint8_t sha256[32],
 	const uint8_t *der, size_t n, struct ofs_error *e);
 int store_cert_each(struct store *s, const uint8_t *after, int max,
 	store_cert_fn fn, void *arg, struct ofs_error *e);
+
+/*
+ * store_proof.c. The signed heads of the tree, by its size; from format 4 on,
+ * before it there are none. store_checkpoint_next gives the first of more than
+ * `after` records, store_checkpoint_last the newest; *size is 0 without one.
+ */
+int store_checkpoint_put(struct store *s, uint64_t size, const void *note,
+	size_t n, struct ofs_error *e);
+int store_checkpoint_next(struct store *s, uint64_t after, uint64_t *size,
+	struct buf *note, struct ofs_error *e);
+int store_checkpoint_count(struct store *s, uint64_t *n, struct ofs_error *e);
+int store_checkpoint_last(
+	struct store *s, uint64_t *size, struct buf *note, struct ofs_error *e);
+/* which record names the audit key, and where that is kept (may be NULL) */
+int store_audit_key_put(
+	struct store *s, uint64_t seq, const char *hint, struct ofs_error *e);
+int store_audit_key_get(struct store *s, bool *has, uint64_t *seq,
+	struct buf *hint, struct ofs_error *e);
+int store_has_evidence(struct store *s, bool *has, struct ofs_error *e);
+/*
+ * The root of the leaves [lo, hi) as if they were a tree: lo is a multiple of
+ * the power of two that is not below hi - lo (merkle_inclusion and its kin).
+ */
+int store_range_root(struct store *s, uint64_t lo, uint64_t hi,
+	struct merkle *m, uint8_t out[32], struct ofs_error *e);
+/* the hashes of leaves or of tiles, in order; fn as for records */
+typedef int (*store_hash_fn)(
+	void *arg, const uint8_t hash[32], struct ofs_error *e);
+int store_hash_each(struct store *s, unsigned int level, uint64_t first,
+	uint64_t n, struct merkle *m, store_hash_fn fn, void *arg,
+	struct ofs_error *e);
+/* the headers of n records from `first` on, which must be there */
+int store_header_each(struct store *s, uint64_t first, uint64_t n,
+	store_record_fn fn, void *arg, struct ofs_error *e);
 
 /*
  * A batch whose list may have to be finished by a later one, and what became

@@ -64,6 +64,20 @@ static const char *const texts[STMT_COUNT] = {
 	[EPOCH_GET] = "SELECT seq FROM epoch WHERE epoch = ?",
 	[EPOCH_LAST] = "SELECT max(epoch) FROM epoch",
 	[EPOCH_EACH] = "SELECT epoch, seq FROM epoch ORDER BY epoch",
+	[CHECKPOINT_PUT] = "INSERT OR REPLACE INTO checkpoint (size, note) "
+			   "VALUES (?, ?)",
+	[CHECKPOINT_NEXT] = "SELECT size, note FROM checkpoint WHERE size > ? "
+			    "ORDER BY size LIMIT 1",
+	[CHECKPOINT_LAST] = "SELECT size, note FROM checkpoint "
+			    "ORDER BY size DESC LIMIT 1",
+	[CHECKPOINT_COUNT] = "SELECT count(*) FROM checkpoint",
+	[AUDIT_KEY_PUT] = "INSERT OR REPLACE INTO audit_key (seq, hint) "
+			  "VALUES (?, ?)",
+	[AUDIT_KEY_GET] = "SELECT seq, hint FROM audit_key ORDER BY seq DESC",
+	[TILE_EACH] = "SELECT idx, hash FROM tile WHERE level = ? AND "
+		      "idx BETWEEN ? AND ? ORDER BY idx",
+	[HEADER_EACH] = "SELECT seq, header FROM record WHERE seq "
+			"BETWEEN ? AND ? ORDER BY seq",
 	[CERT_EACH] = "SELECT sha256, der FROM cert WHERE sha256 > ? "
 		      "ORDER BY sha256 LIMIT ?",
 };

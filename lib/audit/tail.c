@@ -120,46 +120,56 @@ check_record(void *arg, const struct store_record *r, struct ofs_error *e)
 	return rc;
 }
 
-/* the record that this one says was erased; 0: none */
-static uint64_t
-erased_by(ofs_audit *a, uint64_t seq)
+/*
+ * Such a record is plain in every log: no key is asked for, as none has been
+ * looked for so far.
+ */
+static int
+see_erasure(void *arg, const struct store_record *r, struct ofs_error *e)
 {
-	struct ofs_field event, first = { .number = 0 };
-	ofs_record *rec;
+	struct ofs_field event, first;
+	struct record_body *body = NULL;
+	struct record_header h;
+	struct tail *t = arg;
+	uint64_t absent;
+	size_t at;
 
-	if (ofs_audit_get(a, seq, &rec) != 0)
+	if (record_header_decode(r->header, r->header_len, &h, e) != 0 ||
+		h.type != OFS_REC_LOG_EVENT || h.cipher != 0 ||
+		record_body_decode(h.type, r->body, r->body_len, &body, e) != 0)
 		return 0;
-	if (!ofs_record_find(rec, "event", &event) || event.len != 5 ||
-		memcmp(event.bytes, "erase", 5) != 0 ||
-		!ofs_record_find(rec, "first", &first))
-		first.number = 0;
-	ofs_record_free(rec);
-	return (uint64_t)first.number;
+	if (record_body_find(body, "event", &event) && event.len == 5 &&
+		memcmp(event.bytes, "erase", 5) == 0 &&
+		record_body_find(body, "first", &first) && first.number > 0)
+		for (at = 0; at < t->absent.len; at += sizeof(absent)) {
+			memcpy(&absent, t->absent.p + at, sizeof(absent));
+			if ((int64_t)absent == first.number)
+				memset(t->absent.p + at, 0, sizeof(absent));
+		}
+	record_body_free(body);
+	return 0;
 }
 
 /* an erasure is recorded behind what it erases, and so in the tail as well */
 static int
 check_absent(struct tail *t, uint64_t size, struct ofs_error *e)
 {
-	uint64_t erased, absent, seq;
-	size_t at, left = t->absent.len / sizeof(absent);
+	uint64_t absent;
+	size_t at;
+	int rc;
 
-	if (left == 0)
+	if (t->absent.len == 0)
 		return 0;
-	memcpy(&seq, t->absent.p, sizeof(seq));
-	for (; seq < size; seq++) {
-		erased = erased_by(t->a, seq);
-		for (at = 0; erased > 0 && at < t->absent.len;
-			at += sizeof(absent)) {
-			memcpy(&absent, t->absent.p + at, sizeof(absent));
-			if (absent != erased)
-				continue;
-			memset(t->absent.p + at, 0, sizeof(absent));
-			left--;
-		}
+	memcpy(&absent, t->absent.p, sizeof(absent));
+	rc = store_record_each(
+		&t->a->store, absent, size - 1, see_erasure, t, e);
+	for (at = 0; at < t->absent.len; at += sizeof(absent)) {
+		memcpy(&absent, t->absent.p + at, sizeof(absent));
+		if (absent != 0)
+			break;
 	}
-	if (left == 0)
-		return 0;
+	if (rc != 0 || at >= t->absent.len)
+		return rc;
 	return err_set(e, OFS_EDAMAGED,
 		"body of a record at the end of the audit log is missing, and "
 		"no erasure is recorded");

@@ -12,9 +12,11 @@ av_check_cipher(
 	bool plain = v->a->keys.mode == LOG_PLAIN ||
 		h->type == OFS_REC_GENESIS || h->type == OFS_REC_EPOCH;
 
-	/* what an auditor has allowed, everybody has to see */
+	/* what an auditor has allowed, and the audit key, everybody can see */
 	if (plain != (h->cipher == 0) &&
-		(plain || h->type != OFS_REC_LOG_EVENT))
+		(plain ||
+			(h->type != OFS_REC_LOG_EVENT &&
+				h->type != OFS_REC_ANCHOR)))
 		return av_damage(e, h->seq,
 			"its body is %s, which does not go with this log",
 			h->cipher == 0 ? "plain" : "encrypted");

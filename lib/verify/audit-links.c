@@ -580,7 +580,7 @@ av_link_absent(struct av *v, const struct record_header *h)
 {
 	struct av_batch *b = find_batch(&v->links, h->batch_id);
 
-	if (v->hashes_only)
+	if (v->hashes_only || v->keyless)
 		return;
 	if (h->type == OFS_REC_INTENT)
 		v->rep->intents++;

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "verify/audit-checkpoint.h"
 #include "verify/audit-events.h"
-#include "verify/audit-verify.h"
 
 #include "base/text.h"
 #include "base/time.h"
@@ -281,6 +281,8 @@ link_row(struct av *v, const struct av_range *range, const struct av_row *row,
 		rc = check_genesis_body(v, row->body, e);
 	if (rc == 0 && row->h.type == OFS_REC_EPOCH && !v->hashes_only)
 		rc = av_epoch(v, &r, e);
+	if (rc == 0)
+		rc = av_checkpoint_record(v, &r, e);
 	if (rc == 0 && row->h.type == OFS_REC_LOG_EVENT)
 		rc = av_log_event(v, &r, e);
 	if (rc == 0 && !v->keyless && !v->hashes_only)
@@ -405,6 +407,8 @@ check_end(struct av *v, bool *more, struct ofs_error *e)
 		if (rc == 0)
 			rc = check_heads(v, e);
 		if (rc == 0)
+			rc = av_checkpoints(v, e);
+		if (rc == 0)
 			rc = av_check_tables(v, e);
 		if (rc == 0)
 			av_keys_report(v);
@@ -441,6 +445,8 @@ verify(struct av *v, struct ofs_error *e)
 	rc = start(v, e);
 	while (rc == 0 && more) {
 		rc = av_scan(v, v->state.size, e);
+		if (rc == 0)
+			rc = av_checkpoints(v, e);
 		if (rc == 0)
 			rc = av_enter(v, e);
 		if (rc != 0)
@@ -490,6 +496,7 @@ av_verify(ofs_audit *audit, const struct av_how *how, ofs_audit_finding_fn fn,
 	merkle_free(&v.tree);
 	av_links_free(&v.links);
 	av_events_free(&v.events);
+	av_checkpoints_free(&v.checkpoints);
 	buf_free(&v.queue);
 	if (out != NULL)
 		*out = rep;

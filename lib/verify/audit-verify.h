@@ -84,6 +84,18 @@ struct av_events {
 	STACK_OF(X509) *auditors; /* NULL: the genesis names none */
 };
 
+/* audit-checkpoint.c: the tree of the last one that was checked */
+struct av_checkpoints {
+	bool named;        /* a record names the audit key */
+	uint64_t named_by; /* that record */
+	bool has_root;     /* and the root in front of it */
+	uint8_t root[32];
+	uint64_t n; /* so many were checked */
+	struct merkle tree;
+	unsigned int height; /* of what is being added to it */
+	struct buf note;
+};
+
 struct av {
 	ofs_audit *a;
 	ofs_audit_finding_fn fn;
@@ -94,6 +106,7 @@ struct av {
 	struct merkle tree;
 	int64_t last_time;
 	struct av_links links;
+	struct av_checkpoints checkpoints;
 	uint32_t epochs; /* seen so far */
 	bool keyless;    /* a body was not opened: links are not followed */
 	struct av_events events;
