@@ -24,7 +24,7 @@ SONAME := libofflinesig.so.0
 
 BUILD_DEPS := gcc libc6-dev make pkg-config libssl-dev libp11-dev \
 	libp11-kit-dev libsqlite3-dev libjansson-dev softhsm2 openssl
-TEST_DEPS := g++ libcmocka-dev perl jq procps opensc opensc-pkcs11 \
+TEST_DEPS := g++ libcmocka-dev perl python3 jq procps opensc opensc-pkcs11 \
 	gnutls-bin libengine-pkcs11-openssl gpgsm gpg-agent libnss3-tools \
 	sqlite3 mandoc bsdextrautils xxd p11-kit p11-kit-modules python3
 LINT_DEPS := g++ mandoc bsdextrautils clang-format shellcheck \

@@ -11,14 +11,18 @@
 
 /* clang-format off */
 static const char help[] =
-"usage: ofs-audit export --csv FILE | --jsonl FILE [options]\n"
+"usage: ofs-audit export --csv FILE | --jsonl FILE | --tiles DIR [options]\n"
 "\n"
 "Writes the records that the options fit, a line each, oldest first. The same\n"
-"log and options give the same bytes. What was exported is recorded.\n"
+"log and options give the same bytes. What was exported is recorded. Or the\n"
+"tree and the headers of all records, of which no name, no document and no\n"
+"person can be read; ofs-audit-format(5) says how to check it.\n"
 "\n"
 "  --csv FILE     a table; fields that a spreadsheet would calculate begin with '\n"
 "  --jsonl FILE   JSON Lines with every field, as list --json\n"
 "                 a FILE of - is standard output\n"
+"  --tiles DIR    the newest checkpoint and all that is below it, as\n"
+"                 c2sp.org/tlog-tiles has it; DIR is made if missing\n"
 "  --force        replace FILE\n"
 "  --from, --to, --since, --until, --operator, --key, --token, --batch,\n"
 "  --document, --digest, --result, --type   as 'ofs-audit list --help' says\n"
@@ -64,8 +68,7 @@ static const struct column columns[] = {
 
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
-struct export
-{
+struct exporting {
 	struct out *out;
 	FILE *f;
 	bool csv;
@@ -136,7 +139,7 @@ put_column(FILE *f, const ofs_record *rec, const struct column *c)
 }
 
 static int
-put_row(struct export *x, const ofs_record *rec)
+put_row(struct exporting *x, const ofs_record *rec)
 {
 	static const uint8_t none[16];
 	struct ofs_record_head h = { .size = sizeof(h) };
@@ -155,7 +158,7 @@ put_row(struct export *x, const ofs_record *rec)
 }
 
 static int
-put_line(struct export *x, const ofs_record *rec)
+put_line(struct exporting *x, const ofs_record *rec)
 {
 	struct jline j;
 	int rc;
@@ -170,7 +173,7 @@ put_line(struct export *x, const ofs_record *rec)
 static int
 put_record(void *arg, const ofs_record *rec)
 {
-	struct export *x = arg;
+	struct exporting *x = arg;
 
 	x->n++;
 	x->code = x->csv ? put_row(x, rec) : put_line(x, rec);
@@ -189,7 +192,7 @@ put_names(FILE *f)
 }
 
 static int
-print(struct export *x, const char *path, uint64_t seq)
+print(struct exporting *x, const char *path, uint64_t seq)
 {
 	struct out *o = x->out;
 	struct jline j;
@@ -209,8 +212,9 @@ print(struct export *x, const char *path, uint64_t seq)
 	return 0;
 }
 
-static int export(struct tool *s, struct ofs_audit_filter *filter,
-	struct export *x, const char *path, bool force)
+static int
+export_lines(struct tool *s, struct ofs_audit_filter *filter,
+	struct exporting *x, const char *path, bool force)
 {
 	struct small_file file = { NULL, NULL, NULL, false };
 	bool to_stdout = strcmp(path, "-") == 0;
@@ -250,8 +254,8 @@ cmd_audit_export(struct out *o, int argc, char **argv)
 {
 	struct ofs_audit_filter filter = OFS_AUDIT_FILTER_INIT;
 	struct cmd_audit_filter fo = CMD_AUDIT_FILTER_INIT;
-	const char *csv = NULL, *jsonl = NULL;
-	struct export x = { .out = o };
+	const char *csv = NULL, *jsonl = NULL, *tiles = NULL;
+	struct exporting x = { .out = o };
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
 	bool json = false, force = false;
@@ -259,6 +263,7 @@ cmd_audit_export(struct out *o, int argc, char **argv)
 		CMD_AUDIT_FILTER_OPTS(fo, filter),
 		{ "csv", .text = &csv },
 		{ "jsonl", .text = &jsonl },
+		{ "tiles", .text = &tiles },
 		{ "force", .flag = &force },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
@@ -273,14 +278,18 @@ cmd_audit_export(struct out *o, int argc, char **argv)
 		rc = args_operands(&a, o, &ops, 0, 0, "");
 	if (rc == 0)
 		rc = cmd_audit_filter(&a, o, &fo, &filter);
-	if (rc == 0 && (csv == NULL) == (jsonl == NULL))
-		rc = args_usage(&a, o, "give either '--csv' or '--jsonl'");
+	if (rc == 0 && (csv != NULL) + (jsonl != NULL) + (tiles != NULL) != 1)
+		rc = args_usage(
+			&a, o, "give one of '--csv', '--jsonl' and '--tiles'");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
 	x.csv = csv != NULL;
-	rc = cmd_audit_open_to_write(&s, o, &so);
-	if (rc == 0)
-		rc = export(&s, &filter, &x, x.csv ? csv : jsonl, force);
+	rc = tiles != NULL ? cmd_audit_open(&s, o, &so)
+			   : cmd_audit_open_to_write(&s, o, &so);
+	if (rc == 0 && tiles != NULL)
+		rc = cmd_audit_export_tiles(&s, tiles);
+	else if (rc == 0)
+		rc = export_lines(&s, &filter, &x, x.csv ? csv : jsonl, force);
 	tool_close(&s);
 	return rc;
 }

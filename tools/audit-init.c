@@ -16,6 +16,9 @@ static const char help[] =
 "                  /var/lib/offlinesig for root, ~/.local/state/offlinesig\n"
 "  --origin NAME   the name of the log; default: host name and random letters\n"
 "  --group NAME    members of this group may write it, too\n"
+"  --audit-key file[:PATH]\n"
+"                  the key that signs heads of the log; made at PATH if nothing\n"
+"                  is there; default: beside the log's directory\n"
 "\n"
 "Records are encrypted. A station key, in a file, lets this station read them:\n"
 "  --station-key FILE  where it is, or is to be made; default: ID.key in\n"
@@ -35,7 +38,8 @@ static const char help[] =
 /* clang-format on */
 
 static int
-say_created(struct tool *s, const char *dir)
+say_created(
+	struct tool *s, const char *dir, const struct ofs_audit_init_opts *opts)
 {
 	struct jline j;
 	FILE *f;
@@ -49,6 +53,10 @@ say_created(struct tool *s, const char *dir)
 	fputs("created the audit log ", f);
 	plain_put(f, dir, strlen(dir));
 	fputc('\n', f);
+	if (opts->audit_key != NULL)
+		fputs("its audit key is in a file: whoever owns this machine "
+		      "can sign other\nhistories with it\n",
+			f);
 	return 0;
 }
 
@@ -61,7 +69,7 @@ create(struct tool *s, const char *dir, const struct ofs_audit_init_opts *opts)
 		ofs_audit_open(s->ctx, dir, OFS_AUDIT_READ_ONLY, &s->audit) !=
 			0)
 		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
-	rc = say_created(s, dir);
+	rc = say_created(s, dir, opts);
 	if (rc == 0)
 		rc = cmd_audit_readers(s);
 	if (rc == 0 && !s->out->json)
@@ -116,6 +124,7 @@ cmd_audit_init(struct out *o, int argc, char **argv)
 		{ "sealed", .flag = &io.sealed },
 		{ "plain", .flag = &io.plain },
 		{ "auditor", .list = &auditors },
+		{ "audit-key", .text = &io.audit_key },
 		{ "json", .flag = &json },
 		{ .name = NULL },
 	};

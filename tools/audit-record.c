@@ -22,9 +22,9 @@ const char *
 cmd_audit_purpose_name(int64_t purpose)
 {
 	static const char *const names[] = { NULL, "document", "proof",
-		"certificate", "csr", "bench" };
+		"certificate", "csr", "bench", "checkpoint" };
 
-	return purpose >= 1 && purpose <= 5 ? names[purpose] : NULL;
+	return purpose >= 1 && purpose <= 6 ? names[purpose] : NULL;
 }
 
 static int64_t

@@ -82,8 +82,8 @@ show_field(void *arg, const struct ofs_field *field)
 	return 0;
 }
 
-static void
-print(FILE *f, const ofs_record *rec)
+void
+cmd_audit_show_record(FILE *f, const ofs_record *rec)
 {
 	static const uint8_t none[16];
 	struct ofs_record_head h = { .size = sizeof(h) };
@@ -133,7 +133,7 @@ show(struct tool *s, uint64_t seq)
 		cmd_audit_record_json(&j, rec);
 		rc = jline_end(&j, s->out);
 	} else {
-		print(out_human(s->out), rec);
+		cmd_audit_show_record(out_human(s->out), rec);
 	}
 	ofs_record_free(rec);
 	return rc;

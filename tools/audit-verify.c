@@ -16,6 +16,8 @@ static const char help[] =
 "items whose outcome is unknown and outputs that were not released are named;\n"
 "they are findings, and the log is intact all the same.\n"
 "\n"
+"  --vkey KEY    the audit key that the log must have: without it, who wrote\n"
+"                the whole log anew can have named a key of their own\n"
 CMD_AUDIT_UNLOCK_HELP
 "  --audit DIR   the log (OFS_AUDIT)\n"
 "  --json        one JSON object a line\n"
@@ -49,6 +51,14 @@ show_finding(void *arg, const struct ofs_audit_finding *found)
 	plain_wrap(f, 0, 4, found->text);
 }
 
+static const char *
+key_place(const struct ofs_audit_report *r)
+{
+	if (r->audit_key[0] == '\0')
+		return "none";
+	return r->audit_key_on_token ? "token" : "file";
+}
+
 static int
 print_json(struct out *o, const struct ofs_audit_report *r, int code)
 {
@@ -63,6 +73,11 @@ print_json(struct out *o, const struct ofs_audit_report *r, int code)
 	jline_bool(&j, "head_present", r->head_present);
 	jline_number(&j, "head_records", (int64_t)r->head_records);
 	jline_bool(&j, "outside_head", false);
+	jline_text(&j, "audit_key", r->audit_key);
+	jline_text(&j, "audit_key_place", key_place(r));
+	jline_bool(&j, "audit_key_pinned", r->audit_key_pinned);
+	jline_number(&j, "checkpoints", (int64_t)r->checkpoints);
+	jline_number(&j, "checkpoint_records", (int64_t)r->checkpoint_records);
 	jline_time(&j, "first_time", r->first_time);
 	jline_time(&j, "last_time", r->last_time);
 	jline_number(&j, "batches", (int64_t)r->batches);
@@ -111,6 +126,23 @@ print_identity(FILE *f, const struct ofs_audit_report *r)
 }
 
 static void
+print_checkpoints(FILE *f, const struct ofs_audit_report *r)
+{
+	if (r->audit_key[0] == '\0') {
+		fprintf(f, "%-14snone\n", "audit key");
+		return;
+	}
+	fprintf(f, "%-14s%s, %s\n", "audit key",
+		r->audit_key_on_token ? "on a token" : "in a file",
+		r->audit_key_pinned ? "the one that --vkey names"
+				    : "UNPINNED: name it with --vkey");
+	row(f, "checkpoints", r->checkpoints, ", all agree");
+	fprintf(f, "%-14s%" PRIu64 " records, %" PRIu64 " behind it\n",
+		"  newest", r->checkpoint_records,
+		r->records - r->checkpoint_records);
+}
+
+static void
 print_contents(FILE *f, const struct ofs_audit_report *r)
 {
 	row(f, "batches", r->batches, "");
@@ -156,10 +188,15 @@ print_human(struct out *o, const struct ofs_audit_report *r, size_t findings)
 	if (findings > 0)
 		fputc('\n', f);
 	print_identity(f, r);
+	print_checkpoints(f, r);
 	print_contents(f, r);
 	fputs("\nthe log is intact: every record is as it was written, none is "
 	      "missing\nbetween the first and the last\n\n",
 		f);
+	if (r->audit_key[0] != '\0' && !r->audit_key_on_token)
+		plain_wrap(f, 0, 0,
+			"the audit key is in a file: whoever owns the station "
+			"can sign other histories");
 	plain_wrap(f, 0, 0,
 		"not shown: that nothing was cut off at the end or put back to "
 		"an older copy, head file included. Only a root and a number "
@@ -190,9 +227,11 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	struct tool_opts so = { 0 };
 	struct unlock u = { NULL, NULL, NULL };
 	struct tool s = { 0 };
+	const char *vkey = NULL;
 	bool json = false;
 	const struct opt table[] = {
 		CMD_AUDIT_UNLOCK_OPTS(u),
+		{ "vkey", .text = &vkey },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -207,6 +246,8 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
 	rc = cmd_audit_open_with(&s, o, &so, &u);
+	if (rc == 0 && ofs_audit_pin(s.audit, vkey) != 0)
+		rc = cmd_audit_fail(&s);
 	if (rc == 0)
 		rc = verify(&s);
 	tool_close(&s);

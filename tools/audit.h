@@ -15,11 +15,18 @@ int cmd_audit_verify(struct out *o, int argc, char **argv);
 int cmd_audit_list(struct out *o, int argc, char **argv);
 int cmd_audit_show(struct out *o, int argc, char **argv);
 int cmd_audit_rotate(struct out *o, int argc, char **argv);
+int cmd_audit_checkpoint(struct out *o, int argc, char **argv);
+int cmd_audit_key(struct out *o, int argc, char **argv);
+int cmd_audit_prove(struct out *o, int argc, char **argv);
+int cmd_audit_check_proof(struct out *o, int argc, char **argv);
 int cmd_audit_backup(struct out *o, int argc, char **argv);
 int cmd_audit_erase(struct out *o, int argc, char **argv);
 int cmd_audit_reconcile(struct out *o, int argc, char **argv);
 int cmd_audit_export(struct out *o, int argc, char **argv);
 int cmd_audit_restore(struct out *o, int argc, char **argv);
+
+/* the part of export that is no list of records */
+int cmd_audit_export_tiles(struct tool *s, const char *dir);
 
 /* opens the log for reading, on any medium */
 int cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so);
@@ -36,6 +43,8 @@ int cmd_audit_certs(struct out *o, const struct strings *files,
 	struct ofs_audit_cert certs[STRINGS_MAX]);
 void cmd_audit_certs_free(struct ofs_audit_cert certs[STRINGS_MAX]);
 
+/* every field of it, for people */
+void cmd_audit_show_record(FILE *f, const ofs_record *rec);
 /* one line about a record: who, what, which document */
 void cmd_audit_record_text(FILE *f, const ofs_record *rec);
 /* its fixed part as JSON keys, and its body, nested, under "body" */

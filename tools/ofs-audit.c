@@ -16,6 +16,10 @@ static const char help[] =
 "  list        one line for each record\n"
 "  show SEQ    every field of one record\n"
 "  rotate      a new key for an encrypted log, and who may read it from now on\n"
+"  checkpoint  the newest signed head of the log\n"
+"  audit-key   the key that signs those, for who checks them\n"
+"  prove SEQ   a proof that the record is in the log\n"
+"  check-proof FILE  check one without the log\n"
 "  backup DEST  a verified copy, made while others sign\n"
 "  restore BACKUP  put it in the place of the log, if nothing is lost by that\n"
 "  erase SEQ   remove what one record says, as an auditor allows\n"
@@ -44,6 +48,10 @@ static const struct verb verbs[] = {
 	{ "list", cmd_audit_list },
 	{ "show", cmd_audit_show },
 	{ "rotate", cmd_audit_rotate },
+	{ "checkpoint", cmd_audit_checkpoint },
+	{ "audit-key", cmd_audit_key },
+	{ "prove", cmd_audit_prove },
+	{ "check-proof", cmd_audit_check_proof },
 	{ "backup", cmd_audit_backup },
 	{ "restore", cmd_audit_restore },
 	{ "erase", cmd_audit_erase },

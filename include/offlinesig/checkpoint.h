@@ -49,7 +49,8 @@ int ofs_audit_pin(ofs_audit *audit, const char *vkey);
 /*
  * ofs_audit_checkpoint: the newest checkpoint as a signed note; with `sign`
  * one of all records is signed before. Caller frees *note with free(); it has
- * a NUL behind it. OFS_EKEY: there is none, or the key is not at hand.
+ * a NUL behind it. OFS_EAUDIT: there is none. OFS_EKEY: there is no key, or
+ * it is not at hand.
  */
 int ofs_audit_checkpoint(ofs_audit *audit, bool sign, char **note);
 
@@ -57,7 +58,7 @@ int ofs_audit_checkpoint(ofs_audit *audit, bool sign, char **note);
  * ofs_audit_prove: a proof that record `seq` is in the log, below the newest
  * checkpoint (c2sp.org/tlog-proof); it holds the record's header and, with
  * `reveal`, its body. Caller frees *proof with free(). OFS_EINVAL: no such
- * record; OFS_EKEY: no checkpoint covers it yet.
+ * record; OFS_EAUDIT: no checkpoint covers it yet.
  */
 int ofs_audit_prove(ofs_audit *audit, uint64_t seq, bool reveal, char **proof);
 /*
@@ -69,7 +70,7 @@ int ofs_audit_prove_growth(ofs_audit *audit, uint64_t records, char **proof);
 /*
  * ofs_audit_export_tiles: the newest checkpoint, the tree and the headers of
  * its records as files in `dir`, for other programs (c2sp.org/tlog-tiles). No
- * body is in it. OFS_EEXIST: an export is there. OFS_EKEY: no checkpoint.
+ * body is in it. OFS_EEXIST: an export is there. OFS_EAUDIT: no checkpoint.
  */
 int ofs_audit_export_tiles(
 	ofs_audit *audit, const char *dir, uint64_t *records);

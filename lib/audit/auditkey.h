@@ -3,17 +3,10 @@
 #ifndef AUDIT_AUDITKEY_H
 #define AUDIT_AUDITKEY_H
 
+#include "audit/log.h"
 #include "audit/place.h"
 #include "audit/store.h"
 #include "format/note.h"
-
-/*
- * Signs a checkpoint with a key that is not in a file: appends the signature
- * to `sig`, raw as note_sig_line() takes it. Called outside transactions; what
- * it appends to the log is not part of that checkpoint.
- */
-typedef int (*log_sign_fn)(void *arg, const void *text, size_t n,
-	struct buf *sig, struct ofs_error *e);
 
 struct audit_key {
 	struct note_key pub; /* pub.pub is NULL: the log has none */

@@ -174,12 +174,6 @@ log_checkpoint_after(ofs_audit *a, bool batch_end)
 	a->key.done = a->state.size;
 }
 
-const struct audit_key *
-log_audit_key(const ofs_audit *a)
-{
-	return a->key.pub.pub != NULL ? &a->key : NULL;
-}
-
 void
 log_lend_key(ofs_audit *a, log_sign_fn sign, void *arg)
 {
@@ -200,7 +194,27 @@ log_refuse_key(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e)
 
 struct used {
 	uint8_t spki_sha256[32];
+	enum ofs_record_type type;
 };
+
+/*
+ * A key that was made or adopted without a certificate, that signed a proof of
+ * possession or was measured, is none for documents yet.
+ */
+static bool
+is_for_documents(enum ofs_record_type type, const struct record_body *body)
+{
+	struct ofs_field f;
+
+	if (type == OFS_REC_KEY_EVENT)
+		return record_body_find(body, "certificate", &f);
+	if (type == OFS_REC_INTENT)
+		return !record_body_find(body, "purpose", &f) ||
+			(f.number != REC_PURPOSE_PROOF &&
+				f.number != REC_PURPOSE_BENCH &&
+				f.number != REC_PURPOSE_CHECKPOINT);
+	return true;
+}
 
 static int
 look_for_use(void *arg, uint64_t seq, const struct record_body *body,
@@ -211,7 +225,8 @@ look_for_use(void *arg, uint64_t seq, const struct record_body *body,
 
 	if (!record_body_find(body, "party.key.spki_sha256", &f) ||
 		f.len != sizeof(u->spki_sha256) ||
-		memcmp(f.bytes, u->spki_sha256, f.len) != 0)
+		memcmp(f.bytes, u->spki_sha256, f.len) != 0 ||
+		!is_for_documents(u->type, body))
 		return 0;
 	return err_set(e, OFS_EPOLICY,
 		"this key is one for documents: record %llu of the log is of "
@@ -233,8 +248,10 @@ check_unused(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e)
 	if (log_is_sealed(a))
 		return 0;
 	rc = pubkey_sha256(pub, u.spki_sha256, e);
-	for (i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]); i++)
+	for (i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]); i++) {
+		u.type = types[i];
 		rc = log_each_of_type(a, types[i], look_for_use, &u, e);
+	}
 	return rc;
 }
 
@@ -282,6 +299,7 @@ log_name_key(ofs_audit *a, EVP_PKEY *pub, const char *place, const char *hint,
 	struct audit_key fresh = { .done = 0 };
 	struct note_key k = { .pub = NULL };
 	struct buf vkey = BUF_INIT;
+	bool nested;
 	int rc;
 
 	rc = check_unused(a, pub, e);
@@ -303,5 +321,11 @@ log_name_key(ofs_audit *a, EVP_PKEY *pub, const char *place, const char *hint,
 		log_rollback(a);
 	note_key_free(&k);
 	buf_free(&vkey);
-	return rc != 0 ? rc : handle_load_key(a, e);
+	if (rc == 0)
+		rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	rc = handle_load_key(a, e);
+	handle_leave(a, nested);
+	return rc;
 }

@@ -3,6 +3,9 @@
 #ifndef AUDIT_LOG_H
 #define AUDIT_LOG_H
 
+#include <openssl/types.h>
+
+#include "base/buf.h"
 #include "base/err.h"
 #include "format/record.h"
 
@@ -111,6 +114,34 @@ typedef int (*log_record_fn)(void *arg, uint64_t seq,
 	const struct record_body *body, struct ofs_error *e);
 int log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
 	void *arg, struct ofs_error *e);
+
+/*
+ * Signs a checkpoint with a key that is not in a file: appends the signature
+ * to `sig`, raw as note_sig_line() takes it. Called outside transactions; what
+ * it appends to the log is not part of that checkpoint.
+ */
+typedef int (*log_sign_fn)(void *arg, const void *text, size_t n,
+	struct buf *sig, struct ofs_error *e);
+
+/*
+ * A key on a token is lent to the log by who opened it, and signs outside
+ * transactions: what it does is recorded by intent and outcome, which follow
+ * the records that the checkpoint covers and make no other one due.
+ */
+void log_lend_key(ofs_audit *a, log_sign_fn sign, void *arg);
+/* at the end of a batch, or between its transactions; errors are logged */
+void log_checkpoint_after(ofs_audit *a, bool batch_end);
+
+/* signs one now. OFS_EKEY: there is no key, or it is not at hand */
+int log_checkpoint(ofs_audit *a, struct ofs_error *e);
+/* OFS_EPOLICY when it is the audit key; a key without public half passes */
+int log_refuse_key(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e);
+/*
+ * Names this as the audit key of a log that has none, in a record. `place` is
+ * "file" or "token". OFS_EEXIST: it has one.
+ */
+int log_name_key(ofs_audit *a, EVP_PKEY *pub, const char *place,
+	const char *hint, struct ofs_error *e);
 
 /* The operator as this process sees itself; strings are owned by `a`. */
 void log_operator(ofs_audit *a, struct rec_operator *out);

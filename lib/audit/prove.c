@@ -82,7 +82,7 @@ prove_record(struct store *s, uint64_t seq, uint64_t size, bool reveal,
 static int
 no_checkpoint(const ofs_audit *a, struct ofs_error *e)
 {
-	return err_set(e, OFS_EKEY,
+	return err_set(e, OFS_EAUDIT,
 		"audit log '%s' has no checkpoint of so many records; sign one "
 		"with ofs-audit checkpoint --sign",
 		TEXT_Q(a->place.dir));

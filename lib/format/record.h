@@ -130,7 +130,8 @@ enum rec_purpose {
 	REC_PURPOSE_PROOF = 2,       /* proof of possession, tagged message */
 	REC_PURPOSE_CERTIFICATE = 3, /* self-signed certificate */
 	REC_PURPOSE_CSR = 4,
-	REC_PURPOSE_BENCH = 5 /* many tagged messages; format 2 of the log */
+	REC_PURPOSE_BENCH = 5, /* many tagged messages; format 2 of the log */
+	REC_PURPOSE_CHECKPOINT = 6 /* a head of the log; format 4 */
 };
 struct rec_intent_item {
 	uint64_t index; /* in the batch */

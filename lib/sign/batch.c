@@ -481,6 +481,17 @@ seal(ofs_batch *b)
 	return rc;
 }
 
+/* who may have any bytes signed must not have the head of the log signed */
+static int
+refuse_audit_key(ofs_batch *b)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && b->audit != NULL && i < b->n_keys; i++)
+		rc = log_refuse_key(b->audit, key_pub(b->keys[i]), own(b));
+	return rc;
+}
+
 /* once before the plan, or once before the run */
 static int
 settle(ofs_batch *b, bool run, struct ofs_progress *p)
@@ -496,6 +507,8 @@ settle(ofs_batch *b, bool run, struct ofs_progress *p)
 			"the batch was planned or has run; make a new one");
 	else if (!b->sealed)
 		rc = seal(b);
+	if (rc == 0)
+		rc = refuse_audit_key(b);
 	if (rc != 0 || run)
 		b->ran = true;
 	pthread_mutex_unlock(&b->lock);

@@ -520,6 +520,8 @@ run_pipeline(struct run *r, struct ofs_error *e)
 	code = conclude(r, &why);
 	if (r->opened)
 		rc = close_batch(r, code, &why, e);
+	if (rc == 0 && r->opened)
+		log_checkpoint_after(r->o->audit, true);
 	if (rc == 0 && code != 0)
 		*e = why;
 	return rc != 0 ? rc : code;

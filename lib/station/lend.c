@@ -16,6 +16,8 @@ ofs_key_evp_pkey(ofs_key *key, ofs_audit *audit, unsigned int flags,
 		rc = err_set(&e, OFS_EINVAL,
 			"what is signed with an EVP_PKEY is not recorded; pass "
 			"OFS_KEY_UNRECORDED to say that this is meant");
+	if (rc == 0 && audit != NULL)
+		rc = log_refuse_key(audit, key_pub(key), &e);
 	if (rc == 0)
 		rc = recorded_init(&r, audit, key, key_cert(key), &e);
 	if (rc == 0)

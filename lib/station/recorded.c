@@ -57,7 +57,9 @@ recorded_intent(struct recorded *r, enum rec_purpose purpose,
 		.items = &item,
 		.n = 1 };
 	struct log_entry en = { .type = OFS_REC_INTENT,
-		.format = purpose == REC_PURPOSE_BENCH ? 2 : 0 };
+		.format = purpose == REC_PURPOSE_CHECKPOINT ? 4
+			: purpose == REC_PURPOSE_BENCH      ? 2
+							    : 0 };
 	struct buf body = BUF_INIT;
 	int rc;
 

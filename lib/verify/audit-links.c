@@ -356,7 +356,7 @@ reach(struct av_batch *b, uint64_t index)
 static bool
 is_purpose(int64_t v)
 {
-	return v >= REC_PURPOSE_DOCUMENT && v <= REC_PURPOSE_BENCH;
+	return v >= REC_PURPOSE_DOCUMENT && v <= REC_PURPOSE_CHECKPOINT;
 }
 
 static int

@@ -35,7 +35,8 @@ for verb in list info init enroll adopt import-cert export-cert keys rename \
 	status 0 "ofs-token $verb --help"
 	like "$out" "^usage: ofs-token $verb" "ofs-token $verb --help names the verb"
 done
-for verb in init verify list show rotate; do
+for verb in init verify list show rotate checkpoint audit-key prove \
+	check-proof export; do
 	run ofs-audit "$verb" --help
 	status 0 "ofs-audit $verb --help"
 	like "$out" "^usage: ofs-audit $verb" "ofs-audit $verb --help names the verb"
@@ -146,6 +147,13 @@ for list in 0 257 '1,' ',1' '1,,2' x 1-4 '1 2'; do
 done
 usage "'abc' is not the number of a record" ofs-audit show abc
 usage "not the number" ofs-audit show -- -1
+usage "'abc' is not a number of records" ofs-audit prove abc
+usage "'-1' is not a number of records" ofs-audit prove --since=-1
+usage '--reveal goes with a record' ofs-audit prove --since 3 --reveal
+usage "the record's number is missing" ofs-audit prove
+usage 'the file of a proof is missing' ofs-audit check-proof --vkey a
+usage 'with --vkey' ofs-audit check-proof file
+usage 'give one of '--csv'' ofs-audit export
 usage "'--type' is one of" ofs-audit list --type nonsense
 usage "'--batch' is up to 32 hex digits" ofs-audit list --batch xyz
 # controls in what is repeated do not reach the terminal

@@ -50,7 +50,7 @@ _ofs_value()
 			recovery login key-lent key-event token-event release
 			epoch anchor log-event' "$2"
 		;;
-	--out | --audit | --root | --copy-to)
+	--out | --tiles | --audit | --root | --copy-to)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		;;
@@ -61,6 +61,12 @@ _ofs_value()
 		_ofs_files "$2"
 		;;
 	--use) _ofs_words 'document digest' "$2" ;;
+	--audit-key | --set)
+		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
+		compopt -o nospace
+		_ofs_words 'file file:' "$2"
+		;;
+	--output) _ofs_files "$2" ;;
 	--on-duplicate) _ofs_words 'skip sign refuse' "$2" ;;
 	--resume)
 		_ofs_words "$(ofs-sign --list-unfinished --json 2>/dev/null |
@@ -68,7 +74,8 @@ _ofs_value()
 		;;
 	--always-auth) _ofs_words 'hold ask refuse' "$2" ;;
 	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
-	--key | --label | --jobs | --token | --erase | --subject | --days | \
+	--vkey | --witness | --since |\
+		--key | --label | --jobs | --token | --erase | --subject | --days | \
 		--origin | --from | --to | --batch | --token-timeout | \
 		--san | --ext | --id | --yes | --seconds | --confirmed | \
 		--rate | --validate-timeout | --status | --discard-pending | \
@@ -91,7 +98,7 @@ _ofs()
 		;;
 	ofs-audit)
 		verbs='init verify list show rotate backup restore erase
-			reconcile export'
+			reconcile checkpoint audit-key prove check-proof export'
 		;;
 	esac
 	_ofs_value "$prev" "$cur" && return

@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Checkpoints, proofs and exports of a log, and a verifier of another hand that
+# checks them; unit/checkpoint_test runs it over 66,001 records.
+. "$(dirname "$0")/../lib/tap.sh"
+
+second=$OFS_TOP/test/second-verifier/verify.py
+command -v python3 >/dev/null || skip_all 'python3 is missing'
+sandbox_start
+cd "$T" || exit 1
+key='pkcs11:token=sandbox;object=docs'
+chmod 700 "$OFS_AUDIT" 2>/dev/null
+rm -rf "$OFS_AUDIT"
+run ofs-audit init --origin 'station/1' --audit-key file:audit-key.pem
+status 0 'init with an audit key'
+like "$out" 'whoever owns this machine' 'says what a key in a file is worth'
+is "$(stat -c %a audit-key.pem)" 600 'the key is for its owner alone'
+run ofs-audit audit-key
+vkey=$out
+like "$vkey" '^station/1\+[0-9a-f]{8}\+' 'the verifier key'
+run ofs-audit checkpoint
+status 6 'there is no checkpoint yet'
+must ofs-token enroll "$key" --key-type ec:P-256 --subject /CN=docs \
+	--self-signed --cert-out cert.pem
+before=$(ofs-audit checkpoint --json | jq .records)
+[ "$before" -gt 0 ]
+ok $? 'one is signed when a tool ends'
+
+mkdir in
+for i in $(seq 300); do echo "$i" >"in/$i"; done
+must ofs-sign --key "$key" --format raw --out sigs --recursive in --quiet
+run ofs-audit verify --vkey "$vkey" --json
+status 0 'the log verifies, pinned'
+report=$(jq -c 'select(.type == "report")' <<<"$out")
+is "$(jq .audit_key_pinned <<<"$report")" true 'pinned'
+is "$(jq -r .audit_key_place <<<"$report")" file 'in a file'
+records=$(jq .records <<<"$report")
+is "$(jq .checkpoint_records <<<"$report")" "$records" \
+	'the end of the batch is in a checkpoint'
+run ofs-audit verify
+like "$out" 'UNPINNED' 'without a verifier key it says so'
+like "$out" 'can sign other histories' 'and what the key is worth'
+run ofs-audit verify --vkey "${vkey/station/stations}"
+status 5 'a verifier key with a wrong hash'
+run ofs-audit verify \
+	--vkey example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k
+status 6 'another verifier key'
+like "$err" 'not the one that was expected' 'names the reason'
+
+# one record to who has only the verifier key
+seq=$(ofs-audit list --type outcome --json | sed -n 77p | jq .seq)
+must ofs-audit prove "$seq" --output bare.tlog-proof
+must ofs-audit prove "$seq" --reveal --output whole.tlog-proof
+run ofs-audit prove "$seq" --output bare.tlog-proof
+status 5 'a proof is not replaced'
+run env OFS_AUDIT=/nowhere ofs-audit check-proof bare.tlog-proof --vkey "$vkey"
+status 0 'a proof holds without the log'
+like "$out" 'its body is not disclosed' 'and discloses nothing'
+unlike "$out" 'in/' 'no name'
+run ofs-audit check-proof whole.tlog-proof --vkey "$vkey" --json
+status 0 'a revealed record'
+is "$(jq .seq <<<"$out")" "$seq" 'its number'
+name=$(jq -r .body.document.path <<<"$out")
+is "$(jq -r .body.document.digest <<<"$out")" \
+	"$(sha256sum <"$name" | cut -d' ' -f1)" 'and document'
+run ofs-audit check-proof whole.tlog-proof --vkey \
+	example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k
+status 1 'with another key it does not'
+sed "s/^index .*/index $((seq + 1))/" whole.tlog-proof >moved.tlog-proof
+run ofs-audit check-proof moved.tlog-proof --vkey "$vkey"
+status 1 'nor for another record'
+head -3 whole.tlog-proof >short.tlog-proof
+run ofs-audit check-proof short.tlog-proof --vkey "$vkey"
+status 5 'nor cut off'
+bytes=$(($(grep -cE '^.{44}$' bare.tlog-proof) * 32 +
+	$(sed '1,/^$/d' bare.tlog-proof | wc -c)))
+[ "$bytes" -le 1024 ]
+ok $? "hashes and checkpoint are $bytes bytes"
+
+# the export, to somebody else's program
+run ofs-audit export --tiles tiles
+status 0 'export'
+run ofs-audit export --tiles tiles
+status 5 'not over another one'
+run python3 "$second" "$vkey" tiles bare.tlog-proof whole.tlog-proof
+status 0 'the second verifier agrees'
+is "$out" "$(jq -r '.root + " " + (.records | tostring)' <<<"$report")" \
+	"and finds the same root of $records records"
+run grep -rl 'in/' tiles
+is "$out" '' 'no name of a document is in the export'
+
+# no byte of an export can be changed
+ofs-audit init --audit small --origin small --audit-key file:small.pem \
+	>/dev/null
+small=$(ofs-audit audit-key --audit small)
+for i in 1 2 3; do
+	must ofs-sign --key "$key" --audit small --format raw \
+		--out "small-$i" in/"$i"
+done
+must ofs-audit export --audit small --tiles t
+must ofs-audit prove 2 --audit small --reveal --output p
+must python3 "$second" "$small" t p
+is "$(ofs-audit verify --audit small --json | jq -r \
+	'select(.type == "report") | .root')" "${out% *}" 'the same root again'
+RANDOM=$SEED
+missed=0
+for file in p t/checkpoint t/tile/0/*/* t/tile/entries/*/*; do
+	cp "$file" kept
+	size=$(stat -c %s "$file")
+	for _ in 1 2 3 4 5 6; do
+		at=$((RANDOM * 32768 + RANDOM))
+		at=$((at % size))
+		python3 - "$file" "$at" $((1 << RANDOM % 8)) <<'PY'
+import sys
+b = bytearray(open(sys.argv[1], "rb").read())
+b[int(sys.argv[2])] ^= int(sys.argv[3])
+open(sys.argv[1], "wb").write(b)
+PY
+		python3 "$second" "$small" t p >/dev/null 2>&1 && {
+			missed=$((missed + 1))
+			tap_comment "$file byte $at"
+		}
+		cp kept "$file"
+	done
+done
+is "$missed" 0 'every byte that was changed is seen'
+
+# the key is gone: documents are signed all the same
+mv small.pem away.pem
+run ofs-sign --key "$key" --audit small --format raw --out small-4 in/4
+status 0 'without the audit key documents are signed'
+like "$err" 'no checkpoint was signed' 'and a warning says so'
+run ofs-audit verify --audit small
+like "$out" 'newest .* [1-9][0-9]* behind it' 'verify counts what is not covered'
+run ofs-audit checkpoint --sign --audit small
+status 3 'no checkpoint without the key'
+
+# a log that was made without one
+must ofs-audit init --audit old
+run ofs-audit audit-key --audit old
+status 6 'a log without an audit key'
+run ofs-audit audit-key --audit old --set file:old.pem
+status 0 'gets one'
+run ofs-audit audit-key --audit old --set file:other.pem
+status 5 'once'
+run ofs-audit verify --audit old --vkey "$(ofs-audit audit-key --audit old)"
+status 0 'and verifies'
+done_testing

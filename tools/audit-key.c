@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ofs-audit audit-key: which key signs checkpoints; one for a log without. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "audit.h"
+#include "common/plain.h"
+
+/* clang-format off */
+static const char help[] =
+"usage: ofs-audit audit-key [options]\n"
+"\n"
+"Prints the verifier key of the log: with it, and without the log, others check\n"
+"its checkpoints and proofs. Give it to them by a way of its own.\n"
+"\n"
+"  --set file[:PATH]   name a key for a log that has none: it is made there if\n"
+"                      nothing is; default: beside the log's directory\n"
+"  --audit DIR         the log (OFS_AUDIT)\n"
+"  --json              as one JSON object\n"
+"\n"
+"A log has one audit key, for good. It signs nothing else, and a key that has\n"
+"signed documents is refused. A key in a file is in the hands of whoever owns\n"
+"this machine.\n"
+"\n"
+"Example: ofs-audit audit-key --set file:/root/audit-key.pem\n";
+/* clang-format on */
+
+static int
+print(struct tool *s)
+{
+	struct ofs_audit_key_info k = { .size = sizeof(k) };
+	struct jline j;
+	FILE *f;
+
+	if (ofs_audit_get_key(s->audit, &k) != 0)
+		return cmd_audit_fail(s);
+	if (k.vkey[0] == '\0')
+		return out_fail(s->out, OFS_EAUDIT,
+			"the log has no audit key; name one with --set");
+	if (s->out->json) {
+		jline_begin(&j, "audit-key");
+		jline_text(&j, "vkey", k.vkey);
+		jline_text(
+			&j, "audit_key_place", k.on_token ? "token" : "file");
+		if (k.place[0] != '\0')
+			jline_text(&j, "place", k.place);
+		jline_number(&j, "checkpoint_records", (int64_t)k.records);
+		return jline_end(&j, s->out);
+	}
+	f = out_human(s->out);
+	plain_put(f, k.vkey, strlen(k.vkey));
+	fputc('\n', f);
+	return 0;
+}
+
+int
+cmd_audit_key(struct out *o, int argc, char **argv)
+{
+	struct tool_opts so = { 0 };
+	struct tool s = { 0 };
+	const char *set = NULL;
+	bool json = false;
+	const struct opt table[] = {
+		{ "set", .text = &set },
+		{ "audit", .text = &so.audit },
+		{ "json", .flag = &json },
+		{ .name = NULL },
+	};
+	const struct args a = { "ofs-audit audit-key", help, table, &json };
+	struct operands ops;
+	int rc;
+
+	rc = args_parse(&a, o, argc, argv, &ops);
+	if (rc == 0)
+		rc = args_operands(&a, o, &ops, 0, 0, "");
+	if (rc != 0)
+		return rc == ARGS_DONE ? 0 : rc;
+	rc = set != NULL ? cmd_audit_open_to_write(&s, o, &so)
+			 : cmd_audit_open(&s, o, &so);
+	if (rc == 0 && set != NULL && ofs_audit_set_key(s.audit, set) != 0)
+		rc = cmd_audit_fail(&s);
+	if (rc == 0)
+		rc = print(&s);
+	tool_close(&s);
+	return rc;
+}
