@@ -16,6 +16,7 @@ static const char help[] =
 "\n"
 "  --sign         sign one of all records first\n"
 "  --audit DIR    the log (OFS_AUDIT)\n"
+"  --module PATH, --pin-source SOURCE   as in ofs-token, where the key is on one\n"
 "  --json         as one JSON object\n"
 "\n"
 "Example: ofs-audit checkpoint --sign >/media/stick/checkpoint\n";
@@ -42,6 +43,44 @@ print(struct tool *s, const char *note)
 	return 0;
 }
 
+/* with the key where it was when it was named */
+static int
+sign_on_token(struct tool *s, const struct tool_opts *so, const char *uri,
+	char **note)
+{
+	ofs_token *token = NULL;
+	ofs_key *key = NULL;
+	int rc;
+
+	rc = tool_modules(s, so);
+	if (rc == 0 && ofs_token_open(s->ctx, uri, &token) != 0)
+		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	if (rc == 0 && ofs_key_open(token, uri, 0, &key) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	if (rc == 0 && ofs_audit_use_key(s->audit, key) != 0)
+		rc = out_fail_with(s->out, ofs_key_error(key));
+	if (rc == 0 && ofs_audit_checkpoint(s->audit, true, note) != 0)
+		rc = cmd_audit_fail(s);
+	(void)ofs_audit_use_key(s->audit, NULL);
+	ofs_key_free(key);
+	ofs_token_free(token);
+	return rc;
+}
+
+static int
+get(struct tool *s, const struct tool_opts *so, bool sign, char **note)
+{
+	struct ofs_audit_key_info k = { .size = sizeof(k) };
+
+	if (sign && ofs_audit_get_key(s->audit, &k) != 0)
+		return cmd_audit_fail(s);
+	if (sign && k.on_token && k.place[0] != '\0')
+		return sign_on_token(s, so, k.place, note);
+	if (ofs_audit_checkpoint(s->audit, sign, note) != 0)
+		return cmd_audit_fail(s);
+	return 0;
+}
+
 int
 cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 {
@@ -51,6 +90,8 @@ cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 	const struct opt table[] = {
 		{ "sign", .flag = &sign },
 		{ "audit", .text = &so.audit },
+		{ "module", .list = &so.modules },
+		{ "pin-source", .text = &so.pin },
 		{ "json", .flag = &json },
 		{ .name = NULL },
 	};
@@ -66,8 +107,8 @@ cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 		return rc == ARGS_DONE ? 0 : rc;
 	rc = sign ? cmd_audit_open_to_write(&s, o, &so)
 		  : cmd_audit_open(&s, o, &so);
-	if (rc == 0 && ofs_audit_checkpoint(s.audit, sign, &note) != 0)
-		rc = cmd_audit_fail(&s);
+	if (rc == 0)
+		rc = get(&s, &so, sign, &note);
 	if (rc == 0)
 		rc = print(&s, note);
 	free(note);

@@ -15,12 +15,16 @@ static const char help[] =
 "\n"
 "  --set file[:PATH]   name a key for a log that has none: it is made there if\n"
 "                      nothing is; default: beside the log's directory\n"
+"  --set pkcs11:URI    one on a token, made by 'ofs-token enroll' without a\n"
+"                      certificate: ed25519 or ec:P-256\n"
 "  --audit DIR         the log (OFS_AUDIT)\n"
+"  --module PATH, --pin-source SOURCE   as in ofs-token\n"
 "  --json              as one JSON object\n"
 "\n"
 "A log has one audit key, for good. It signs nothing else, and a key that has\n"
 "signed documents is refused. A key in a file is in the hands of whoever owns\n"
-"this machine.\n"
+"this machine; one behind the PIN of the documents' key does not protect\n"
+"against the operator.\n"
 "\n"
 "Example: ofs-audit audit-key --set file:/root/audit-key.pem\n";
 /* clang-format on */
@@ -53,6 +57,34 @@ print(struct tool *s)
 	return 0;
 }
 
+/* a key on a token; the login is recorded */
+static int
+set_on_token(struct tool *s, const struct tool_opts *so, const char *uri)
+{
+	ofs_token *token = NULL;
+	ofs_key *key = NULL;
+	int rc;
+
+	rc = tool_modules(s, so);
+	if (rc == 0 && ofs_token_open(s->ctx, uri, &token) != 0)
+		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	if (rc == 0 && ofs_key_open(token, uri, 0, &key) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	if (rc == 0 && ofs_audit_set_token_key(s->audit, key) != 0)
+		rc = out_fail_with(s->out, ofs_key_error(key));
+	ofs_key_free(key);
+	ofs_token_free(token);
+	return rc;
+}
+
+static int
+set_key(struct tool *s, const struct tool_opts *so, const char *place)
+{
+	if (strncmp(place, "pkcs11:", 7) == 0)
+		return set_on_token(s, so, place);
+	return ofs_audit_set_key(s->audit, place) == 0 ? 0 : cmd_audit_fail(s);
+}
+
 int
 cmd_audit_key(struct out *o, int argc, char **argv)
 {
@@ -63,6 +95,8 @@ cmd_audit_key(struct out *o, int argc, char **argv)
 	const struct opt table[] = {
 		{ "set", .text = &set },
 		{ "audit", .text = &so.audit },
+		{ "module", .list = &so.modules },
+		{ "pin-source", .text = &so.pin },
 		{ "json", .flag = &json },
 		{ .name = NULL },
 	};
@@ -77,8 +111,8 @@ cmd_audit_key(struct out *o, int argc, char **argv)
 		return rc == ARGS_DONE ? 0 : rc;
 	rc = set != NULL ? cmd_audit_open_to_write(&s, o, &so)
 			 : cmd_audit_open(&s, o, &so);
-	if (rc == 0 && set != NULL && ofs_audit_set_key(s.audit, set) != 0)
-		rc = cmd_audit_fail(&s);
+	if (rc == 0 && set != NULL)
+		rc = set_key(&s, &so, set);
 	if (rc == 0)
 		rc = print(&s);
 	tool_close(&s);

@@ -5,6 +5,10 @@
 void
 cmd_sign_close_keys(struct keyring *r)
 {
+	if (r->audit_key != NULL)
+		(void)ofs_audit_use_key(r->audit, NULL);
+	ofs_key_free(r->audit_key);
+	r->audit_key = NULL;
 	while (r->n > 0) {
 		r->n--;
 		ofs_key_free(r->keys[r->n]);
@@ -52,6 +56,13 @@ cmd_sign_open_keys(struct tool *s, const struct sign_options *o,
 		out_warn(s->out, "going on without one token: %s", e->message);
 		rc = 0;
 	}
+	/* of tokens that we are logged in to anyway, and of no other */
+	for (i = 0; rc == 0 && flags == 0 && i < r->n; i++)
+		if (r->audit_key == NULL &&
+			ofs_audit_find_key(
+				s->audit, r->tokens[i], &r->audit_key) == 0)
+			(void)ofs_audit_use_key(s->audit, r->audit_key);
+	r->audit = s->audit;
 	pinsrc_forget(&s->pins);
 	return rc;
 }

@@ -36,6 +36,8 @@ struct sign_options {
 
 /* The keys of a run, each on its token. */
 struct keyring {
+	ofs_audit *audit;
+	ofs_key *audit_key; /* on one of the tokens; or NULL */
 	ofs_token *tokens[2 * STRINGS_MAX];
 	ofs_key *keys[2 * STRINGS_MAX];
 	size_t n;

@@ -41,6 +41,18 @@ int ofs_audit_get_key(ofs_audit *audit, struct ofs_audit_key_info *out);
 int ofs_audit_set_key(ofs_audit *audit, const char *place);
 
 /*
+ * ofs_audit_set_token_key: the same with a key on a token, Ed25519 or P-256,
+ * that was made or adopted without a certificate. Errors are in the key's
+ * record. ofs_audit_find_key: opens the audit key of the log if it is on this
+ * token, and logs in; OFS_EKEY: it is not. Caller frees *out with ofs_key_free.
+ * ofs_audit_use_key: from now on checkpoints are signed by it; `key` is
+ * borrowed until this is called with NULL. OFS_EKEY: it is not the audit key.
+ */
+int ofs_audit_set_token_key(ofs_audit *audit, ofs_key *key);
+int ofs_audit_find_key(ofs_audit *audit, ofs_token *token, ofs_key **out);
+int ofs_audit_use_key(ofs_audit *audit, ofs_key *key);
+
+/*
  * ofs_audit_pin: from now on ofs_audit_verify gives OFS_EDAMAGED unless the
  * audit key of the log is this one. NULL: any is good. OFS_EFORMAT.
  */

@@ -116,7 +116,7 @@ sign_away(ofs_audit *a, struct ofs_error *e)
 		rc = buf_ok(&text) ? 0 : err_nomem(e);
 	}
 	if (rc == 0)
-		rc = a->key.sign(a->key.sign_arg, text.p, text.len, &sig, e);
+		rc = a->key.sign(a->key.sign_arg, a, text.p, text.len, &sig, e);
 	if (rc == 0)
 		rc = auditkey_assemble(
 			&a->key, &text, sig.p, sig.len, &note, e);
@@ -158,20 +158,35 @@ log_checkpoint(ofs_audit *a, struct ofs_error *e)
 	return log_commit(a, e);
 }
 
+/* whether a key that is not in a file has to be asked now */
+static bool
+must_ask(ofs_audit *a, bool batch_end)
+{
+	struct ofs_error ignored;
+	bool nested, must;
+
+	if (handle_enter(a, &nested, &ignored) != 0)
+		return false;
+	must = a->key.pub.pub != NULL && a->key.secret == NULL && !nested &&
+		(batch_end || is_due(a));
+	handle_leave(a, nested);
+	return must;
+}
+
 void
 log_checkpoint_after(ofs_audit *a, bool batch_end)
 {
 	struct ofs_error why;
+	bool nested;
 
-	if (a->key.pub.pub == NULL || a->key.secret != NULL)
-		return;
-	if (!batch_end && !is_due(a))
-		return;
-	if (log_checkpoint(a, &why) == 0)
+	if (!must_ask(a, batch_end) || log_checkpoint(a, &why) == 0)
 		return;
 	say(a, &why);
 	/* not again with every record */
+	if (handle_enter(a, &nested, &why) != 0)
+		return;
 	a->key.done = a->state.size;
+	handle_leave(a, nested);
 }
 
 void
@@ -179,6 +194,16 @@ log_lend_key(ofs_audit *a, log_sign_fn sign, void *arg)
 {
 	a->key.sign = sign;
 	a->key.sign_arg = arg;
+}
+
+int
+log_token_key_sha256(ofs_audit *a, uint8_t out[32], struct ofs_error *e)
+{
+	if (a->key.pub.pub == NULL || !a->key.on_token)
+		return err_set(e, OFS_EKEY,
+			"audit log '%s' has no audit key on a token",
+			TEXT_Q(a->place.dir));
+	return pubkey_sha256(a->key.pub.pub, out, e);
 }
 
 int

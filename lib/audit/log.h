@@ -120,7 +120,7 @@ int log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
  * to `sig`, raw as note_sig_line() takes it. Called outside transactions; what
  * it appends to the log is not part of that checkpoint.
  */
-typedef int (*log_sign_fn)(void *arg, const void *text, size_t n,
+typedef int (*log_sign_fn)(void *arg, ofs_audit *a, const void *text, size_t n,
 	struct buf *sig, struct ofs_error *e);
 
 /*
@@ -134,6 +134,8 @@ void log_checkpoint_after(ofs_audit *a, bool batch_end);
 
 /* signs one now. OFS_EKEY: there is no key, or it is not at hand */
 int log_checkpoint(ofs_audit *a, struct ofs_error *e);
+/* SHA-256 of its SubjectPublicKeyInfo; OFS_EKEY: none is on a token */
+int log_token_key_sha256(ofs_audit *a, uint8_t out[32], struct ofs_error *e);
 /* OFS_EPOLICY when it is the audit key; a key without public half passes */
 int log_refuse_key(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e);
 /*

@@ -254,9 +254,11 @@ commit_step(struct run *r, struct chunk *next, struct ofs_error *e)
 		return rc;
 	}
 	rc = log_commit(r->o->audit, e);
-	if (rc == 0)
-		r->opened = true;
-	return rc;
+	if (rc != 0)
+		return rc;
+	r->opened = true;
+	log_checkpoint_after(r->o->audit, false);
+	return 0;
 }
 
 static void

@@ -145,4 +145,49 @@ run ofs-audit audit-key --audit old --set file:other.pem
 status 5 'once'
 run ofs-audit verify --audit old --vkey "$(ofs-audit audit-key --audit old)"
 status 0 'and verifies'
+
+# the audit key on the token
+audit='pkcs11:token=sandbox;object=audit'
+must ofs-token enroll "$audit" --audit token --key-type ed25519
+run ofs-audit audit-key --audit token --set "$audit"
+status 0 'a key on a token'
+token=$out
+run ofs-audit audit-key --audit token --json
+is "$(jq -r .audit_key_place <<<"$out")" token 'its place is named'
+run ofs-sign --key "$audit" --audit token in/5 --format raw --out refused
+status 3 'the audit key does not sign documents'
+like "$err" 'signs checkpoints and nothing else' 'and the reason is given'
+must ofs-token enroll "$key-2" --audit token --key-type ec:P-256 \
+	--subject /CN=docs --self-signed --cert-out cert-2.pem
+run ofs-sign --key "$key-2" --audit token in/5 in/6 --format raw --out on-token
+status 0 'a batch'
+is "$err" '' 'without a warning'
+run ofs-audit verify --audit token --vkey "$token" --json
+status 0 'its end is signed by the token'
+report=$(jq -c 'select(.type == "report")' <<<"$out")
+is "$(jq -c '[.checkpoints, .records - .checkpoint_records]' <<<"$report")" \
+	'[1,2]' 'by an intent and an outcome behind the checkpoint'
+is "$(ofs-audit list --audit token --json | tail -1 |
+	jq -c '[.type_name, .body.purpose, .body.status, .body.verified]')" \
+	'["outcome",6,1,1]' 'which say so'
+run ofs-audit checkpoint --sign --audit token
+status 0 'one more, on request'
+must ofs-audit export --audit token --tiles token-tiles
+run python3 "$second" "$token" token-tiles
+status 0 'which the second verifier takes'
+run ofs-audit verify --audit token
+like "$out" 'audit key +on a token, UNPINNED' 'verify says where the key is'
+unlike "$out" 'can sign other histories' 'and not what is true of files'
+# P-256, and keys that are for documents
+must ofs-token enroll "$audit-2" --audit second --key-type ec:P-256
+must ofs-audit audit-key --audit second --set "$audit-2"
+must ofs-sign --key "$key-2" --audit second in/7 --format raw --out p-256
+must ofs-audit export --audit second --tiles second-tiles
+run python3 "$second" "$(ofs-audit audit-key --audit second)" second-tiles
+status 0 'a P-256 key, by openssl'
+must ofs-audit init --audit third
+must ofs-sign --key "$key-2" --audit third in/8 --format raw --out third-out
+run ofs-audit audit-key --audit third --set "$key-2"
+status 3 'a key for documents is no audit key'
+like "$err" 'is one for documents: record [0-9]+' 'and the record is named'
 done_testing
