@@ -19,6 +19,7 @@ int cmd_audit_checkpoint(struct out *o, int argc, char **argv);
 int cmd_audit_key(struct out *o, int argc, char **argv);
 int cmd_audit_prove(struct out *o, int argc, char **argv);
 int cmd_audit_check_proof(struct out *o, int argc, char **argv);
+int cmd_audit_witness(struct out *o, int argc, char **argv);
 int cmd_audit_backup(struct out *o, int argc, char **argv);
 int cmd_audit_erase(struct out *o, int argc, char **argv);
 int cmd_audit_reconcile(struct out *o, int argc, char **argv);

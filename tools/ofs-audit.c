@@ -20,6 +20,7 @@ static const char help[] =
 "  audit-key   the key that signs those, for who checks them\n"
 "  prove SEQ   a proof that the record is in the log\n"
 "  check-proof FILE  check one without the log\n"
+"  witness FILE  cosign a checkpoint of another station's log\n"
 "  backup DEST  a verified copy, made while others sign\n"
 "  restore BACKUP  put it in the place of the log, if nothing is lost by that\n"
 "  erase SEQ   remove what one record says, as an auditor allows\n"
@@ -52,6 +53,7 @@ static const struct verb verbs[] = {
 	{ "audit-key", cmd_audit_key },
 	{ "prove", cmd_audit_prove },
 	{ "check-proof", cmd_audit_check_proof },
+	{ "witness", cmd_audit_witness },
 	{ "backup", cmd_audit_backup },
 	{ "restore", cmd_audit_restore },
 	{ "erase", cmd_audit_erase },

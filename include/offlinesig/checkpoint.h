@@ -121,6 +121,34 @@ int ofs_proof_check(ofs_ctx *ctx, const void *proof, size_t n,
 	const struct ofs_proof_opts *opts, struct ofs_proof_report *out,
 	ofs_record **record);
 
+/* A witness of other people's logs. */
+struct ofs_witness_opts {
+	size_t size;
+	const char *dir; /* where it remembers what it has cosigned; 0700 */
+	const char *key_file; /* its Ed25519 key; made if missing */
+	const char *name;     /* its name in signatures, without blanks */
+	const char *vkey;     /* of the log */
+};
+
+#define OFS_WITNESS_OPTS_INIT                               \
+	{                                                   \
+		sizeof(struct ofs_witness_opts), 0, 0, 0, 0 \
+	}
+
+/*
+ * ofs_witness_cosign: cosigns a checkpoint (c2sp.org/tlog-cosignature) after
+ * it is remembered. `request` is a checkpoint, the first time, or what
+ * ofs_audit_prove_growth() gives from the last one that was cosigned. *note is
+ * the checkpoint with one more signature; caller frees it with free().
+ * OFS_ESIGNATURE: the log shrank or was changed, or its signature is wrong.
+ * OFS_EINVAL: another proof is needed; the message says from where.
+ * ofs_witness_vkey: the witness's verifier key; free() it.
+ */
+int ofs_witness_cosign(ofs_ctx *ctx, const void *request, size_t n,
+	const struct ofs_witness_opts *opts, char **note);
+int ofs_witness_vkey(
+	ofs_ctx *ctx, const struct ofs_witness_opts *opts, char **vkey);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -38,7 +38,10 @@ int auditkey_origin(struct audit_key *k, struct store *s, struct ofs_error *e);
 /* "file" or "file:PATH": a path, outside the log; allocated */
 int auditkey_path(const struct place *p, const char *place, char **out,
 	struct ofs_error *e);
-/* reads the key file, and makes it (Ed25519) with `create` if missing */
+/*
+ * Reads the key file, and makes it (Ed25519) with `create` if missing. With a
+ * place it must not be in there.
+ */
 int auditkey_open_file(const struct place *p, const char *path, bool create,
 	EVP_PKEY **out, struct ofs_error *e);
 

@@ -29,12 +29,16 @@ unusable(const char *path, const char *why, struct ofs_error *e)
 static int
 check_outside(const struct place *p, const char *path, struct ofs_error *e)
 {
-	char *dir = file_dirname(path), *real = NULL;
-	size_t n = strlen(p->dir);
+	char *dir, *real = NULL;
+	size_t n;
 	int rc = 0;
 
+	if (p == NULL)
+		return 0;
+	dir = file_dirname(path);
 	if (dir == NULL)
 		return err_nomem(e);
+	n = strlen(p->dir);
 	real = realpath(dir, NULL);
 	if (real == NULL)
 		rc = err_sys(e, OFS_EKEY, errno, "cannot use audit key '%s'",

@@ -36,7 +36,7 @@ for verb in list info init enroll adopt import-cert export-cert keys rename \
 	like "$out" "^usage: ofs-token $verb" "ofs-token $verb --help names the verb"
 done
 for verb in init verify list show rotate checkpoint audit-key prove \
-	check-proof export; do
+	check-proof export witness; do
 	run ofs-audit "$verb" --help
 	status 0 "ofs-audit $verb --help"
 	like "$out" "^usage: ofs-audit $verb" "ofs-audit $verb --help names the verb"
@@ -153,7 +153,9 @@ usage '--reveal goes with a record' ofs-audit prove --since 3 --reveal
 usage "the record's number is missing" ofs-audit prove
 usage 'the file of a proof is missing' ofs-audit check-proof --vkey a
 usage 'with --vkey' ofs-audit check-proof file
-usage 'give one of '--csv'' ofs-audit export
+usage "give one of '--csv'" ofs-audit export
+usage 'with --name and its key' ofs-audit witness file
+usage 'with --vkey and the' ofs-audit witness file --name n --key-file k
 usage "'--type' is one of" ofs-audit list --type nonsense
 usage "'--batch' is up to 32 hex digits" ofs-audit list --batch xyz
 # controls in what is repeated do not reach the terminal

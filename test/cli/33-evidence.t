@@ -146,6 +146,62 @@ status 5 'once'
 run ofs-audit verify --audit old --vkey "$(ofs-audit audit-key --audit old)"
 status 0 'and verifies'
 
+# a witness: two checkpoints of one log, in order, and none of another history
+witness()
+{
+	run ofs-audit witness "$@" --vkey "$small" --key-file witness.pem \
+		--name witness/1 --state memory
+}
+
+mv away.pem small.pem
+ofs-audit checkpoint --audit small >one
+witness one --output one.cosigned
+status 0 'a witness cosigns the first checkpoint that it sees'
+cosigner=$(ofs-audit witness --key-file witness.pem --name witness/1)
+must ofs-audit checkpoint --sign --audit small
+ofs-audit checkpoint --audit small >two
+witness two
+status 2 'the next one wants a proof'
+since=$(sed -n 2p one)
+like "$err" "prove --since $since\$" 'from where it stands'
+must ofs-audit prove --since 3 --audit small --output wrong.proof
+witness wrong.proof
+status 2 'and from nowhere else'
+must ofs-audit prove --since "$since" --audit small --output growth
+sed '2s/^\(....\)A/\1B/;t;2s/^\(....\)./\1A/' growth >growth.bad
+witness growth.bad
+status 1 'a wrong proof'
+witness growth --output two.cosigned
+status 0 'with one it cosigns'
+witness one
+status 1 'an older one it does not'
+like "$err" 'shrank' 'and says why'
+must ofs-audit prove 2 --audit small
+{ sed '/^$/q' <<<"$out"; cat two.cosigned; } >cosigned.tlog-proof
+run ofs-audit check-proof cosigned.tlog-proof --vkey "$small" \
+	--witness "$cosigner" --json
+status 0 'a proof with the witness'
+is "$(jq .witnesses <<<"$out")" 1 'which is counted'
+run ofs-audit check-proof p --vkey "$small" --witness "$cosigner"
+status 1 'one without'
+run python3 - "$second" "$cosigner" two.cosigned <<'PY'
+import importlib.util, sys
+s = importlib.util.spec_from_file_location("v", sys.argv[1])
+v = importlib.util.module_from_spec(s)
+s.loader.exec_module(v)
+v.checkpoint(open(sys.argv[3], "rb").read(), v.Key(sys.argv[2]))
+PY
+status 0 'the second verifier takes the cosignature'
+# the same log written anew, with the same key
+rm -rf small
+ofs-audit init --audit small --origin small --audit-key file:small.pem \
+	>/dev/null
+must ofs-sign --key "$key" --audit small --format raw --out again \
+	--recursive in --quiet
+must ofs-audit prove --since "$(sed -n 2p two)" --audit small --output forged
+witness forged
+status 1 'another history is not cosigned'
+
 # the audit key on the token
 audit='pkcs11:token=sandbox;object=audit'
 must ofs-token enroll "$audit" --audit token --key-type ed25519

@@ -50,7 +50,7 @@ _ofs_value()
 			recovery login key-lent key-event token-event release
 			epoch anchor log-event' "$2"
 		;;
-	--out | --tiles | --audit | --root | --copy-to)
+	--out | --tiles | --state | --audit | --root | --copy-to)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		;;
@@ -66,7 +66,7 @@ _ofs_value()
 		compopt -o nospace
 		_ofs_words 'file file:' "$2"
 		;;
-	--output) _ofs_files "$2" ;;
+	--output | --key-file) _ofs_files "$2" ;;
 	--on-duplicate) _ofs_words 'skip sign refuse' "$2" ;;
 	--resume)
 		_ofs_words "$(ofs-sign --list-unfinished --json 2>/dev/null |
@@ -74,7 +74,7 @@ _ofs_value()
 		;;
 	--always-auth) _ofs_words 'hold ask refuse' "$2" ;;
 	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
-	--vkey | --witness | --since |\
+	--vkey | --witness | --since | --name |\
 		--key | --label | --jobs | --token | --erase | --subject | --days | \
 		--origin | --from | --to | --batch | --token-timeout | \
 		--san | --ext | --id | --yes | --seconds | --confirmed | \
@@ -98,7 +98,8 @@ _ofs()
 		;;
 	ofs-audit)
 		verbs='init verify list show rotate backup restore erase
-			reconcile checkpoint audit-key prove check-proof export'
+			reconcile checkpoint audit-key
+			prove check-proof export witness'
 		;;
 	esac
 	_ofs_value "$prev" "$cur" && return
