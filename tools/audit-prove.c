@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit.h"
+#include "audit-unlock.h"
 #include "common/plain.h"
 #include "common/small.h"
 
@@ -20,6 +20,7 @@ static const char help[] =
 "  --since RECORDS size of the older log; 0 for a witness that has seen none\n"
 "  --output FILE   default: standard output\n"
 "  --force         replace FILE\n"
+CMD_AUDIT_UNLOCK_HELP
 "  --audit DIR     the log (OFS_AUDIT)\n"
 "  --json          say so in JSON\n"
 "\n"
@@ -73,6 +74,7 @@ prove(struct tool *s, const struct want *w)
 int
 cmd_audit_prove(struct out *o, int argc, char **argv)
 {
+	struct unlock u = { NULL, NULL, NULL };
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
 	struct want w = { 0 };
@@ -82,6 +84,7 @@ cmd_audit_prove(struct out *o, int argc, char **argv)
 		{ "since", .text = &w.since },
 		{ "output", .text = &w.output },
 		{ "force", .flag = &w.force },
+		CMD_AUDIT_UNLOCK_OPTS(u),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -104,7 +107,7 @@ cmd_audit_prove(struct out *o, int argc, char **argv)
 			NAME(w.since != NULL ? w.since : ops.p[0]));
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	rc = cmd_audit_open(&s, o, &so);
+	rc = cmd_audit_open_with(&s, o, &so, &u);
 	if (rc == 0)
 		rc = prove(&s, &w);
 	tool_close(&s);

@@ -7,6 +7,7 @@
 
 #include "audit/handle.h"
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "format/proof.h"
 
@@ -28,6 +29,7 @@ fill(struct store *s, const struct merkle_range *r, size_t n, struct proof *p,
 
 /* the record as the proof discloses it */
 struct disclosed {
+	ofs_audit *a;
 	struct buf *to;
 	bool body, found;
 };
@@ -37,6 +39,8 @@ disclose(void *arg, const struct store_record *r, struct ofs_error *e)
 {
 	struct disclosed *d = arg;
 	struct proof_record out = { .header = r->header };
+	uint8_t key[SEAL_KEY];
+	bool has = true;
 	int rc;
 
 	d->found = true;
@@ -50,22 +54,33 @@ disclose(void *arg, const struct store_record *r, struct ofs_error *e)
 			"the body of record %llu was erased; prove it without "
 			"disclosing it",
 			(unsigned long long)r->seq);
-	if (d->body && out.h.cipher != 0)
-		return err_set(e, OFS_EUNSUPPORTED,
-			"the body of record %llu is encrypted",
-			(unsigned long long)r->seq);
-	if (d->body)
+	if (d->body) {
 		out.body = r->body;
-	proof_record_put(&out, d->to);
+		if (out.h.cipher != 0) {
+			rc = keys_record(d->a, &out.h, key, &has, e);
+			out.key = key;
+		}
+	}
+	if (rc == 0 && !has)
+		rc = err_set(e, OFS_EKEY,
+			"no key is here that opens record %llu; disclose it "
+			"where there is one",
+			(unsigned long long)r->seq);
+	if (rc == 0)
+		proof_record_put(&out, d->to);
+	mem_wipe(key, sizeof(key));
+	if (rc != 0)
+		return rc;
 	return buf_ok(d->to) ? 0 : err_nomem(e);
 }
 
 static int
-prove_record(struct store *s, uint64_t seq, uint64_t size, bool reveal,
+prove_record(ofs_audit *a, uint64_t seq, uint64_t size, bool reveal,
 	struct proof *p, struct ofs_error *e)
 {
 	struct merkle_range r[MERKLE_HEIGHT];
-	struct disclosed d = { &p->extra, reveal, false };
+	struct disclosed d = { a, &p->extra, reveal, false };
+	struct store *s = &a->store;
 	int rc;
 
 	p->index = seq;
@@ -110,7 +125,7 @@ prove(ofs_audit *a, bool growth, uint64_t at, bool reveal, struct buf *text,
 	if (rc == 0 && (size == 0 || (growth ? at > size : at >= size)))
 		rc = no_checkpoint(a, e);
 	if (rc == 0 && !growth)
-		rc = prove_record(&a->store, at, size, reveal, &p, e);
+		rc = prove_record(a, at, size, reveal, &p, e);
 	else if (rc == 0 && at > 0)
 		rc = fill(&a->store, r, merkle_consistency(at, size, r), &p, e);
 	p.note = (const char *)note.p;

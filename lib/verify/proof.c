@@ -103,6 +103,28 @@ check_inclusion(const struct proof *p, const struct proof_record *r,
 	return rc;
 }
 
+/* one key comes with the proof, and opens this body and no other */
+static int
+open_record(const struct proof_record *r, ofs_record **rec, struct ofs_error *e)
+{
+	struct seal seal = { .out = BUF_INIT };
+	const uint8_t *body = r->body;
+	size_t n = r->h.body_len;
+	int rc = 0;
+
+	if (r->key != NULL) {
+		rc = seal_open(&seal, r->key, &r->h, r->body, n, e);
+		body = seal.out.p;
+		n = seal.out.len;
+	}
+	if (rc == OFS_EDAMAGED)
+		rc = e->code = OFS_ESIGNATURE;
+	if (rc == 0)
+		rc = read_make_record(r->header, body, n, rec, e);
+	seal_free(&seal);
+	return rc;
+}
+
 static int
 check_record(const struct proof *p, const struct checkpoint *c,
 	struct ofs_proof_report *out, ofs_record **rec, struct ofs_error *e)
@@ -120,7 +142,7 @@ check_record(const struct proof *p, const struct checkpoint *c,
 		return rc;
 	out->seq = p->index;
 	out->revealed = r.body != NULL;
-	return read_make_record(r.header, r.body, r.h.body_len, rec, e);
+	return open_record(&r, rec, e);
 }
 
 int

@@ -146,6 +146,32 @@ status 5 'once'
 run ofs-audit verify --audit old --vkey "$(ofs-audit audit-key --audit old)"
 status 0 'and verifies'
 
+# nothing on the station reads a sealed log, and it is proven all the same
+must openssl req -x509 -newkey rsa:2048 -nodes -keyout auditor.pem \
+	-out auditor.crt -subj /CN=auditor -days 30
+must ofs-audit init --audit sealed --sealed --auditor auditor.crt
+must ofs-sign --key "$key" --audit sealed --format raw --out sealed-out in/9
+run ofs-audit audit-key --audit sealed --set file:sealed.pem
+status 0 'a sealed log gets an audit key later'
+must ofs-sign --key "$key" --audit sealed --format raw --out sealed-out in/10
+run ofs-audit verify --audit sealed --json \
+	--vkey "$(ofs-audit audit-key --audit sealed)"
+status 0 'and verifies without any key'
+is "$(jq 'select(.type == "report") | .checkpoints > 0 and
+	.checkpoint_records == .records' <<<"$out")" true 'its checkpoints too'
+seq=$(ofs-audit list --audit sealed --type outcome --json | tail -1 | jq .seq)
+run ofs-audit prove "$seq" --audit sealed --reveal
+status 3 'nobody discloses a record here'
+must ofs-audit prove "$seq" --audit sealed --reveal --auditor-key auditor.pem \
+	--output sealed.tlog-proof
+must ofs-audit export --audit sealed --tiles sealed-tiles
+vkey=$(ofs-audit audit-key --audit sealed)
+run ofs-audit check-proof sealed.tlog-proof --vkey "$vkey" --json
+status 0 'an auditor does, to who has the verifier key'
+is "$(jq -r .body.document.path <<<"$out")" in/10 'this one record'
+run python3 "$second" "$vkey" sealed-tiles sealed.tlog-proof
+status 0 'which the second verifier takes'
+
 # a witness: two checkpoints of one log, in order, and none of another history
 witness()
 {

@@ -221,6 +221,8 @@ def check_proof(raw, key, log):
     need(struct.unpack(">Q", header[28:36])[0] == seq, "number of the header")
     if body:
         if header[26:28] != b"\0\0":
+            need(sha256(b"ofs-key-commit-v1\0" + body[:32]) ==
+                 header[116:148], "key of the record")
             body = body[32:]
         need(len(body) == struct.unpack(">I", header[88:92])[0] and
              sha256(body) == header[148:180], "body")
