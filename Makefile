@@ -24,9 +24,10 @@ SONAME := libofflinesig.so.0
 
 BUILD_DEPS := gcc libc6-dev make pkg-config libssl-dev libp11-dev \
 	libp11-kit-dev libsqlite3-dev libjansson-dev softhsm2 openssl
-TEST_DEPS := g++ libcmocka-dev perl python3 jq procps opensc opensc-pkcs11 \
-	gnutls-bin libengine-pkcs11-openssl gpgsm gpg-agent libnss3-tools \
-	sqlite3 mandoc bsdextrautils xxd p11-kit p11-kit-modules python3
+TEST_DEPS := g++ libcmocka-dev perl python3 python3-cryptography jq procps \
+	opensc opensc-pkcs11 gnutls-bin libengine-pkcs11-openssl gpgsm \
+	gpg-agent libnss3-tools sqlite3 mandoc bsdextrautils xxd p11-kit \
+	p11-kit-modules
 LINT_DEPS := g++ mandoc bsdextrautils clang-format shellcheck \
 	universal-ctags binutils
 FUZZ_DEPS := clang llvm libclang-rt-14-dev
