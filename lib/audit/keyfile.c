@@ -129,37 +129,69 @@ write_new(int fd, const struct place *log, const uint8_t key[KEYFILE_SIZE])
 	return 0;
 }
 
+/* a new file beside `path`, for nobody else to read */
+static int
+open_new(const char *path, struct file_out *o)
+{
+	struct buf tmp = BUF_INIT;
+
+	o->path = strdup(path);
+	buf_printf(&tmp, "%s.XXXXXX", path);
+	if (o->path == NULL || buf_cstr(&tmp) == NULL) {
+		buf_free(&tmp);
+		return ENOMEM;
+	}
+	o->fd = mkostemp((char *)tmp.p, O_CLOEXEC);
+	if (o->fd < 0) {
+		buf_free(&tmp);
+		return errno;
+	}
+	o->tmp = (char *)tmp.p; /* taken */
+	return 0;
+}
+
+/* its name appears when it is whole: a crash leaves no half key there */
 static int
 create(const char *path, const struct place *log, uint8_t key[KEYFILE_SIZE],
 	bool *made, struct ofs_error *e)
 {
-	char *dir;
-	int fd, errnum, rc = 0;
+	struct file_out o = FILE_OUT_INIT;
+	struct stat st;
+	char *dir = NULL;
+	int errnum, rc;
 
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		0600);
-	if (fd < 0 && errno == EEXIST)
+	if (lstat(path, &st) == 0)
 		return 0;
-	if (fd < 0)
-		return err_sys(e, OFS_EAUDIT, errno,
-			"cannot make station key '%s'", TEXT_Q(path));
+	errnum = open_new(path, &o);
 	errno = 0;
-	errnum = RAND_priv_bytes(key, KEYFILE_SIZE) == 1
-		? write_new(fd, log, key)
-		: EIO;
-	close(fd);
-	dir = file_dirname(path);
-	if (errnum != 0)
+	if (errnum == 0)
+		errnum = RAND_priv_bytes(key, KEYFILE_SIZE) == 1
+			? write_new(o.fd, log, key)
+			: EIO;
+	if (errnum != 0) {
 		rc = err_sys(e, OFS_EAUDIT, errnum,
 			"cannot make station key '%s'", TEXT_Q(path));
-	else if (dir == NULL)
+		goto out;
+	}
+	rc = file_out_commit(&o, false, e);
+	*made = rc == 0;
+	if (rc == OFS_EEXIST) { /* another one made it meanwhile */
+		rc = 0;
+		goto out;
+	}
+	dir = rc == 0 ? file_dirname(path) : NULL;
+	if (rc == 0 && dir == NULL)
 		rc = err_nomem(e);
-	else if (file_sync_dir(dir, e) != 0)
+	else if (rc == 0)
+		rc = file_sync_dir(dir, e);
+	if (rc == OFS_EIO)
 		rc = e->code = OFS_EAUDIT;
-	free(dir);
-	if (rc != 0)
+	if (rc != 0 && *made)
 		(void)unlink(path);
 	*made = rc == 0;
+out:
+	free(dir);
+	file_out_abort(&o);
 	return rc;
 }
 
