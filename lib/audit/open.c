@@ -109,13 +109,15 @@ create_log(ofs_audit *a, const struct ofs_audit_init_opts *opts,
 	a->began = 0;
 	if (rc == 0)
 		rc = birth_records(a, opts, &key_file, e);
-	if (rc == 0)
+	if (rc == 0) {
+		/* where this fails, the log may be there all the same */
 		rc = handle_commit(a, e);
-	else
+	} else {
 		store_rollback(&a->store);
-	/* a key that nothing was encrypted with */
-	if (rc != 0 && key_file != NULL)
-		(void)unlink(key_file);
+		/* a key that nothing was encrypted with */
+		if (key_file != NULL)
+			(void)unlink(key_file);
+	}
 	free(key_file);
 	return rc;
 }
