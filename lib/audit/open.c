@@ -202,6 +202,26 @@ check_opened(ofs_audit *a, struct ofs_error *e)
 	return rc;
 }
 
+/*
+ * What a killed writer leaves in the journal was never committed. A reader
+ * cannot see past it; where the log is ours, it is rolled back like any
+ * writer would.
+ */
+static bool
+roll_back_crash(ofs_audit *a, const char *dir)
+{
+	struct ofs_error ignored;
+	struct store s;
+
+	if (!store_has_journal(a->db_path) ||
+		place_check(&a->place, dir, &ignored) != 0 ||
+		place_check_fs(&a->place, &ignored) != 0 ||
+		store_open(&s, a->db_path, false, &ignored) != 0)
+		return false;
+	store_close(&s);
+	return true;
+}
+
 static int
 open_for_writing(ofs_audit *a, const char *dir, bool create,
 	const struct ofs_audit_init_opts *opts, bool *made, struct ofs_error *e)
@@ -237,26 +257,6 @@ open_for_writing(ofs_audit *a, const char *dir, bool create,
 		rc = handle_load_key(a, e);
 	handle_funlock(a);
 	return rc;
-}
-
-/*
- * What a killed writer leaves in the journal was never committed. A reader
- * cannot see past it; where the log is ours, it is rolled back like any
- * writer would.
- */
-static bool
-roll_back_crash(ofs_audit *a, const char *dir)
-{
-	struct ofs_error ignored;
-	struct store s;
-
-	if (!store_has_journal(a->db_path) ||
-		place_check(&a->place, dir, &ignored) != 0 ||
-		place_check_fs(&a->place, &ignored) != 0 ||
-		store_open(&s, a->db_path, false, &ignored) != 0)
-		return false;
-	store_close(&s);
-	return true;
 }
 
 static int
@@ -365,6 +365,9 @@ prepare_init(
 		return rc;
 	if (rc == 0) {
 		rc = look_at_db(a, &size, e);
+		/* one that a crash left half made is nothing afterwards */
+		if (rc == 0 && size > 0 && roll_back_crash(a, dir))
+			rc = look_at_db(a, &size, e);
 		if (rc == 0 && size > 0)
 			rc = already(dir, e);
 		if (rc == 0)
