@@ -60,7 +60,8 @@ BINS := $(TOOLS:%=$(O)/bin/%)
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/unit/*_test.c))
 TOKEN_TESTS := $(patsubst %.c,$(O)/%,$(wildcard test/token/*_test.c))
 PRELOADED := $(patsubst %.c,$(O)/%.so,test/lib/iofail.c test/lib/iotrace.c)
-TEST_OBJ := $(call obj,$(filter-out test/lib/io%.c,$(wildcard test/lib/*.c)))
+TEST_OBJ := $(call obj,$(filter-out test/lib/io%.c test/lib/crash%.c,\
+	$(wildcard test/lib/*.c)))
 # a PKCS#11 module that misbehaves as it is told
 FAULT := $(O)/test/faultp11.so
 FAULT_OBJ := $(call obj,test/faultp11/*.c)
@@ -188,7 +189,12 @@ $(foreach t,token sign verify audit,$(eval $(call tool_rule,$(t))))
 $(O)/test/%_test: $(O)/obj/test/%_test.o $(TEST_OBJ) $(O)/obj/internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(ALL_LIBS) -lcmocka
+# on a disk that loses power
+DISK_TESTS := $(patsubst %,$(O)/test/unit/%_test,crash)
+$(DISK_TESTS): $(call obj,test/lib/crash*.c)
+$(DISK_TESTS): WRAP = $(patsubst %,-Wl$(comma)--wrap=%,\
+	pwrite write fsync fdatasync rename renameat2 unlink)
 # a fuzzer that runs its corpus and changes to it, without libFuzzer
 $(O)/test/fuzz/%_fuzz: $(O)/obj/test/fuzz/%_fuzz.o \
 		$(O)/obj/test/fuzz/replay.o $(O)/obj/internal.a

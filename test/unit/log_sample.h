@@ -22,6 +22,8 @@
 static ofs_ctx *sample_ctx;
 static char sample_dir[64]; /* holds everything; removed at the end */
 static char log_dir[96];
+static char sample_out[96] = "/out"; /* where outputs would go */
+static jmp_buf *sample_escape;       /* where to, instead of a failed test */
 
 static inline int
 sample_setup(void **state)
@@ -63,6 +65,8 @@ sample_teardown(void **state)
 static inline void
 ok(int rc, const struct ofs_error *e)
 {
+	if (rc != 0 && sample_escape != NULL)
+		longjmp(*sample_escape, 1);
 	if (rc != 0)
 		fail_msg("%s: %s", ofs_err_name(rc), e->message);
 }
@@ -116,9 +120,10 @@ sample_append(ofs_audit *a, enum ofs_record_type type, const uint8_t *batch,
 		digest != NULL ? 32 : 0, 0, false, false };
 	struct ofs_error e;
 	uint64_t seq;
+	int rc = log_append(a, &en, &seq, &e);
 
-	ok(log_append(a, &en, &seq, &e), &e);
 	buf_free(body);
+	ok(rc, &e);
 	return seq;
 }
 
@@ -146,6 +151,13 @@ sample_document(uint64_t index, char path[32], uint8_t digest[32])
 	memset(digest, (int)index, 32);
 	return (struct rec_document){ path, path + 3, NULL, NULL, 100 + index,
 		"sha256", { digest, 32 }, NULL };
+}
+
+/* the output of an item: its path and its bytes */
+static inline void
+sample_output(uint64_t index, char *out, size_t size)
+{
+	snprintf(out, size, "%s/doc-%04u.p7s", sample_out, (unsigned int)index);
 }
 
 static inline uint64_t
@@ -204,13 +216,13 @@ sample_outcome_with(ofs_audit *a, const uint8_t *id, uint64_t intent,
 	static const uint8_t signature[64] = { 1 };
 	struct buf body = BUF_INIT, party = BUF_INIT;
 	uint8_t digest[32], sum[32];
-	char path[32], out[64];
+	char path[32], out[128];
 	struct rec_outcome r;
 	struct ofs_error e;
 
 	memset(&r, 0, sizeof(r));
 	sample_party(a, &party);
-	snprintf(out, sizeof(out), "/out/doc-%04u.p7s", (unsigned int)index);
+	sample_output(index, out, sizeof(out));
 	ok(digest_of(&digest_sha256, out, strlen(out), sum, &e), &e);
 	r.intent_seq = intent;
 	r.index = index;
@@ -256,9 +268,9 @@ static inline void
 sample_pending(ofs_audit *a, uint64_t outcome, uint64_t index)
 {
 	struct ofs_error e;
-	char out[64];
+	char out[128];
 
-	snprintf(out, sizeof(out), "/out/doc-%04u.p7s", (unsigned int)index);
+	sample_output(index, out, sizeof(out));
 	ok(log_pending_add(a, outcome, out, false, (const uint8_t *)out,
 		   strlen(out), &e),
 		&e);
