@@ -36,7 +36,8 @@ struct ofs_audit_cert {
 
 struct ofs_audit_init_opts {
 	size_t size;
-	const char *origin; /* name of the log; NULL: host name + random */
+	/* name of the log; NULL: host name (not of a sealed one) + random */
+	const char *origin;
 	const char *group;  /* share with this group: 0660 and 2770; or NULL */
 	/*
 	 * Who can read the log. With a station key or a passphrase its records

@@ -48,6 +48,9 @@ static int
 make_origin(const char *asked, const ofs_audit *a, char *to, size_t size,
 	struct ofs_error *e)
 {
+	/* what is sealed does not say where it was made */
+	const char *host =
+		a->keys.mode == LOG_SEALED ? NULL : a->operator_.host;
 	uint8_t rnd[4];
 	char hex[2 * sizeof(rnd) + 1], name[128];
 	size_t i, n;
@@ -55,8 +58,7 @@ make_origin(const char *asked, const ofs_audit *a, char *to, size_t size,
 	if (asked == NULL) {
 		if (RAND_bytes(rnd, sizeof(rnd)) != 1)
 			return err_ssl(e, OFS_EINTERNAL, "cannot name the log");
-		snprintf(name, sizeof(name), "%s",
-			a->operator_.host != NULL ? a->operator_.host : "log");
+		snprintf(name, sizeof(name), "%s", host != NULL ? host : "log");
 		text_clean(name);
 		snprintf(to, size, "%s/%s", name,
 			hex_encode(hex, rnd, sizeof(rnd)));
