@@ -205,7 +205,9 @@ $(BENCHES): $(O)/%: $(O)/obj/%.o $(O)/obj/test/bench/common.o \
 		$(O)/obj/test/bench/others.o $(O)/obj/internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+	$(ALL_LIBS)
+$(O)/test/bench/audit: $(O)/obj/test/bench/audit_read.o
 # the functions that it times
 $(O)/test/bench/cost: WRAP = -Wl,--wrap=maker_prepare $(shell sed -n \
 	's/^WRAP.[A-Z]*, \([a-z_]*\),.*/-Wl,--wrap=\1/p' test/bench/cost.c)

@@ -9,11 +9,8 @@
 
 #include "audit/handle.h"
 #include "base/time.h"
-#include "crypto/digest.h"
-#include "verify/audit-verify.h"
 
 #define RUNS 5
-#define BARE_BYTES (256u << 20) /* that the bare loop hashes, at most */
 #define CHUNK 256
 #define CHUNKS 60 /* of a run */
 #define WRITERS 8
@@ -22,7 +19,6 @@
 
 #define GOAL_OUTCOMES 25000
 #define GOAL_SHARED 4.0
-#define GOAL_VERIFY 0.8
 
 struct bench {
 	ofs_ctx *ctx;
@@ -85,7 +81,7 @@ document(uint64_t index, char path[64], uint8_t digest[32])
 	memset(digest, 0x5a, 32);
 	memcpy(digest, &index, sizeof(index));
 	return (struct rec_document){ path, path + 20, NULL, NULL, 2048,
-		"sha256", { digest, 32 } };
+		"sha256", { digest, 32 }, NULL };
 }
 
 static void
@@ -178,7 +174,9 @@ chunk(struct bench *b)
 static void
 batch(struct bench *b, unsigned long chunks)
 {
+	static const uint8_t list[32] = { 2 };
 	struct rec_batch_opened o = { .party = { b->party.p, b->party.len },
+		.list_sha256 = { list, sizeof(list) },
 		.items = (chunks + 1) * CHUNK,
 		.format = "cms",
 		.mechanism = "ecdsa-sha256" };
@@ -208,14 +206,19 @@ batch(struct bench *b, unsigned long chunks)
 static void
 bench_chunks(struct bench *b)
 {
-	double rate[RUNS];
-	int64_t began;
+	const double items = CHUNKS * CHUNK;
+	double rate[RUNS], cpu[RUNS];
+	struct bench_used used;
 
 	for (int i = 0; i < RUNS; i++) {
-		began = time_mono();
+		bench_start(&used);
 		batch(b, CHUNKS);
-		rate[i] = CHUNKS * CHUNK * 1e6 / (double)(time_mono() - began);
+		bench_stop(&used);
+		rate[i] = items * 1e6 / used.wall;
+		cpu[i] = used.cpu / items;
 	}
+	printf("  CPU for each outcome                     %10.2f us\n",
+		bench_median(cpu, RUNS));
 	if (!bench_at_least("audited outcomes per s, in chunks of 256",
 		    bench_median(rate, RUNS), GOAL_OUTCOMES))
 		b->failed++;
@@ -293,128 +296,6 @@ bench_single(struct bench *b)
 		b->failed++;
 }
 
-/* the bytes of records, one behind the other, and how long each is */
-struct bytes {
-	struct buf all;
-	struct buf len; /* of uint32_t: header, body, header... */
-};
-
-static int
-keep_bytes(void *arg, const struct store_record *r, struct ofs_error *e)
-{
-	struct bytes *to = arg;
-	uint32_t len[2] = { (uint32_t)r->header_len, (uint32_t)r->body_len };
-
-	(void)e;
-	buf_put(&to->all, r->header, r->header_len);
-	buf_put(&to->all, r->body, r->body_len);
-	buf_put(&to->len, len, sizeof(len));
-	return to->all.len > BARE_BYTES;
-}
-
-struct hasher {
-	pthread_t id;
-	const struct bytes *of;
-	size_t first, n, at; /* pieces, and where the first is */
-};
-
-static void *
-hash_all(void *arg)
-{
-	const struct hasher *h = arg;
-	const uint32_t *len = (const void *)h->of->len.p;
-	struct digest d = { NULL, NULL };
-	struct ofs_error e;
-	uint8_t sum[32];
-	size_t at = h->at;
-
-	for (size_t i = h->first; i < h->first + h->n; i++) {
-		if (digest_begin(&d, &digest_sha256, &e) != 0 ||
-			digest_update(&d, h->of->all.p + at, len[i], &e) != 0 ||
-			digest_end(&d, sum, &e) != 0)
-			bench_die("hash", &e);
-		at += len[i];
-	}
-	digest_free(&d);
-	return NULL;
-}
-
-/* bytes for each us: SHA-256 of every header and every body */
-static double
-rate_bare(const struct bytes *bytes, int threads)
-{
-	const uint32_t *len = (const void *)bytes->len.p;
-	size_t pieces = bytes->len.len / sizeof(*len), at = 0, first = 0;
-	struct hasher h[WRITERS];
-	int64_t began = time_mono();
-
-	for (int i = 0; i < threads; i++) {
-		h[i] = (struct hasher){ .of = bytes,
-			.first = first,
-			.n = pieces / (size_t)threads,
-			.at = at };
-		if (i == threads - 1)
-			h[i].n = pieces - first;
-		for (size_t k = 0; k < h[i].n; k++)
-			at += len[first + k];
-		first += h[i].n;
-		if (pthread_create(&h[i].id, NULL, hash_all, &h[i]) != 0)
-			bench_die("thread", NULL);
-	}
-	for (int i = 0; i < threads; i++)
-		pthread_join(h[i].id, NULL);
-	return (double)bytes->all.len / (double)(time_mono() - began);
-}
-
-/* bytes of headers and bodies for each us */
-static double
-rate_verify(struct bench *b, double bytes, int threads, bool hashes_only)
-{
-	struct av_how how = { (unsigned int)threads, hashes_only };
-	struct ofs_audit_report rep;
-	struct ofs_error e;
-	int64_t began = time_mono();
-
-	if (av_verify(b->audit, &how, NULL, NULL, &rep) != 0) {
-		ofs_audit_error(b->audit, &e);
-		bench_die("verify", &e);
-	}
-	return bytes / (double)(time_mono() - began);
-}
-
-static void
-bench_verify(struct bench *b, int threads)
-{
-	struct bytes bytes = { BUF_INIT, BUF_INIT };
-	double bare[RUNS], keyless[RUNS], ratio[RUNS], all;
-	struct ofs_error e;
-	uint64_t size;
-
-	if (store_record_each(&b->audit->store, 0, INT64_MAX, keep_bytes,
-		    &bytes, &e) < 0 ||
-		!buf_ok(&bytes.all) || !buf_ok(&bytes.len) ||
-		ofs_audit_size(b->audit, &size) != 0)
-		bench_die("read", &e);
-	/* the first records are as long as the others */
-	all = (double)bytes.all.len / (double)bytes.len.len * 8 * (double)size;
-	for (int i = 0; i < RUNS; i++) {
-		bare[i] = rate_bare(&bytes, threads);
-		keyless[i] = rate_verify(b, all, threads, true);
-		ratio[i] = keyless[i] / bare[i];
-	}
-	printf("  %d threads: bare SHA-256, from memory    %10.0f MB/s\n",
-		threads, bench_median(bare, RUNS));
-	printf("  %d threads: verification without a key   %10.0f MB/s\n",
-		threads, bench_median(keyless, RUNS));
-	printf("  %d threads: with bodies and links        %10.0f MB/s\n",
-		threads, rate_verify(b, all, threads, false));
-	if (!bench_at_least("verification without a key / bare SHA-256",
-		    bench_median(ratio, RUNS), GOAL_VERIFY))
-		b->failed++;
-	buf_free(&bytes.all);
-	buf_free(&bytes.len);
-}
-
 /* a log of so many records; what is missing is appended */
 static void
 fill(struct bench *b, unsigned long records)
@@ -427,6 +308,26 @@ fill(struct bench *b, unsigned long records)
 		batch(b, (records - size) / (CHUNK + 1) + 1);
 }
 
+/* encrypted, and with a key for checkpoints: both beside the directory */
+static void
+open_log(struct bench *b, const char *dir)
+{
+	struct ofs_audit_init_opts o = OFS_AUDIT_INIT_OPTS_INIT;
+	char station[600], audit[600];
+	int rc;
+
+	snprintf(station, sizeof(station), "%s.station", dir);
+	snprintf(audit, sizeof(audit), "file:%s.audit", dir);
+	o.station_key = station;
+	o.audit_key = audit;
+	if (ofs_ctx_new(NULL, &b->ctx) != 0)
+		bench_die("context", NULL);
+	rc = ofs_audit_init(b->ctx, dir, &o);
+	if ((rc != 0 && rc != OFS_EEXIST) ||
+		ofs_audit_open(b->ctx, dir, 0, &b->audit) != 0)
+		bench_die("log", ofs_ctx_error(b->ctx));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -437,15 +338,15 @@ main(int argc, char **argv)
 	if (records == 0)
 		bench_die("usage: audit DIR RECORDS", NULL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (ofs_ctx_new(NULL, &b.ctx) != 0 ||
-		ofs_audit_open(b.ctx, argv[1], OFS_AUDIT_CREATE, &b.audit) != 0)
-		bench_die("log", ofs_ctx_error(b.ctx));
+	open_log(&b, argv[1]);
 	make_party(&b);
 	fill(&b, records);
-	printf("audit log with %lu records, medians of %d\n", records, RUNS);
+	printf("encrypted audit log with %lu records, medians of %d\n",
+		records, RUNS);
 	bench_chunks(&b);
 	bench_single(&b);
-	bench_verify(&b, THREADS);
+	b.failed += !bench_log_verify(b.audit, THREADS);
+	b.failed += !bench_log_prove(b.audit);
 	printf("\n");
 	buf_free(&b.party);
 	ofs_audit_free(b.audit);

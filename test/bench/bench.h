@@ -26,6 +26,13 @@ void bench_open(const char *pin_file, ofs_ctx **ctx, ofs_audit **audit);
 
 double bench_median(double *v, int n); /* sorts them */
 
+/* us: wall time, and CPU time of this process and of children that ended */
+struct bench_used {
+	double wall, cpu;
+};
+void bench_start(struct bench_used *used);
+void bench_stop(struct bench_used *used); /* since bench_start() */
+
 /* C_SignInit and C_Sign, and nothing else of ours */
 void bench_sign_bare(
 	const struct session *s, const ofs_key *key, const struct alg *alg);
@@ -43,5 +50,9 @@ int bench_run(const char *const argv[], long *rss);
 /* print a figure beside its goal; whether that is met */
 bool bench_at_least(const char *what, double value, double goal);
 bool bench_below(const char *what, double value, double goal);
+
+/* audit_read.c: whether the goals are met */
+bool bench_log_verify(ofs_audit *audit, int threads);
+bool bench_log_prove(ofs_audit *audit);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/time.h"
 #include "token/mech.h"
 
 void
@@ -70,6 +71,37 @@ bench_median(double *v, int n)
 {
 	qsort(v, (size_t)n, sizeof(*v), by_value);
 	return v[n / 2];
+}
+
+static struct bench_used
+used_until_now(void)
+{
+	struct bench_used used = { (double)time_mono(), 0 };
+	struct rusage of[2];
+
+	(void)getrusage(RUSAGE_SELF, &of[0]);
+	(void)getrusage(RUSAGE_CHILDREN, &of[1]);
+	for (int i = 0; i < 2; i++)
+		used.cpu += (double)of[i].ru_utime.tv_sec * 1e6 +
+			(double)of[i].ru_utime.tv_usec +
+			(double)of[i].ru_stime.tv_sec * 1e6 +
+			(double)of[i].ru_stime.tv_usec;
+	return used;
+}
+
+void
+bench_start(struct bench_used *used)
+{
+	*used = used_until_now();
+}
+
+void
+bench_stop(struct bench_used *used)
+{
+	struct bench_used now = used_until_now();
+
+	used->wall = now.wall - used->wall;
+	used->cpu = now.cpu - used->cpu;
 }
 
 void
