@@ -62,7 +62,7 @@ static const char *const texts[STMT_COUNT] = {
 		       "WHERE seq = ?",
 	[EPOCH_PUT] = "INSERT INTO epoch (epoch, seq) VALUES (?, ?)",
 	[EPOCH_GET] = "SELECT seq FROM epoch WHERE epoch = ?",
-	[EPOCH_LAST] = "SELECT max(epoch) FROM epoch",
+	[EPOCH_LAST] = "SELECT coalesce(max(epoch), 0) FROM epoch",
 	[EPOCH_EACH] = "SELECT epoch, seq FROM epoch ORDER BY epoch",
 	[CHECKPOINT_PUT] = "INSERT OR REPLACE INTO checkpoint (size, note) "
 			   "VALUES (?, ?)",
@@ -175,21 +175,32 @@ store_take_blob(sqlite3_stmt *st, int col, void *to, size_t n)
 bool
 store_take_u64(sqlite3_stmt *st, int col, uint64_t *to)
 {
+	bool is = sqlite3_column_type(st, col) == SQLITE_INTEGER;
 	int64_t v = sqlite3_column_int64(st, col);
 
 	*to = (uint64_t)v;
-	return v >= 0;
+	return is && v >= 0;
 }
 
 const uint8_t *
 store_borrow_blob(sqlite3_stmt *st, int col, size_t *n)
 {
+	bool is = sqlite3_column_type(st, col) == SQLITE_BLOB;
 	const void *p = sqlite3_column_blob(st, col);
 
-	*n = (size_t)sqlite3_column_bytes(st, col);
-	if (sqlite3_column_type(st, col) == SQLITE_NULL)
+	*n = is ? (size_t)sqlite3_column_bytes(st, col) : 0;
+	if (!is)
 		return NULL;
 	return p != NULL ? p : (const uint8_t *)"";
+}
+
+/* or nothing */
+static bool
+is_bytes(sqlite3_stmt *st, int col)
+{
+	int type = sqlite3_column_type(st, col);
+
+	return type == SQLITE_BLOB || type == SQLITE_NULL;
 }
 
 static bool
@@ -261,6 +272,13 @@ each_record(struct store *s, sqlite3_stmt *q, store_record_fn fn, void *arg,
 		}
 		if (!store_take_u64(q, 0, &r.seq)) {
 			rc = store_wrong_row("record", e);
+			break;
+		}
+		if (!is_bytes(q, 2) || !is_bytes(q, 3)) {
+			rc = err_set(e, OFS_EDAMAGED,
+				"record %llu of the audit log is a malformed "
+				"row",
+				(unsigned long long)r.seq);
 			break;
 		}
 		r.header = store_borrow_blob(q, 1, &r.header_len);
@@ -530,15 +548,17 @@ static int
 take_pending(sqlite3_stmt *q, struct store_pending *p, struct ofs_error *e)
 {
 	const uint8_t *path;
+	uint64_t replace;
 	size_t n;
 
 	buf_reset(&p->path);
 	path = store_borrow_blob(q, 2, &n);
-	if (!store_take_u64(q, 0, &p->seq) ||
+	if (!store_take_u64(q, 0, &p->seq) || !store_take_u64(q, 3, &replace) ||
+		replace > 1 ||
 		!store_take_blob(q, 1, p->batch_id, sizeof(p->batch_id)) ||
 		path == NULL || memchr(path, '\0', n) != NULL)
 		return store_wrong_row("pending", e);
-	p->replace = sqlite3_column_int64(q, 3) != 0;
+	p->replace = replace == 1;
 	p->p = store_borrow_blob(q, 4, &p->n);
 	if (p->p == NULL)
 		return store_wrong_row("pending", e);

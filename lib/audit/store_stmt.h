@@ -68,9 +68,9 @@ void store_done(sqlite3_stmt *st);
 int store_wrong_row(const char *table, struct ofs_error *e);
 /* a BLOB column of exactly n bytes */
 bool store_take_blob(sqlite3_stmt *st, int col, void *to, size_t n);
-/* a number that is not negative */
+/* an INTEGER that is not negative */
 bool store_take_u64(sqlite3_stmt *st, int col, uint64_t *to);
-/* any bytes; NULL for NULL, never NULL for an empty BLOB */
+/* a BLOB; NULL for NULL and all else, never NULL for an empty one */
 const uint8_t *store_borrow_blob(sqlite3_stmt *st, int col, size_t *n);
 
 #endif

@@ -13,6 +13,9 @@
 struct rows {
 	struct av *v;
 	uint64_t n;
+	/* of pending outputs: the batch of the last, and its option */
+	uint8_t batch_id[16];
+	bool replaces;
 };
 
 static int
@@ -79,6 +82,66 @@ check_output(const struct store_pending *p, const struct record_header *h,
 	return 0;
 }
 
+/* the record that opened a batch; 0: there is none */
+static int
+find_opened(
+	struct av *v, const uint8_t id[16], uint64_t *seq, struct ofs_error *e)
+{
+	const struct av_batch *b = av_find_batch(&v->links, id);
+	uint64_t all[STORE_FOUND_MAX];
+	size_t n = 0;
+	int rc;
+
+	*seq = b != NULL ? b->opened_seq : 0;
+	if (b != NULL)
+		return 0;
+	rc = av_enter(v, e);
+	if (rc != 0)
+		return rc;
+	rc = store_batch_records(
+		&v->a->store, OFS_REC_BATCH_OPENED, id, id, all, &n, e);
+	av_leave(v);
+	if (rc == 0 && n > 0)
+		*seq = all[0];
+	return rc;
+}
+
+static bool
+says_replace(const struct record_body *body)
+{
+	static const char word[] = "existing=replace";
+	size_t n = sizeof(word) - 1;
+	struct rec_span s;
+
+	return av_bytes(body, "options", &s) && s.n >= n &&
+		memcmp(s.p, word, n) == 0 && (s.n == n || s.p[n] == ' ');
+}
+
+/* whether its release may replace a file is what its batch was opened with */
+static int
+check_replace(
+	struct rows *rows, const struct store_pending *p, struct ofs_error *e)
+{
+	struct record_body *body = NULL;
+	struct record_header h;
+	uint64_t seq = 0;
+	int rc = 0;
+
+	if (rows->n++ == 0 || memcmp(rows->batch_id, p->batch_id, 16) != 0) {
+		memcpy(rows->batch_id, p->batch_id, 16);
+		rows->replaces = false;
+		rc = find_opened(rows->v, p->batch_id, &seq, e);
+		if (rc == 0 && seq > 0)
+			rc = av_get_body(rows->v, seq, &h, &body, e);
+		if (rc == 0 && body != NULL)
+			rows->replaces = says_replace(body);
+		record_body_free(body);
+	}
+	if (rc == 0 && p->replace != rows->replaces)
+		rc = table_damage(e, "pending", p->seq);
+	return rc;
+}
+
 static int
 check_opened(struct av *v, const struct store_pending *p, struct ofs_error *e)
 {
@@ -111,6 +174,9 @@ check_pending(void *arg, const struct store_pending *p, struct ofs_error *e)
 
 	if (p->seq >= v->tree.size)
 		return table_damage(e, "pending", p->seq);
+	rc = check_replace(rows, p, e);
+	if (rc != 0)
+		return rc;
 	if (!log_is_sealed(v->a))
 		return check_opened(v, p, e);
 	rc = pending_open(v->a, p, &opened, &has, e);
@@ -167,7 +233,8 @@ int
 av_check_tables(struct av *v, struct ofs_error *e)
 {
 	struct store *s = &v->a->store;
-	struct rows batches = { v, 0 }, intents = { v, 0 }, pending = { v, 0 };
+	struct rows batches = { .v = v }, intents = { .v = v },
+		    pending = { .v = v };
 	int rc;
 
 	rc = check_counts(v, e);

@@ -256,6 +256,7 @@ catches_edits(void **state)
 		{ "UPDATE pending SET outcome_seq = 47", "pending" },
 		{ "UPDATE pending SET outcome_seq = 900", "pending" },
 		{ "UPDATE pending SET " FLIP(batch_id, 0), "pending" },
+		{ "UPDATE pending SET replace = 1", "pending" },
 		{ "UPDATE cert SET der = x'00'", "certificate" },
 	};
 	struct ofs_audit_report rep;
