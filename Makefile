@@ -191,7 +191,7 @@ $(O)/test/%_test: $(O)/obj/test/%_test.o $(TEST_OBJ) $(O)/obj/internal.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(ALL_LIBS) -lcmocka
 # on a disk that loses power
-DISK_TESTS := $(patsubst %,$(O)/test/unit/%_test,crash)
+DISK_TESTS := $(patsubst %,$(O)/test/unit/%_test,crash log_flip)
 $(DISK_TESTS): $(call obj,test/lib/crash*.c)
 $(DISK_TESTS): WRAP = $(patsubst %,-Wl$(comma)--wrap=%,\
 	pwrite write fsync fdatasync rename renameat2 unlink)
