@@ -24,7 +24,8 @@ reset(struct av_range *r, uint64_t first)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		record_body_free(r->rows[i].body);
-		mem_wipe(r->rows[i].key, sizeof(r->rows[i].key));
+		if (r->rows[i].has_key)
+			mem_wipe(r->rows[i].key, sizeof(r->rows[i].key));
 	}
 	buf_reset(&r->bytes);
 	err_clear(&r->e);

@@ -341,8 +341,8 @@ main(int argc, char **argv)
 	open_log(&b, argv[1]);
 	make_party(&b);
 	fill(&b, records);
-	printf("encrypted audit log with %lu records, medians of %d\n",
-		records, RUNS);
+	printf("encrypted audit log with %lu records, medians of %d\n", records,
+		RUNS);
 	bench_chunks(&b);
 	bench_single(&b);
 	b.failed += !bench_log_verify(b.audit, THREADS);

@@ -41,7 +41,8 @@ hash_part(void *arg)
 	struct ofs_error e;
 	ssize_t got;
 
-	if (block == NULL || fd < 0 || digest_begin(&d, &digest_sha256, &e) != 0)
+	if (block == NULL || fd < 0 ||
+		digest_begin(&d, &digest_sha256, &e) != 0)
 		bench_die(h->path, NULL);
 	while (h->from < h->to &&
 		(got = pread(fd, block, BARE_BLOCK, h->from)) > 0) {
@@ -186,9 +187,8 @@ bench_log_prove(ofs_audit *audit)
 	free(text);
 	for (int i = 0; i < PROOFS; i++) {
 		bench_start(&used);
-		if (ofs_audit_prove(audit,
-			    (uint64_t)i * (records - 1) / PROOFS, false,
-			    &text) != 0)
+		if (ofs_audit_prove(audit, (uint64_t)i * (records - 1) / PROOFS,
+			    false, &text) != 0)
 			goto fail;
 		bench_stop(&used);
 		ms[i] = used.wall / 1000;
@@ -196,8 +196,8 @@ bench_log_prove(ofs_audit *audit)
 			size = proof_size(text);
 		free(text);
 	}
-	met = bench_below("a proof, median, ms", bench_median(ms, PROOFS),
-		GOAL_PROOF_MS);
+	met = bench_below(
+		"a proof, median, ms", bench_median(ms, PROOFS), GOAL_PROOF_MS);
 	printf("  99 of 100 proofs within                  %10.2f ms\n",
 		ms[PROOFS * 99 / 100]);
 	return bench_below("hashes and checkpoint of the largest, bytes", size,

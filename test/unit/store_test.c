@@ -198,6 +198,47 @@ reads_without_locks(void **state)
 	merkle_free(&tree);
 }
 
+static int64_t
+page_size(struct store *s)
+{
+	int64_t n;
+
+	ok(store_get_int(s, "PRAGMA page_size", &n, &e), &e);
+	return n;
+}
+
+/* a log keeps the pages that it was made with */
+static void
+pages(void **state)
+{
+	struct merkle tree;
+	struct store s;
+
+	(void)state;
+	merkle_init(&tree);
+	create(&s);
+	fill(&s, 10, &tree);
+	assert_int_equal(page_size(&s), 16384);
+	store_close(&s);
+	(void)fresh(state);
+	create(&s);
+	assert_int_equal(
+		sqlite3_exec(s.db, "PRAGMA page_size = 4096", NULL, NULL, NULL),
+		SQLITE_OK);
+	merkle_reset(&tree);
+	fill(&s, 300, &tree);
+	store_close(&s);
+	ok(store_open(&s, db_path, false, &e), &e);
+	ok(store_check(&s, &e), &e);
+	assert_int_equal(page_size(&s), 4096);
+	ok(store_begin(&s, true, &e), &e);
+	ok(store_batch_put(&s, (const uint8_t[16]){ 1 }, 7, &e), &e);
+	ok(store_commit(&s, &e), &e);
+	assert_int_equal(page_size(&s), 4096);
+	store_close(&s);
+	merkle_free(&tree);
+}
+
 int
 main(void)
 {
@@ -205,6 +246,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(tree_at_any_size),
 		TEST(settings),
+		TEST(pages),
 		TEST(reads_without_locks),
 	};
 
