@@ -278,6 +278,21 @@ int record_log_event_encode(
 struct record_body;
 int record_body_decode(int type, const uint8_t *p, size_t n,
 	struct record_body **out, struct ofs_error *e);
+/*
+ * The same for one body after another. All records of a batch have the same
+ * party, byte for byte: it is encoded again once, and compared then. Begins
+ * with RECORD_KNOWN_INIT; free `party` in the end.
+ */
+struct record_known {
+	struct buf party; /* of the body before; empty: none */
+};
+#define RECORD_KNOWN_INIT \
+	{                 \
+		BUF_INIT  \
+	}
+int record_body_decode_next(struct record_known *known, int type,
+	const uint8_t *p, size_t n, struct record_body **out,
+	struct ofs_error *e);
 void record_body_free(struct record_body *b);
 int record_body_each(const struct record_body *b, ofs_field_fn fn, void *arg);
 bool record_body_find(

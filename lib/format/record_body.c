@@ -204,14 +204,41 @@ walk(struct record_body *b, const ASN1_ITEM *it, const void *value,
 	}
 }
 
-static int
-check_same(
-	struct record_body *b, const uint8_t *p, size_t n, struct ofs_error *e)
+static struct der_party *
+party_of(const struct record_body *b)
 {
+	for (long i = 0; i < b->it->tcount; i++) {
+		const ASN1_TEMPLATE *t = &b->it->templates[i];
+
+		if (ASN1_ITEM_ptr(t->item) == ASN1_ITEM_rptr(REC_PARTY))
+			return *(void *const *)((const uint8_t *)b->value +
+				t->offset);
+	}
+	return NULL;
+}
+
+/* then OpenSSL may take the bytes that it keeps of it: they were checked */
+static bool
+is_known(const struct record_known *known, const struct der_party *party)
+{
+	return known->party.len > 0 &&
+		(size_t)party->enc.len == known->party.len &&
+		memcmp(party->enc.enc, known->party.p, known->party.len) == 0;
+}
+
+static int
+check_same(struct record_body *b, struct record_known *known, const uint8_t *p,
+	size_t n, struct ofs_error *e)
+{
+	struct der_party *party = known != NULL ? party_of(b) : NULL;
 	unsigned char *again = NULL;
 	int len;
 	bool same;
 
+	if (party != NULL && is_known(known, party)) {
+		party->enc.modified = 0;
+		party = NULL;
+	}
 	len = ASN1_item_i2d(b->value, &again, b->it);
 	if (len < 0)
 		return err_ssl(e, OFS_EFORMAT, "body cannot be encoded again");
@@ -219,12 +246,33 @@ check_same(
 	OPENSSL_free(again);
 	if (!same)
 		return err_set(e, OFS_EFORMAT, "body is not canonical DER");
+	if (party != NULL) {
+		buf_reset(&known->party);
+		buf_put(&known->party, party->enc.enc, (size_t)party->enc.len);
+	}
 	return 0;
+}
+
+/* about what the fields of n bytes need: growing bit by bit costs more */
+static void
+reserve(struct record_body *b, size_t n)
+{
+	(void)buf_grow(&b->names, n);
+	(void)buf_grow(&b->fields, 2 * n);
+	buf_reset(&b->names);
+	buf_reset(&b->fields);
 }
 
 int
 record_body_decode(int type, const uint8_t *p, size_t n,
 	struct record_body **out, struct ofs_error *e)
+{
+	return record_body_decode_next(NULL, type, p, n, out, e);
+}
+
+int
+record_body_decode_next(struct record_known *known, int type, const uint8_t *p,
+	size_t n, struct record_body **out, struct ofs_error *e)
 {
 	ASN1_ITEM_EXP *item = item_of(type);
 	const unsigned char *at = p;
@@ -252,9 +300,10 @@ record_body_decode(int type, const uint8_t *p, size_t n,
 		rc = err_set(e, OFS_EFORMAT, "body has bytes behind it");
 		goto out;
 	}
-	rc = check_same(b, p, n, e);
+	rc = check_same(b, known, p, n, e);
 	if (rc != 0)
 		goto out;
+	reserve(b, n);
 	walk(b, b->it, b->value, &prefix);
 	if (!buf_ok(&b->names) || !buf_ok(&b->fields) || !buf_ok(&prefix))
 		rc = err_nomem(e);

@@ -43,6 +43,7 @@ av_range_free(struct av_range *r)
 	buf_free(&r->bytes);
 	digest_free(&r->sha);
 	seal_free(&r->seal);
+	buf_wipe(&r->known.party);
 	merkle_free(&r->tree);
 	free(r);
 }
@@ -238,7 +239,8 @@ decode_body(struct av_range *r, struct av_row *w, struct ofs_error *e)
 		n = r->seal.out.len;
 	}
 	if (rc == 0)
-		rc = record_body_decode(w->h.type, der, n, &w->body, &why);
+		rc = record_body_decode_next(
+			&r->known, w->h.type, der, n, &w->body, &why);
 	if (rc == OFS_ENOMEM)
 		return err_nomem(e);
 	return rc != 0 ? av_damage(e, w->seq, "%s", why.message) : 0;

@@ -36,6 +36,7 @@ struct av_range {
 
 	struct digest sha;
 	struct seal seal;
+	struct record_known known;
 	struct merkle tree;
 };
 
