@@ -14,5 +14,6 @@
 #include <offlinesig/audit.h>
 #include <offlinesig/keep.h>
 #include <offlinesig/checkpoint.h>
+#include <offlinesig/heads.h>
 
 #endif

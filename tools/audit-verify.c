@@ -16,6 +16,9 @@ static const char help[] =
 "items whose outcome is unknown and outputs that were not released are named;\n"
 "they are findings, and the log is intact all the same.\n"
 "\n"
+"  --from-head FILE  a head that was kept outside: a copy of log.head,\n"
+"                backup.txt of a backup, or a checkpoint; may be given again.\n"
+"                Without one nobody can tell that the log was not put back\n"
 "  --vkey KEY    the audit key that the log must have: without it, who wrote\n"
 "                the whole log anew can have named a key of their own\n"
 CMD_AUDIT_UNLOCK_HELP
@@ -60,7 +63,56 @@ key_place(const struct ofs_audit_report *r)
 }
 
 static int
-print_json(struct out *o, const struct ofs_audit_report *r, int code)
+head_json(void *arg, const struct ofs_audit_head *h)
+{
+	struct jline j;
+
+	jline_begin(&j, "head");
+	jline_text(&j, "kind", h->kind);
+	jline_number(&j, "records", (int64_t)h->records);
+	jline_time(&j, "time", h->time);
+	jline_bool(&j, "outside", h->outside);
+	jline_name(&j, "place", h->place, strlen(h->place));
+	jline_number(&j, "seq", (int64_t)h->seq);
+	if (j.bad || json_array_append_new(arg, j.o) != 0)
+		return OFS_ENOMEM;
+	return 0;
+}
+
+static void
+heads_json(struct jline *j, ofs_audit *audit)
+{
+	json_t *all = json_array();
+
+	if (all != NULL && ofs_audit_each_head(audit, head_json, all) != 0) {
+		json_decref(all);
+		all = NULL;
+	}
+	jline_json(j, "heads", all);
+}
+
+static void
+exposure_json(struct jline *j, const struct ofs_audit_exposure *x, int code)
+{
+	jline_bool(j, "outside_head", x->anchored);
+	jline_text(j, "verdict",
+		code != 0             ? "damaged"
+			: x->anchored ? "anchored"
+				      : "unanchored");
+	jline_number(j, "exposed_records", (int64_t)x->records);
+	if (x->anchored) {
+		jline_time(j, "exposed_since", x->since);
+		jline_number(
+			j, "exposed_seconds", (x->now - x->since) / 1000000);
+	} else {
+		jline_null(j, "exposed_since");
+		jline_null(j, "exposed_seconds");
+	}
+}
+
+static int
+print_json(struct tool *s, const struct ofs_audit_report *r,
+	const struct ofs_audit_exposure *x, int code)
 {
 	struct jline j;
 
@@ -72,7 +124,8 @@ print_json(struct out *o, const struct ofs_audit_report *r, int code)
 	jline_hex(&j, "root", r->root, sizeof(r->root));
 	jline_bool(&j, "head_present", r->head_present);
 	jline_number(&j, "head_records", (int64_t)r->head_records);
-	jline_bool(&j, "outside_head", false);
+	heads_json(&j, s->audit);
+	exposure_json(&j, x, code);
 	jline_text(&j, "audit_key", r->audit_key);
 	jline_text(&j, "audit_key_place", key_place(r));
 	jline_bool(&j, "audit_key_pinned", r->audit_key_pinned);
@@ -96,7 +149,7 @@ print_json(struct out *o, const struct ofs_audit_report *r, int code)
 	jline_number(&j, "erased_bodies", (int64_t)r->erased_bodies);
 	jline_number(&j, "lost_records", (int64_t)r->lost_records);
 	jline_number(&j, "exit", exit_status(code));
-	return jline_end(&j, o);
+	return jline_end(&j, s->out);
 }
 
 static void
@@ -180,16 +233,62 @@ print_contents(FILE *f, const struct ofs_audit_report *r)
 			" records are older than the one before");
 }
 
-static void
-print_human(struct out *o, const struct ofs_audit_report *r, size_t findings)
+static int
+print_head(void *arg, const struct ofs_audit_head *h)
 {
-	FILE *f = out_human(o);
+	char t[PLAIN_TIME_SIZE];
+	FILE *f = arg;
+
+	fprintf(f, "  %-12s%" PRIu64 " records, %s, %s", h->kind, h->records,
+		plain_time(t, h->time),
+		h->outside ? "from outside" : "of this log");
+	if (h->place[0] != '\0') {
+		fputs(", ", f);
+		plain_put(f, h->place, strlen(h->place));
+	}
+	fputc('\n', f);
+	return 0;
+}
+
+static void
+print_exposure(FILE *f, const struct ofs_audit_exposure *x)
+{
+	char t[PLAIN_TIME_SIZE];
+	int64_t min = (x->now - x->since) / 60000000;
+
+	if (!x->anchored) {
+		plain_wrap(f, 0, 0,
+			"UNANCHORED: no head from outside was compared; not "
+			"shown: that nothing was cut off at the end or put "
+			"back to an older copy, head file included, or that "
+			"all of it was not written anew. Keep a head outside "
+			"this machine, and give it to --from-head the next "
+			"time.");
+		return;
+	}
+	fprintf(f,
+		"exposed: the last %" PRIu64 " records, since %s (%" PRId64
+		" d %" PRId64 " h %" PRId64 " min)\n",
+		x->records, plain_time(t, x->since), min / 1440, min / 60 % 24,
+		min % 60);
+	plain_wrap(f, 0, 0,
+		"not shown: that nothing was cut off or changed behind the "
+		"newest head from outside. Keep a newer one.");
+}
+
+static void
+print_human(struct tool *s, const struct ofs_audit_report *r,
+	const struct ofs_audit_exposure *x, size_t findings)
+{
+	FILE *f = out_human(s->out);
 
 	if (findings > 0)
 		fputc('\n', f);
 	print_identity(f, r);
 	print_checkpoints(f, r);
 	print_contents(f, r);
+	fputs("heads\n", f);
+	(void)ofs_audit_each_head(s->audit, print_head, f);
 	fputs("\nthe log is intact: every record is as it was written, none is "
 	      "missing\nbetween the first and the last\n\n",
 		f);
@@ -197,27 +296,28 @@ print_human(struct out *o, const struct ofs_audit_report *r, size_t findings)
 		plain_wrap(f, 0, 0,
 			"the audit key is in a file: whoever owns the station "
 			"can sign other histories");
-	plain_wrap(f, 0, 0,
-		"not shown: that nothing was cut off at the end or put back to "
-		"an older copy, head file included. Only a root and a number "
-		"of records kept outside this machine show that; compare them "
-		"with those above, and keep these for the next time.");
+	print_exposure(f, x);
 }
 
 static int
-verify(struct tool *s)
+verify(struct tool *s, const struct strings *heads)
 {
 	struct ofs_audit_report r = { .size = sizeof(r) };
+	struct ofs_audit_exposure x = { .anchored = false };
 	struct findings found = { s->out, 0 };
 	int rc, printed = 0;
 
 	rc = ofs_audit_verify(s->audit, show_finding, &found, &r);
+	for (size_t i = 0; rc == 0 && i < heads->n; i++)
+		rc = ofs_audit_check_head(s->audit, heads->p[i], NULL);
+	if (rc == 0)
+		rc = ofs_audit_get_exposure(s->audit, &x);
 	if (rc != 0)
 		rc = cmd_audit_fail(s);
 	if (s->out->json)
-		printed = print_json(s->out, &r, rc);
+		printed = print_json(s, &r, &x, rc);
 	else if (rc == 0)
-		print_human(s->out, &r, found.n);
+		print_human(s, &r, &x, found.n);
 	return rc != 0 ? rc : printed;
 }
 
@@ -227,10 +327,12 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	struct tool_opts so = { 0 };
 	struct unlock u = { NULL, NULL, NULL };
 	struct tool s = { 0 };
+	struct strings heads = { .n = 0 };
 	const char *vkey = NULL;
 	bool json = false;
 	const struct opt table[] = {
 		CMD_AUDIT_UNLOCK_OPTS(u),
+		{ "from-head", .list = &heads },
 		{ "vkey", .text = &vkey },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
@@ -249,7 +351,7 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	if (rc == 0 && ofs_audit_pin(s.audit, vkey) != 0)
 		rc = cmd_audit_fail(&s);
 	if (rc == 0)
-		rc = verify(&s);
+		rc = verify(&s, &heads);
 	tool_close(&s);
 	return rc;
 }

@@ -92,7 +92,7 @@ int ofs_audit_backup(ofs_audit *audit, const char *dest,
 
 struct ofs_audit_restore_opts {
 	size_t size;
-	/* files: head files and manifests of backups, of this log */
+	/* files: head files, manifests of backups, checkpoints of this log */
 	const char *const *heads;
 	size_t n_heads;
 	const char *reason; /* for the record; or NULL */

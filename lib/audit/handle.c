@@ -102,6 +102,7 @@ ofs_audit_free(ofs_audit *a)
 	keys_free(&a->keys);
 	digest_free(&a->sha);
 	buf_free(&a->done);
+	buf_free(&a->heads);
 	place_free(&a->place);
 	free(a->db_path);
 	pthread_mutex_destroy(&a->lock);

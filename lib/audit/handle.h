@@ -46,7 +46,10 @@ struct ofs_audit {
 	uint64_t known_size; /* 0: none were */
 	uint8_t known_root[MERKLE_HASH];
 	struct audit_key key;
-	struct note_key pin;   /* what verification asks for; or empty */
+	struct note_key pin; /* what verification asks for; or empty */
+	/* heads that verification compared; verify/audit-head.c */
+	struct buf heads;
+	uint64_t heads_size;   /* records that there were then */
 	const char *asked_key; /* where a new log's is; borrowed for init */
 
 	bool in_tx;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "verify/audit-checkpoint.h"
+#include "verify/audit-head.h"
 
 #include <offlinesig/checkpoint.h>
 
@@ -52,11 +53,12 @@ av_checkpoint_record(
 
 	if (r->h->type == OFS_REC_GENESIS && av_bytes(r->body, "audit_key", &f))
 		return name_key(v, r, "audit_key", e);
-	if (r->h->type == OFS_REC_ANCHOR && av_bytes(r->body, "kind", &f) &&
-		f.n == strlen("audit-key") &&
+	if (r->h->type != OFS_REC_ANCHOR)
+		return 0;
+	if (av_bytes(r->body, "kind", &f) && f.n == strlen("audit-key") &&
 		memcmp(f.p, "audit-key", f.n) == 0)
 		return audit_key_anchor(v, r, e);
-	return 0;
+	return av_anchor(v, r, e);
 }
 
 /* the table says which record names the key, and nothing else */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "verify/audit-backup.h"
+#include "verify/audit-head.h"
 #include "verify/authorise.h"
 
 #include "audit/backup.h"
@@ -74,7 +75,7 @@ see_head(struct restore *r, const struct head *h, const char *path,
 
 static int
 see_slots(struct restore *r, const struct head_file *f, const char *path,
-	int code, struct ofs_error *e)
+	struct ofs_error *e)
 {
 	int rc = 0;
 
@@ -82,48 +83,23 @@ see_slots(struct restore *r, const struct head_file *f, const char *path,
 		if (!f->valid[i])
 			continue;
 		if (memcmp(f->slot[i].log_id, r->state.log_id, 16) != 0)
-			return err_set(e, code, "'%s' is of another log",
+			return err_set(e, OFS_EEXIST, "'%s' is of another log",
 				TEXT_Q(path));
 		rc = see_head(r, &f->slot[i], path, e);
 	}
 	return rc;
 }
 
-/* a head file, or the manifest of a backup */
 static int
 see_file(struct restore *r, const char *path, struct ofs_error *e)
 {
-	struct buf text = BUF_INIT;
-	struct head_file f;
-	struct ofs_error why;
-	struct statement m;
-	struct head h = { .size = 0 };
-	int fd, rc;
+	struct kept k;
+	int rc;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return err_sys(e, OFS_EIO, errno, "cannot open head '%s'",
-			TEXT_Q(path));
-	rc = head_read(fd, &f, &why);
-	close(fd);
-	if (rc == 0)
-		return see_slots(r, &f, path, OFS_EMISMATCH, e);
-	rc = file_read(path, STATEMENT_MAX, &text, &why);
-	if (rc == 0)
-		rc = statement_decode(
-			text.p, text.len, STATEMENT_BACKUP, &m, &why);
-	buf_free(&text);
-	if (rc != 0 || m.records == 0)
-		return err_set(e, OFS_EFORMAT,
-			"'%s' is neither a head file nor the manifest of a "
-			"backup",
-			TEXT_Q(path));
-	if (memcmp(m.log_id, r->state.log_id, 16) != 0)
-		return err_set(e, OFS_EMISMATCH, "'%s' is of another log",
-			TEXT_Q(path));
-	h.size = m.records;
-	memcpy(h.root, m.root, sizeof(h.root));
-	return see_head(r, &h, path, e);
+	rc = kept_read(path, r->from, r->state.log_id, OFS_EMISMATCH, &k, e);
+	for (size_t i = 0; i < k.n && rc == 0; i++)
+		rc = see_head(r, &k.head[i], path, e);
+	return rc;
 }
 
 /* the store is longer: its beginning is the backup */
@@ -207,7 +183,7 @@ see_place(struct restore *r, struct ofs_error *e)
 	if (rc == 0)
 		rc = head_read(fd, &f, e);
 	if (rc == 0)
-		rc = see_slots(r, &f, path, OFS_EEXIST, e);
+		rc = see_slots(r, &f, path, e);
 	if (fd >= 0)
 		close(fd);
 	free(path);

@@ -7,6 +7,7 @@
 
 #include "verify/audit-checkpoint.h"
 #include "verify/audit-events.h"
+#include "verify/audit-head.h"
 
 #include "base/text.h"
 #include "base/time.h"
@@ -491,7 +492,10 @@ av_verify(ofs_audit *audit, const struct av_how *how, ofs_audit_finding_fn fn,
 	memset(&rep, 0, sizeof(rep));
 	rep.size = sizeof(rep);
 	merkle_init(&v.tree);
+	buf_reset(&audit->heads);
 	rc = verify(&v, &e);
+	if (rc == 0)
+		rc = av_heads_report(&v, &e);
 	memcpy(rep.log_id, v.state.log_id, sizeof(rep.log_id));
 	merkle_free(&v.tree);
 	av_links_free(&v.links);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Heads of the record of operations that are kept outside of it. */
+#ifndef OFFLINESIG_HEADS_H
+#define OFFLINESIG_HEADS_H
+
+#include <offlinesig/audit.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/*
+ * A log alone cannot show that nothing was cut off at its end, or that it was
+ * not put back to an older copy, its head file with it. A head that was kept
+ * where the station cannot write shows that up to its number of records. What
+ * is behind the newest of them is exposed.
+ */
+
+/* A head that was compared with the log, and agrees. */
+struct ofs_audit_head {
+	size_t size;
+	/* "head-file", "backup", "checkpoint", or the kind of an anchor */
+	char kind[24];
+	uint64_t records;
+	int64_t time;     /* us: made then, or of the last record in it */
+	bool outside;     /* the station cannot rewrite it */
+	uint64_t seq;     /* of the record that tells of it; 0: none does */
+	char place[1024]; /* where it is, as far as known */
+};
+
+/*
+ * ofs_audit_check_head: compares a head that was kept outside with the log,
+ * after ofs_audit_verify on the same handle: a copy of log.head, the manifest
+ * of a backup, or a checkpoint of the log's audit key. out may be NULL.
+ * OFS_EDAMAGED: the log was rolled back, was rewritten, or is another one.
+ * OFS_EINVAL: the file is the head file of the log itself. OFS_EFORMAT: it is
+ * no head. OFS_ESIGNATURE: a checkpoint with a wrong signature. OFS_EIO.
+ */
+int ofs_audit_check_head(
+	ofs_audit *audit, const char *file, struct ofs_audit_head *out);
+/*
+ * ofs_audit_each_head: the heads that the last ofs_audit_verify found at the
+ * log, and those that ofs_audit_check_head compared since. A non-zero return
+ * of fn ends it and is returned.
+ */
+typedef int (*ofs_audit_head_fn)(void *arg, const struct ofs_audit_head *head);
+int ofs_audit_each_head(ofs_audit *audit, ofs_audit_head_fn fn, void *arg);
+
+/* What the log could be changed in without any of these heads showing it. */
+struct ofs_audit_exposure {
+	size_t size;
+	bool anchored;    /* a head from outside was compared */
+	uint64_t records; /* behind the newest of those; else all */
+	int64_t since;    /* us: the time of that head; 0: not anchored */
+	int64_t now;      /* us */
+};
+int ofs_audit_get_exposure(ofs_audit *audit, struct ofs_audit_exposure *out);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Heads that were kept outside, compared with a log; and anchors in it. */
+#include "keep_kit.h"
+
+#include <offlinesig/checkpoint.h>
+#include <offlinesig/heads.h>
+
+#include "audit/handle.h"
+
+static char file[3][160]; /* head file, manifest, checkpoint */
+
+/* 1 + 300 records, what is kept of them, a record of the backup, 10 more */
+static int
+fresh(void **state)
+{
+	struct ofs_audit_init_opts o = OFS_AUDIT_INIT_OPTS_INIT;
+	char key[160], *note;
+	struct ofs_error e;
+	ofs_audit *a;
+
+	(void)state;
+	shell("rm -rf '%s'/*", sample_dir);
+	snprintf(key, sizeof(key), "file:%s/key", sample_dir);
+	snprintf(file[0], sizeof(file[0]), "%s/head", sample_dir);
+	snprintf(file[1], sizeof(file[1]), "%s/bak/backup.txt", sample_dir);
+	snprintf(file[2], sizeof(file[2]), "%s/checkpoint", sample_dir);
+	o.audit_key = key;
+	ok(ofs_audit_init(sample_ctx, log_dir, &o), ofs_ctx_error(sample_ctx));
+	a = sample_open(0);
+	kit_logins(a, 300);
+	shell("cp %s/log.head %s/head", log_dir, sample_dir);
+	assert_int_equal(ofs_audit_checkpoint(a, true, &note), 0);
+	ok(file_write_new(file[2], note, strlen(note), true, &e), &e);
+	free(note);
+	snprintf(key, sizeof(key), "%s/bak", sample_dir);
+	assert_int_equal(ofs_audit_backup(a, key, NULL, NULL, NULL), 0);
+	kit_logins(a, 10);
+	ofs_audit_free(a);
+	return 0;
+}
+
+static ofs_audit *
+verified(void)
+{
+	ofs_audit *a = sample_open(OFS_AUDIT_READ_ONLY);
+	struct ofs_error e;
+	int rc = ofs_audit_verify(a, NULL, NULL, NULL);
+
+	ofs_audit_error(a, &e);
+	ok(rc, &e);
+	return a;
+}
+
+static int
+count(void *arg, const struct ofs_audit_head *h)
+{
+	size_t *n = arg;
+
+	n[h->outside]++;
+	assert_true(h->time > 0);
+	return 0;
+}
+
+static void
+agrees(void **state)
+{
+	static const char *const kind[] = { "head-file", "backup",
+		"checkpoint" };
+	ofs_audit *a = verified();
+	struct ofs_audit_exposure x;
+	struct ofs_audit_head h;
+	size_t n[2] = { 0, 0 };
+
+	(void)state;
+	assert_int_equal(ofs_audit_get_exposure(a, &x), 0);
+	assert_false(x.anchored);
+	assert_int_equal(x.records, 312);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(ofs_audit_check_head(a, file[i], &h), 0);
+		assert_string_equal(h.kind, kind[i]);
+		assert_int_equal(h.records, 301);
+		assert_string_equal(h.place, file[i]);
+	}
+	assert_int_equal(ofs_audit_get_exposure(a, &x), 0);
+	assert_true(x.anchored);
+	assert_int_equal(x.records, 11);
+	assert_true(x.since > 0 && x.since <= x.now);
+	assert_int_equal(ofs_audit_each_head(a, count, n), 0);
+	assert_int_equal(n[0], 2);
+	assert_int_equal(n[1], 3);
+	ofs_audit_free(a);
+}
+
+/* refused, or it says the same of the log: the other slot is whole */
+static void
+flips(void **state)
+{
+	ofs_audit *a = verified();
+	struct ofs_audit_head h;
+	struct buf whole = BUF_INIT;
+	struct ofs_error e;
+	char path[160];
+	size_t refused = 0, same = 0;
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/flipped", sample_dir);
+	for (size_t i = 0; i < 3; i++) {
+		buf_reset(&whole);
+		ok(file_read(file[i], 1 << 20, &whole, &e), &e);
+		for (size_t at = 0; at < whole.len; at++) {
+			whole.p[at] ^= (uint8_t)(1u << at % 8);
+			f = fopen(path, "w");
+			assert_non_null(f);
+			fwrite(whole.p, 1, whole.len, f);
+			fclose(f);
+			whole.p[at] ^= (uint8_t)(1u << at % 8);
+			if (ofs_audit_check_head(a, path, &h) != 0) {
+				refused++;
+				continue;
+			}
+			/* a checkpoint is signed, the others are not */
+			assert_int_not_equal(i, 2);
+			assert_true(h.records <= 301);
+			same++;
+		}
+	}
+	print_message("# %zu changed bytes: %zu refused, %zu the same head\n",
+		refused + same, refused, same);
+	assert_true(refused > 300);
+	buf_free(&whole);
+	ofs_audit_free(a);
+}
+
+static int
+add_anchor(uint64_t records, const uint8_t root[32])
+{
+	struct rec_anchor r = { .kind = "print",
+		.records = records,
+		.root = { root, 32 },
+		.place = "the safe" };
+	struct buf body = BUF_INIT;
+	struct ofs_error e;
+	ofs_audit *a = sample_open(0);
+	int rc;
+
+	ok(record_anchor_encode(&r, &body, &e), &e);
+	sample_begin(a);
+	(void)sample_append(a, OFS_REC_ANCHOR, NULL, &body, NULL);
+	sample_commit(a);
+	ofs_audit_free(a);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	rc = ofs_audit_verify(a, NULL, NULL, NULL);
+	ofs_audit_free(a);
+	return rc;
+}
+
+static void
+anchors(void **state)
+{
+	struct ofs_audit_report rep;
+	size_t n[2] = { 0, 0 };
+	ofs_audit *a = verified();
+
+	(void)state;
+	assert_int_equal(ofs_audit_verify(a, NULL, NULL, &rep), 0);
+	ofs_audit_free(a);
+	assert_int_equal(add_anchor(rep.records, rep.root), 0);
+	a = verified();
+	assert_int_equal(ofs_audit_each_head(a, count, n), 0);
+	/* what the log says of itself is none from outside */
+	assert_int_equal(n[0], 3);
+	assert_int_equal(n[1], 0);
+	ofs_audit_free(a);
+	rep.root[7] ^= 1;
+	assert_int_equal(add_anchor(rep.records, rep.root), OFS_EDAMAGED);
+}
+
+static void
+anchor_of_the_future(void **state)
+{
+	static const uint8_t root[32];
+
+	(void)state;
+	assert_int_equal(add_anchor(1000000, root), OFS_EDAMAGED);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(agrees, fresh),
+		cmocka_unit_test_setup(flips, fresh),
+		cmocka_unit_test_setup(anchors, fresh),
+		cmocka_unit_test_setup(anchor_of_the_future, fresh),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, sample_setup, sample_teardown);
+}
