@@ -27,6 +27,9 @@ show_auditor(void *arg, const char *sha256, const char *subject)
 static void
 print(FILE *f, const struct ofs_audit_keys *k)
 {
+	const char *part =
+		k->mode == OFS_AUDIT_SEALED ? ", what is unfinished" : "";
+
 	if (k->mode == OFS_AUDIT_PLAIN) {
 		fputs("its records are not encrypted: whoever reads its "
 		      "directory reads them\n",
@@ -37,16 +40,23 @@ print(FILE *f, const struct ofs_audit_keys *k)
 	if (k->station_key[0] != '\0') {
 		fputs("  station     ", f);
 		plain_put(f, k->station_key, strlen(k->station_key));
+		fputs(part, f);
 		fputc('\n', f);
 	}
 	if (k->passphrase)
-		fputs("  passphrase  whoever knows it\n", f);
+		fprintf(f, "  passphrase  whoever knows it%s\n", part);
 }
 
 static void
 print_advice(FILE *f, const struct ofs_audit_keys *k)
 {
-	if (k->station_key[0] != '\0')
+	if (k->mode == OFS_AUDIT_SEALED &&
+		(k->station_key[0] != '\0' || k->passphrase))
+		plain_wrap(f, 0, 0,
+			"the station reads the lists that are not finished, to "
+			"go on with them, and nothing else. Without that it "
+			"signs no files: a list could be signed twice.");
+	else if (k->station_key[0] != '\0')
 		plain_wrap(f, 0, 0,
 			"back that file up, away from the log: without it "
 			"nothing can be signed here any more, and only the "

@@ -38,12 +38,14 @@ struct ofs_audit_init_opts {
 	size_t size;
 	/* name of the log; NULL: host name (not of a sealed one) + random */
 	const char *origin;
-	const char *group;  /* share with this group: 0660 and 2770; or NULL */
+	const char *group; /* share with this group: 0660 and 2770; or NULL */
 	/*
 	 * Who can read the log. With a station key or a passphrase its records
 	 * are encrypted, and those who have one of these, or the private key
 	 * of an auditor, read it. sealed: nobody but the auditors, not even
-	 * this station. None of them: as struct ofs_ctx_opts.station_keys says.
+	 * this station; with a station key or a passphrase that can read what
+	 * is unfinished, so that it can be gone on with. None of them: as
+	 * struct ofs_ctx_opts.station_keys says.
 	 */
 	/* and auditors can allow what the log refuses otherwise: keep.h */
 	const struct ofs_audit_cert *auditors; /* RSA or EC */

@@ -23,10 +23,9 @@ birth_check(const struct ofs_audit_init_opts *o, struct ofs_error *e)
 {
 	bool secret = o->station_key != NULL || o->passphrase != NULL;
 
-	if (o->sealed && (o->plain || secret))
+	if (o->sealed && o->plain)
 		return err_set(e, OFS_EINVAL,
-			"a sealed audit log is for its auditors alone: it goes "
-			"with no station key or passphrase, and is not plain");
+			"an audit log cannot be both sealed and plain");
 	if (o->sealed && o->n_auditors == 0)
 		return err_set(e, OFS_EINVAL,
 			"a sealed audit log needs the certificate of an "
@@ -190,10 +189,11 @@ first_epoch(ofs_audit *a, const struct ofs_audit_init_opts *o,
 	int rc = 0;
 
 	plan->reason = "created";
-	if (a->keys.mode == LOG_STATION) {
+	plan->tag = a->keys.mode == LOG_STATION;
+	plan->batch = a->keys.mode == LOG_SEALED &&
+		(o->station_key != NULL || o->passphrase != NULL);
+	if (a->keys.mode == LOG_STATION || o->station_key != NULL)
 		rc = find_station_key(a, o, plan, key_file, e);
-		plan->tag = true;
-	}
 	if (o->passphrase != NULL) {
 		memcpy(a->keys.s->passphrase, o->passphrase,
 			strlen(o->passphrase) + 1);

@@ -305,9 +305,8 @@ unwrap(struct keys *k, const struct key_wrap *w, uint8_t key[SEAL_KEY],
 	return err_set(e, OFS_EDAMAGED, "no key for it is here");
 }
 
-/* the first wrap of a key `what` that opens; *has is false for none */
-static int
-unwrap_any(struct keys *k, const struct record_body *b, const char *what,
+int
+keys_unwrap(struct keys *k, const struct record_body *b, const char *what,
 	uint8_t key[SEAL_KEY], bool *has, struct ofs_error *e)
 {
 	struct key_wrap w;
@@ -371,7 +370,7 @@ take_tag(ofs_audit *a, const struct record_body *b, struct ofs_error *e)
 
 	if (s->has_tag)
 		return 0;
-	rc = unwrap_any(&a->keys, b, "tag", s->tag, &s->has_tag, e);
+	rc = keys_unwrap(&a->keys, b, "tag", s->tag, &s->has_tag, e);
 	if (rc == 0 && s->has_tag)
 		rc = tag_set_key(&a->tag, s->tag, e);
 	return rc;
@@ -432,7 +431,9 @@ load(ofs_audit *a, struct key_epoch *ep, const struct record_body *b,
 
 	rc = describe(&a->keys, b, ep, e);
 	if (rc == 0)
-		rc = unwrap_any(&a->keys, b, "data", data, &has, e);
+		rc = keys_unwrap(&a->keys, b, "data", data, &has, e);
+	if (rc == 0 && !has)
+		rc = kept_open(a, ep->epoch, data, &has, e);
 	if (rc == 0 && !has && a->keys.mode == LOG_STATION &&
 		ep->epoch < a->keys.newest)
 		rc = from_next(a, ep->epoch, data, &has, e);
@@ -544,7 +545,7 @@ keys_find(ofs_audit *a, struct ofs_error *e)
 	char *path = NULL;
 	int rc;
 
-	if (k->mode != LOG_STATION)
+	if (k->mode == LOG_PLAIN)
 		return 0;
 	rc = store_epoch_last(&a->store, &k->newest, e);
 	if (rc == 0 && k->newest == 0)
@@ -557,7 +558,7 @@ keys_find(ofs_audit *a, struct ofs_error *e)
 	k->s->has_station =
 		keyfile_read(path, &a->place, k->s->station, &k->why) == 0;
 	free(path);
-	return 0;
+	return kept_find(a, e);
 }
 
 static int
@@ -594,6 +595,7 @@ keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e)
 {
 	struct keys *k = &a->keys;
 	struct key_plan plan = { .reason = NULL };
+	uint32_t from = k->current;
 	struct key_epoch *newest;
 	bool fits;
 	int rc;
@@ -623,6 +625,8 @@ keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e)
 	}
 	if (rc == 0)
 		rc = keys_epoch(a, k->current, &k->writer, e);
+	if (rc == 0 && k->current != from)
+		rc = kept_moved(a, from, k->writer, e);
 	*out = k->writer;
 	return rc;
 }

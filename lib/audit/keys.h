@@ -12,6 +12,11 @@
 
 #define KEYS_PASSPHRASE_MAX 1023
 
+/* a wrapped key in the record of an epoch */
+struct key_wrap {
+	struct ofs_field what, kind, hint, data; /* hint.bytes NULL: none */
+};
+
 /* how bodies are kept: the genesis says it */
 enum log_mode { LOG_PLAIN, LOG_STATION, LOG_SEALED };
 
@@ -29,8 +34,9 @@ struct key_epoch {
 
 /* What opens epochs; in locked memory. */
 struct key_secrets {
-	bool has_station, has_tag, has_kek;
+	bool has_station, has_tag, has_kek, has_batch;
 	uint8_t station[KEYFILE_SIZE];
+	uint8_t batch[SEAL_KEY]; /* a sealed log: it wraps keys that are kept */
 	uint8_t tag[SEAL_KEY];
 	char passphrase[KEYS_PASSPHRASE_MAX + 1]; /* "": none */
 	struct wrap_scrypt scrypt;                /* what kek was made with */
@@ -49,6 +55,8 @@ struct keys {
 	EVP_PKEY *reader;         /* an auditor's */
 	X509 *reader_cert;
 	struct ofs_error why; /* no station key: the reason */
+	bool served;          /* a batch was written with the current epoch */
+	bool sweep;           /* in this transaction something was finished */
 	struct seal seal;
 };
 
@@ -100,6 +108,12 @@ struct key_plan {
 	STACK_OF(X509) *auditors;
 	const char *station_path; /* absolute; the key is in k->s */
 	bool passphrase;          /* the one in k->s */
+	/*
+	 * A sealed log, where the two do not open records: make the batch key
+	 * for them; or it is in the wraps of this older epoch.
+	 */
+	bool batch;
+	struct record_body *like;
 	bool tag; /* with the tag key: made when there is none */
 	const struct key_epoch *previous; /* readers of this read that, too */
 };
@@ -109,13 +123,33 @@ int keys_plan_of(ofs_audit *a, uint32_t epoch, struct key_plan *plan,
 	struct ofs_error *e);
 void keys_plan_free(struct key_plan *plan);
 
+/*
+ * keys_kept.c: the keys of what is unfinished in a sealed log that has a batch
+ * key. begin: a batch is to be opened in this transaction; put: with this id.
+ * moved: the handle's epoch, which was `from`, is another one from now on.
+ * open: the data key of an epoch, if it is kept and the batch key is here.
+ */
+int kept_begin(ofs_audit *a, struct ofs_error *e);
+int kept_put(ofs_audit *a, const uint8_t batch_id[16], struct ofs_error *e);
+int kept_moved(ofs_audit *a, uint32_t from, const struct key_epoch *to,
+	struct ofs_error *e);
+int kept_open(ofs_audit *a, uint32_t epoch, uint8_t data[SEAL_KEY], bool *has,
+	struct ofs_error *e);
+int kept_sweep(ofs_audit *a, struct ofs_error *e);
+/* the batch key out of the newest epoch, with the secrets that are here */
+int kept_find(ofs_audit *a, struct ofs_error *e);
+/* before a walk: other processes may have kept keys since */
+void kept_look_again(ofs_audit *a);
+/* for keys_make(): the wraps of an older epoch that go on; NULL: nothing */
+bool kept_wrap(const struct record_body *like, size_t *i, struct key_wrap *w);
+
+/* for keys*.c: the first wrap of a key `what` that opens; *has: there is one */
+int keys_unwrap(struct keys *k, const struct record_body *b, const char *what,
+	uint8_t key[SEAL_KEY], bool *has, struct ofs_error *e);
 /* for keys*.c: the decoded record of an epoch; free it */
 int keys_record_of(ofs_audit *a, uint32_t epoch, uint64_t *seq,
 	struct record_body **out, struct ofs_error *e);
 /* the i-th wrap of it; false: there are no more */
-struct key_wrap {
-	struct ofs_field what, kind, hint, data; /* hint.bytes NULL: none */
-};
 bool keys_wrap(const struct record_body *b, size_t i, struct key_wrap *w);
 bool keys_is(const struct ofs_field *f, const char *text);
 /* makes room for an entry; it is the caller's until keys_put() */

@@ -20,6 +20,7 @@
 struct wraps {
 	struct rec_wrap w[2 * (AUDITORS_MAX + 2) + 1];
 	size_t at[2 * (AUDITORS_MAX + 2) + 1]; /* of the data in the arena */
+	char kept[2][4096];                    /* hints of an older epoch */
 	char hints[AUDITORS_MAX][65];
 	char previous[16];
 	size_t n;
@@ -145,6 +146,36 @@ for_next(struct wraps *ws, const struct key_plan *plan,
 	return 0;
 }
 
+/* by the station's secrets, of which the older epoch tells, or new ones */
+static int
+for_batches(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
+	struct ofs_error *e)
+{
+	struct key_secrets *s = a->keys.s;
+	struct key_wrap w;
+	size_t i = 0, n;
+	int rc;
+
+	for (n = 0; n < 2 && kept_wrap(plan->like, &i, &w); n++) {
+		bool file = keys_is(&w.kind, "file");
+		size_t at = ws->arena.len;
+
+		snprintf(ws->kept[n], sizeof(ws->kept[n]), "%.*s",
+			w.hint.bytes != NULL ? (int)w.hint.len : 0,
+			(const char *)w.hint.bytes);
+		buf_put(&ws->arena, w.data.bytes, w.data.len);
+		add(ws, "batch", file ? "file" : "passphrase",
+			file ? ws->kept[n] : NULL, at);
+	}
+	if (!plan->batch)
+		return 0;
+	if (RAND_priv_bytes(s->batch, sizeof(s->batch)) != 1)
+		return err_ssl(e, OFS_EINTERNAL, "cannot make a key");
+	s->has_batch = true;
+	rc = for_file(ws, a, plan, "batch", s->batch, e);
+	return rc != 0 ? rc : for_passphrase(ws, a, plan, "batch", s->batch, e);
+}
+
 static int
 make_tag(ofs_audit *a, struct ofs_error *e)
 {
@@ -201,8 +232,13 @@ fill(ofs_audit *a, const struct key_plan *plan, struct wraps *ws,
 		rc = make_tag(a, e);
 	if (rc == 0)
 		rc = xaes_init(&ep->xaes, ep->data, e);
-	if (rc == 0)
+	if (rc == 0 && a->keys.mode == LOG_SEALED) {
+		rc = for_auditors(ws, plan, "data", ep->data, e);
+		if (rc == 0)
+			rc = for_batches(ws, a, plan, e);
+	} else if (rc == 0) {
 		rc = for_all(ws, a, plan, "data", ep->data, e);
+	}
 	if (rc == 0 && plan->tag)
 		rc = for_all(ws, a, plan, "tag", a->keys.s->tag, e);
 	if (rc == 0)
@@ -257,10 +293,12 @@ keys_make(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e)
 		rc = keys_put(k, ep, e);
 	}
 	k->writer = NULL;
-	if (rc == 0)
+	if (rc == 0) {
 		k->newest = k->current = ep->epoch;
-	else
+		k->served = false;
+	} else {
 		keys_entry_free(ep);
+	}
 	if (ws != NULL)
 		buf_free(&ws->arena);
 	free(ws);
@@ -314,7 +352,7 @@ keys_plan_of(ofs_audit *a, uint32_t epoch, struct key_plan *plan,
 		rc = err_nomem(e);
 	for (size_t i = 0; rc == 0 && keys_wrap(b, i, &w); i++) {
 		plan->tag = plan->tag || keys_is(&w.what, "tag");
-		if (!keys_is(&w.what, "data"))
+		if (!keys_is(&w.what, "data") && !keys_is(&w.what, "batch"))
 			continue;
 		if (keys_is(&w.kind, "x509") && w.hint.bytes != NULL)
 			rc = add_auditor(a, &w.hint, plan, e);
@@ -325,7 +363,7 @@ keys_plan_of(ofs_audit *a, uint32_t epoch, struct key_plan *plan,
 			plan->station_path =
 				strndup((const char *)w.hint.bytes, w.hint.len);
 	}
-	record_body_free(b);
+	plan->like = b;
 	if (rc != 0)
 		keys_plan_free(plan);
 	return rc;
@@ -336,5 +374,6 @@ keys_plan_free(struct key_plan *plan)
 {
 	sk_X509_pop_free(plan->auditors, X509_free);
 	free((void *)(uintptr_t)plan->station_path);
+	record_body_free(plan->like);
 	memset(plan, 0, sizeof(*plan));
 }

@@ -184,6 +184,8 @@ handle_commit(ofs_audit *a, struct ofs_error *e)
 			rc = store_state_put(&a->store, &a->state, e);
 	}
 	if (rc == 0)
+		rc = kept_sweep(a, e);
+	if (rc == 0)
 		rc = checkpoint_in_tx(a, e);
 	if (rc == 0)
 		rc = store_commit(&a->store, e);
@@ -328,6 +330,8 @@ find_key(ofs_audit *a, const struct log_entry *en, struct key_epoch **key,
 	if (en->type == OFS_REC_GENESIS || en->type == OFS_REC_EPOCH ||
 		en->plain)
 		return 0;
+	if (en->type == OFS_REC_BATCH_OPENED && kept_begin(a, e) != 0)
+		return e->code;
 	return keys_for_writing(a, key, e);
 }
 
@@ -385,10 +389,14 @@ static int
 note_open(ofs_audit *a, const struct log_entry *en,
 	const struct record_header *h, struct ofs_error *e)
 {
+	int rc;
+
 	switch (en->type) {
 	case OFS_REC_BATCH_OPENED:
-		return store_batch_put(&a->store, h->batch_id, h->seq, e);
+		rc = store_batch_put(&a->store, h->batch_id, h->seq, e);
+		return rc != 0 ? rc : kept_put(a, h->batch_id, e);
 	case OFS_REC_BATCH_CLOSED:
+		a->keys.sweep = true;
 		return store_batch_del(&a->store, h->batch_id, e);
 	case OFS_REC_INTENT:
 		if (memcmp(h->batch_id, no_batch, sizeof(no_batch)) == 0 &&
@@ -533,6 +541,7 @@ log_pending_done(ofs_audit *a, uint64_t outcome_seq, struct ofs_error *e)
 	rc = handle_check_tx(a, e);
 	if (rc != 0)
 		return rc;
+	a->keys.sweep = true;
 	return handle_step(a, store_pending_del(&a->store, outcome_seq, e), e);
 }
 

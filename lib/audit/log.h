@@ -153,6 +153,11 @@ bool log_read_only(const ofs_audit *a);
  * tracked, and what a crash leaves is closed without counts.
  */
 bool log_is_sealed(const ofs_audit *a);
+/*
+ * ... unless it has a batch key and that is here. OFS_EAUDIT: it has one, and
+ * that is not here.
+ */
+int log_can_track(ofs_audit *a, bool *can, struct ofs_error *e);
 const char *log_place(const ofs_audit *a); /* absolute; owned by `a` */
 
 #endif

@@ -36,6 +36,35 @@ log_is_sealed(const ofs_audit *a)
 	return a->keys.mode == LOG_SEALED;
 }
 
+int
+log_can_track(ofs_audit *a, bool *can, struct ofs_error *e)
+{
+	struct key_plan plan = { .reason = NULL };
+	bool nested, wanted;
+	int rc;
+
+	*can = a->keys.mode != LOG_SEALED || a->keys.s->has_batch;
+	if (*can)
+		return 0;
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	rc = store_epoch_last(&a->store, &a->keys.newest, e);
+	if (rc == 0)
+		rc = keys_plan_of(a, a->keys.newest, &plan, e);
+	handle_leave(a, nested);
+	wanted = plan.station_path != NULL || plan.passphrase;
+	keys_plan_free(&plan);
+	if (rc == 0 && wanted)
+		rc = err_set(e, OFS_EAUDIT,
+			"cannot tell whether this list was begun before: %s",
+			a->keys.why.code != 0
+				? a->keys.why.message
+				: "the passphrase of the sealed audit log is "
+				  "not here");
+	return rc;
+}
+
 const char *
 log_place(const ofs_audit *a)
 {
@@ -176,6 +205,7 @@ log_each_pending(ofs_audit *a,
 	rc = handle_enter(a, &nested, e);
 	if (rc != 0)
 		return rc;
+	kept_look_again(a);
 	rc = store_pending_each(&a->store, 0, INT_MAX, give_pending, &w, e);
 	handle_leave(a, nested);
 	return rc;

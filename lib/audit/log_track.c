@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Batches whose list is not finished, and what became of its items. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,19 +10,88 @@
 
 _Static_assert(LOG_FORMAT_TRACKS == STORE_FORMAT_TRACKS, "one format");
 
+/* in a sealed log the row does not say what the list is: its record does */
 static void
-to_row(const struct track *t, struct store_track *row)
+to_row(const ofs_audit *a, const struct track *t, struct store_track *row)
 {
 	memset(row, 0, sizeof(*row));
 	row->opened_seq = t->opened_seq;
+	row->closed_seq = t->closed_seq;
 	memcpy(row->batch_id, t->batch_id, 16);
 	memcpy(row->root_id, t->root_id, 16);
+	if (a->keys.mode == LOG_SEALED)
+		return;
 	memcpy(row->list_sha256, t->list_sha256, 32);
 	memcpy(row->outputs_sha256, t->outputs_sha256, 32);
 	memcpy(row->spki_sha256, t->spki_sha256, 32);
 	memcpy(row->form, t->form, sizeof(row->form));
 	row->items = t->items;
-	row->closed_seq = t->closed_seq;
+}
+
+static void
+take_sum(const struct record_body *b, const char *name, uint8_t to[32])
+{
+	struct ofs_field f;
+
+	if (record_body_find(b, name, &f) && f.len == 32)
+		memcpy(to, f.bytes, 32);
+}
+
+/* what BATCH OPENED says of the list */
+static void
+describe(const struct record_body *b, struct track *t)
+{
+	struct ofs_field format = { .len = 0 }, mechanism = { .len = 0 }, items;
+
+	take_sum(b, "list_sha256", t->list_sha256);
+	take_sum(b, "outputs_sha256", t->outputs_sha256);
+	take_sum(b, "party.key.spki_sha256", t->spki_sha256);
+	if (record_body_find(b, "items", &items))
+		t->items = (uint64_t)items.number;
+	if (record_body_find(b, "format", &format) &&
+		record_body_find(b, "mechanism", &mechanism))
+		snprintf(t->form, sizeof(t->form), "%.*s %.*s", (int)format.len,
+			(const char *)format.bytes, (int)mechanism.len,
+			(const char *)mechanism.bytes);
+}
+
+/* a record as it is stored */
+struct stored {
+	struct record_header h;
+	struct buf body;
+};
+
+static int
+take_record(void *arg, const struct store_record *r, struct ofs_error *e)
+{
+	struct stored *s = arg;
+
+	buf_put(&s->body, r->body, r->body_len);
+	if (!buf_ok(&s->body))
+		return err_nomem(e);
+	return record_header_decode(r->header, r->header_len, &s->h, e);
+}
+
+/* outside walks over records: its key may be in one that is read for it */
+static int
+look_inside(ofs_audit *a, struct track *t, struct ofs_error *e)
+{
+	struct stored s = { .body = BUF_INIT };
+	struct record_body *b = NULL;
+	const uint8_t *der = NULL;
+	size_t n;
+	int rc;
+
+	rc = store_record_get(&a->store, t->opened_seq, take_record, &s, e);
+	if (rc == 0 && s.body.len > 0)
+		rc = keys_open_body(a, &s.h, s.body.p, s.body.len, &der, &n, e);
+	if (rc == 0 && der != NULL)
+		rc = record_body_decode(s.h.type, der, n, &b, e);
+	if (b != NULL)
+		describe(b, t);
+	record_body_free(b);
+	buf_free(&s.body);
+	return rc;
 }
 
 static void
@@ -48,7 +118,7 @@ log_track_open(ofs_audit *a, const struct track *t, struct ofs_error *e)
 
 	if (rc != 0)
 		return rc;
-	to_row(t, &row);
+	to_row(a, t, &row);
 	return handle_step(a, store_track_put(&a->store, &row, e), e);
 }
 
@@ -109,13 +179,17 @@ static int
 copy_all(ofs_audit *a, struct copy *c, struct ofs_error *e)
 {
 	bool has;
+	size_t i;
 	int rc;
 
 	memset(c, 0, sizeof(*c));
 	c->a = a;
+	kept_look_again(a);
 	rc = store_has_tracks(&a->store, &has, e);
 	if (rc == 0 && has)
 		rc = store_track_each(&a->store, copy_track, c, e);
+	for (i = 0; i < c->n && rc == 0 && a->keys.mode == LOG_SEALED; i++)
+		rc = look_inside(a, &c->p[i], e);
 	return rc;
 }
 
@@ -177,6 +251,7 @@ log_track_close(ofs_audit *a, uint64_t opened_seq, uint64_t closed_seq,
 	if (rc != 0)
 		return rc;
 	rc = copy_all(a, &c, e);
+	a->keys.sweep = true;
 	if (rc == 0)
 		rc = close_track(a, opened_seq, closed_seq, finished, &c, e);
 	free(c.p);

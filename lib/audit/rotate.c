@@ -155,8 +155,9 @@ change_station_key(ofs_audit *a, const char *path, struct key_plan *plan,
 	int rc;
 
 	if (a->keys.mode == LOG_SEALED)
-		return err_set(
-			e, OFS_EINVAL, "a sealed audit log has no station key");
+		return err_set(e, OFS_EINVAL,
+			"a sealed audit log keeps the station key that it was "
+			"made with, or none");
 	rc = keyfile_make(path, &a->place, key, &absolute, &made, e);
 	if (rc == 0 && !text_is_utf8(absolute, strlen(absolute)))
 		rc = err_set(
@@ -183,8 +184,9 @@ change(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 		rc = add_auditors(a, o, plan->auditors, e);
 	if (rc == 0 && o->station_key != NULL)
 		rc = change_station_key(a, o->station_key, plan, e);
-	if (rc == 0 && plan->station_path == NULL && !plan->passphrase &&
-		sk_X509_num(plan->auditors) == 0)
+	if (rc == 0 && sk_X509_num(plan->auditors) == 0 &&
+		(a->keys.mode == LOG_SEALED ||
+			(plan->station_path == NULL && !plan->passphrase)))
 		rc = err_set(e, OFS_EINVAL,
 			"nobody could read the audit log any more");
 	return rc;

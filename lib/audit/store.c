@@ -51,6 +51,9 @@ static const char *const schema[] = {
 	"CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, "
 	"note BLOB NOT NULL) STRICT",
 	"CREATE TABLE audit_key (seq INTEGER PRIMARY KEY, hint BLOB) STRICT",
+	"CREATE TABLE kept_key (batch_id BLOB NOT NULL, "
+	"epoch INTEGER NOT NULL, wrap BLOB NOT NULL, "
+	"PRIMARY KEY (batch_id, epoch)) STRICT, WITHOUT ROWID",
 };
 
 #define N_SCHEMA (sizeof(schema) / sizeof(schema[0]))

@@ -243,6 +243,21 @@ int store_epoch_each(
 	struct store *s, store_epoch_fn fn, void *arg, struct ofs_error *e);
 
 /*
+ * The keys of epochs that batches of a sealed log are written with, wrapped,
+ * until nothing of the batch is unfinished; for logs that have epochs. move:
+ * what is open and was written with one epoch goes on with another. sweep:
+ * forgets those of all others.
+ */
+#define STORE_KEPT_SIZE 40
+int store_kept_put(struct store *s, const uint8_t batch_id[16], uint32_t epoch,
+	const uint8_t wrap[STORE_KEPT_SIZE], struct ofs_error *e);
+int store_kept_move(struct store *s, uint32_t from, uint32_t to,
+	const uint8_t wrap[STORE_KEPT_SIZE], struct ofs_error *e);
+int store_kept_get(struct store *s, uint32_t epoch,
+	uint8_t wrap[STORE_KEPT_SIZE], bool *has, struct ofs_error *e);
+int store_kept_sweep(struct store *s, struct ofs_error *e);
+
+/*
  * The records of this type whose batch id is from `low` to `high`, in order;
  * reads every header. At most STORE_FOUND_MAX; *n is how many there are.
  */

@@ -149,8 +149,10 @@ store_copy_tables(struct store *from, struct store *to, struct ofs_error *e)
 		rc = sqlite3_exec(to->db, sql, NULL, NULL, NULL);
 		if (rc != SQLITE_OK)
 			rc = cannot_write(to, rc, e);
+		/* a kept key is destroyed in time; a copy of it would not be */
 		else if (strcmp(name, "record") != 0 &&
-			strcmp(name, "tile") != 0)
+			strcmp(name, "tile") != 0 &&
+			strcmp(name, "kept_key") != 0)
 			rc = copy_table(from, to, name, e);
 	}
 	sqlite3_finalize(st);

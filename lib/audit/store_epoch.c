@@ -88,6 +88,50 @@ store_epoch_each(
 }
 
 int
+store_kept_put(struct store *s, const uint8_t batch_id[16], uint32_t epoch,
+	const uint8_t wrap[STORE_KEPT_SIZE], struct ofs_error *e)
+{
+	return store_exec(s, KEPT_PUT, e, "bib", batch_id, (size_t)16,
+		(int64_t)epoch, wrap, (size_t)STORE_KEPT_SIZE);
+}
+
+int
+store_kept_move(struct store *s, uint32_t from, uint32_t to,
+	const uint8_t wrap[STORE_KEPT_SIZE], struct ofs_error *e)
+{
+	return store_exec(s, KEPT_MOVE, e, "ibi", (int64_t)to, wrap,
+		(size_t)STORE_KEPT_SIZE, (int64_t)from);
+}
+
+int
+store_kept_get(struct store *s, uint32_t epoch, uint8_t wrap[STORE_KEPT_SIZE],
+	bool *has, struct ofs_error *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	*has = false;
+	rc = store_query(s, KEPT_GET, &q, e, "i", (int64_t)epoch);
+	if (rc != 0)
+		return rc;
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_ROW) {
+		*has = store_take_blob(q, 0, wrap, STORE_KEPT_SIZE);
+		rc = *has ? 0 : store_wrong_row("kept_key", e);
+	} else {
+		rc = rc == SQLITE_DONE ? 0 : store_fail(s, rc, "read", e);
+	}
+	store_done(q);
+	return rc;
+}
+
+int
+store_kept_sweep(struct store *s, struct ofs_error *e)
+{
+	return store_exec(s, KEPT_SWEEP, e, "");
+}
+
+int
 store_cert_get(struct store *s, const uint8_t sha256[32], struct buf *der,
 	bool *has, struct ofs_error *e)
 {

@@ -64,6 +64,16 @@ static const char *const texts[STMT_COUNT] = {
 	[EPOCH_GET] = "SELECT seq FROM epoch WHERE epoch = ?",
 	[EPOCH_LAST] = "SELECT coalesce(max(epoch), 0) FROM epoch",
 	[EPOCH_EACH] = "SELECT epoch, seq FROM epoch ORDER BY epoch",
+	[KEPT_PUT] = "INSERT INTO kept_key (batch_id, epoch, wrap) "
+		     "VALUES (?, ?, ?)",
+	[KEPT_MOVE] = "INSERT INTO kept_key (batch_id, epoch, wrap) "
+		      "SELECT batch_id, ?, ? FROM kept_key WHERE epoch = ? "
+		      "AND batch_id IN (SELECT batch_id FROM open_batch)",
+	[KEPT_GET] = "SELECT wrap FROM kept_key WHERE epoch = ? LIMIT 1",
+	[KEPT_SWEEP] = "DELETE FROM kept_key WHERE batch_id NOT IN "
+		       "(SELECT batch_id FROM open_batch) AND batch_id NOT IN "
+		       "(SELECT batch_id FROM batch) AND batch_id NOT IN "
+		       "(SELECT batch_id FROM pending)",
 	[CHECKPOINT_PUT] = "INSERT OR REPLACE INTO checkpoint (size, note) "
 			   "VALUES (?, ?)",
 	[CHECKPOINT_NEXT] = "SELECT size, note FROM checkpoint WHERE size > ? "

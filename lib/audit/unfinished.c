@@ -33,8 +33,9 @@ take_number(const ofs_record *rec, const char *name)
 	return ofs_record_find(rec, name, &f) ? (uint64_t)f.number : 0;
 }
 
+/* *out is NULL when there is no key for it */
 static int
-read_record(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e)
+open_record(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e)
 {
 	struct ofs_record_head h;
 
@@ -47,6 +48,16 @@ read_record(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e)
 		return 0;
 	ofs_record_free(*out);
 	*out = NULL;
+	return 0;
+}
+
+static int
+read_record(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e)
+{
+	int rc = open_record(a, seq, out, e);
+
+	if (rc != 0 || *out != NULL)
+		return rc;
 	return err_set(e, OFS_EAUDIT,
 		"record %llu of the audit log is sealed, and no key for it is "
 		"here",
@@ -99,8 +110,10 @@ fill_closed(ofs_audit *a, uint64_t seq, bool counts, struct ofs_batch_state *st,
 	ofs_record *rec;
 	int rc;
 
-	rc = read_record(a, seq, &rec, e);
-	if (rc != 0)
+	/* who closed it for a process that had ended did so with its own key */
+	rc = counts ? read_record(a, seq, &rec, e)
+		    : open_record(a, seq, &rec, e);
+	if (rc != 0 || rec == NULL)
 		return rc;
 	/* an open-ended batch has as many as there came */
 	if (ofs_record_find(rec, "list_sha256", &list))

@@ -152,7 +152,11 @@ try_epochs(ofs_audit *a, const struct ofs_audit_unlock_opts *o,
 	int rc;
 
 	keys_retry(a);
-	rc = store_epoch_last(&a->store, &n, e);
+	rc = kept_find(a, e);
+	if (rc == 0 && o->key == NULL && a->keys.s->has_batch)
+		return 0;
+	if (rc == 0)
+		rc = store_epoch_last(&a->store, &n, e);
 	for (; rc == 0 && n > 0; n--) {
 		rc = keys_epoch(a, n, &ep, e);
 		if (rc == 0 && ep->open)

@@ -69,9 +69,8 @@ describe_own(struct resume *r, const struct list *l, struct ofs_error *e)
 		rc = outputs_sha256(l, t->outputs_sha256, &r->tracked, e);
 	if (rc == 0)
 		rc = pubkey_sha256(r->maker->pub, t->spki_sha256, e);
-	/* the tables of what is left would say on a stolen disk what it is */
-	if (log_is_sealed(r->audit))
-		r->tracked = false;
+	if (rc == 0 && r->tracked)
+		rc = log_can_track(r->audit, &r->tracked, e);
 	return rc;
 }
 
@@ -253,7 +252,7 @@ resume_find(struct resume *r, ofs_audit *audit, const struct maker *m,
 	rc = describe_own(r, l, e);
 	if (rc != 0)
 		return rc;
-	if (log_is_sealed(audit) && opts->resume != NULL)
+	if (!r->tracked && log_is_sealed(audit) && opts->resume != NULL)
 		return err_set(e, OFS_EAUDIT,
 			"cannot go on with batch '%s': the audit log is "
 			"sealed, and does not tell this station what is left "

@@ -71,7 +71,8 @@ assert sealed > 0 and digests
 for name in (getpass.getuser(), socket.gethostname()):
     want("name", name.encode())
 for text in ("wire-transfer", "Victim Incorporated", "Payroll Signer",
-             "sandbox", "object=thief", os.getcwd() + "/out"):
+             "sandbox", "object=thief",
+             *(os.getcwd() + "/" + d for d in glob.glob("*out*"))):
     needles[text.encode()] = text
 for f in glob.glob("docs/*"):
     d = hashlib.sha256(open(f, "rb").read()).digest()
@@ -124,46 +125,57 @@ for what in intent.items.path intent.items.digest outcome.signature \
 done
 like "$out" '^tags [1-9]' 'and tries documents'
 
-export OFS_AUDIT=$T/log
-must ofs-audit init --sealed --auditor alice.crt
-run ofs-audit show 0 --json
-like "$(jq -r .body.origin <<<"$out")" '^log/[0-9a-f]{8}$' \
-	'the name of the log does not say where it was made'
-# what a thief who comes at that moment takes away
-steal() { cp -a log "$1"; }
-must ofs-sign --key "$key" --out "$T/out" docs/wire-transfer-?.xml
-steal stolen-1
-FAULTP11_SCRIPT='C_Sign 60 kill' OFS_MODULE=$fault run ofs-sign --key "$key" \
-	--out "$T/out2" docs/wire-transfer-1*.xml
-is "$rc" 137 'a batch that is killed while the token signs'
-steal stolen-2
-# the outcomes are recorded, and their files are not written
-IOFAIL='write .p7s 1 0' LD_PRELOAD=$iofail run ofs-sign --key "$key" \
-	--out "$T/out3" docs/wire-transfer-2*.xml
-is "$rc" 137 'one that is killed before the first output'
-steal stolen-3
-isnt "$(sqlite3 stolen-3/log.db 'SELECT count(*) FROM pending')" 0 \
-	'leaves outputs that wait'
-# in the middle of a transaction
-IOFAIL='write log.db-journal 90 0' LD_PRELOAD=$iofail run ofs-sign \
-	--key "$key" --out "$T/out4" docs/wire-transfer-1*.xml
-is "$rc" 137 'one that is killed in a transaction'
-steal stolen-4
-[ -s stolen-4/log.db-journal ]
-ok $? 'leaves a journal'
-must ofs-sign --key "$key" --out "$T/out5" docs/wire-transfer-3.xml
-steal stolen-5
+# thief NAME OPTION...: a sealed log that was made so
+thief()
+{
+	local log=$1 f
+	export OFS_AUDIT=$T/$log
+	must ofs-audit init --sealed --auditor alice.crt "${@:2}"
+	run ofs-audit show 0 --json
+	like "$(jq -r .body.origin <<<"$out")" '^log/[0-9a-f]{8}$' \
+		"$log: its name does not say where it was made"
+	# what a thief who comes at that moment takes away
+	steal() { cp -a "$log" "$log-stolen-$1"; }
+	must ofs-sign --key "$key" --out "$T/$log-out" docs/wire-transfer-?.xml
+	steal 1
+	FAULTP11_SCRIPT='C_Sign 60 kill' OFS_MODULE=$fault run ofs-sign --key "$key" \
+		--out "$T/$log-out2" docs/wire-transfer-1*.xml
+	is "$rc" 137 'a batch that is killed while the token signs'
+	steal 2
+	# the outcomes are recorded, and their files are not written
+	IOFAIL='write .p7s 1 0' LD_PRELOAD=$iofail run ofs-sign --key "$key" \
+		--out "$T/$log-out3" docs/wire-transfer-2*.xml
+	is "$rc" 137 'one that is killed before the first output'
+	steal 3
+	isnt "$(sqlite3 "$log"-stolen-3/log.db 'SELECT count(*) FROM pending')" 0 \
+		'leaves outputs that wait'
+	# in the middle of a transaction
+	IOFAIL='write log.db-journal 90 0' LD_PRELOAD=$iofail run ofs-sign \
+		--key "$key" --out "$T/$log-out4" docs/wire-transfer-1*.xml
+	is "$rc" 137 'one that is killed in a transaction'
+	steal 4
+	[ -s "$log"-stolen-4/log.db-journal ]
+	ok $? 'leaves a journal'
+	must ofs-sign --key "$key" --out "$T/$log-out5" docs/wire-transfer-3.xml
+	steal 5
 
-run ofs-audit list --json --auditor-key alice.key
-status 0 'the auditor reads it'
-is "$(jq -r 'select(.sealed or .body == null) | .seq' <<<"$out")" '' \
-	'all of it'
-echo "$out" >records
-run python3 leaks.py "$(echo stolen-?) log" records "$T"
-status 0 'the search, in what was stolen'
-echo "# $err"
-is "$(grep ^found <<<"$out")" '' 'finds nothing'
-like "$out" '^tags 0$' 'no document that is tried has a tag'
-like "$out" '^column 0$' 'nothing has'
+	run ofs-audit list --json --auditor-key alice.key
+	status 0 'the auditor reads it'
+	is "$(jq -r 'select(.sealed or .body == null) | .seq' <<<"$out")" '' \
+		'all of it'
+	echo "$out" >records
+	run python3 leaks.py "$(echo "$log" "$log"-stolen-?)" records "$T"
+	status 0 'the search, in what was stolen'
+	echo "# $err"
+	is "$(grep ^found <<<"$out")" '' 'finds nothing'
+	like "$out" '^tags 0$' 'no document that is tried has a tag'
+	like "$out" '^column 0$' 'nothing has'
+}
+
+thief sealed
+# and one whose unfinished lists are gone on with: without that key, the same
+thief keyed --station-key "$T/station.key"
+isnt "$(sqlite3 keyed-stolen-2/log.db 'SELECT count(*) FROM kept_key')" 0 \
+	'there is a key of what was unfinished'
 
 done_testing

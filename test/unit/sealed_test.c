@@ -194,6 +194,76 @@ crashes(void **state)
 	ofs_audit_free(a);
 }
 
+/* the station key opens the batch that is open, and not the one before it */
+static void
+kept(void **state)
+{
+	struct ofs_audit_init_opts o = OFS_AUDIT_INIT_OPTS_INIT;
+	struct ofs_audit_cert c = { cert_pem.p, cert_pem.len };
+	uint8_t id[2][16] = { { 8 }, { 9 } };
+	uint64_t opened[2], ended, first, intent;
+	struct ofs_audit_report rep;
+	ofs_audit *a, *b;
+	char path[4096];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s.station", log_dir);
+	shell("rm -rf '%s' '%s'", log_dir, path);
+	o.sealed = true;
+	o.auditors = &c;
+	o.n_auditors = 1;
+	o.station_key = path;
+	ok(ofs_audit_init(sample_ctx, log_dir, &o), ofs_ctx_error(sample_ctx));
+	a = sample_open(0);
+	sample_whole_batch(a, 1, 2);
+	first = 5; /* its first outcome */
+	sample_begin(a);
+	opened[0] = sample_batch_opened(a, id[0], 1);
+	sample_commit(a);
+	/* another is opened while it runs, and what follows is of both */
+	sample_begin(a);
+	opened[1] = sample_batch_opened(a, id[1], 1);
+	intent = sample_intent(a, id[0], 0, 1);
+	ended = sample_outcome(a, id[0], intent, 0, REC_SIGNED);
+	sample_pending(a, ended, 0);
+	ok(log_intent_done(a, intent, &e), &e);
+	sample_commit(a);
+	b = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_false(sealed(b, opened[0]));
+	assert_false(sealed(b, opened[1]));
+	assert_false(sealed(b, ended));
+	assert_true(sealed(b, first));
+	ofs_audit_free(b);
+	/* the first goes on to need both keys when the second is closed */
+	sample_begin(a);
+	sample_batch_closed(a, id[1], opened[1], 0, 0);
+	sample_commit(a);
+	b = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_false(sealed(b, opened[0]));
+	assert_false(sealed(b, ended));
+	ofs_audit_free(b);
+	/* the process ends: another has what waits, and closes the batches */
+	ofs_audit_free(a);
+	a = sample_open(0);
+	ok(recover_run(sample_ctx, a, &e), &e);
+	ofs_audit_free(a);
+	b = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_true(sealed(b, opened[0]));
+	assert_true(sealed(b, opened[1]));
+	assert_true(sealed(b, ended));
+	unlock(b);
+	if (ofs_audit_verify(b, NULL, NULL, &rep) != 0) {
+		ofs_audit_error(b, &e);
+		fail_msg("%s", e.message);
+	}
+	assert_int_equal(rep.sealed_bodies, 0);
+	assert_int_equal(rep.pending_outputs, 0);
+	assert_int_equal(rep.unclosed_batches, 0);
+	assert_int_equal(rep.unknown_items, 0);
+	ofs_audit_free(b);
+	shell("rm -f '%s'", path);
+}
+
 static void
 rotates(void **state)
 {
@@ -233,6 +303,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handles),
 		cmocka_unit_test(crashes),
+		cmocka_unit_test(kept),
 		cmocka_unit_test(rotates),
 	};
 
