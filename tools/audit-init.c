@@ -30,6 +30,7 @@ static const char help[] =
 "                  otherwise; may be given again\n"
 "  --passphrase-source SOURCE  so can who knows this passphrase; SOURCE as for\n"
 "                  --pin-source\n"
+"  --no-station-key  the passphrase alone: whoever signs is asked for it\n"
 "  --sealed        only auditors can read them, nothing on this station can; with\n"
 "                  --station-key or --passphrase-source that opens what is not\n"
 "                  finished, so that it can be gone on with\n"
@@ -124,6 +125,7 @@ cmd_audit_init(struct out *o, int argc, char **argv)
 		{ "group", .text = &io.group },
 		{ "station-key", .text = &io.station_key },
 		{ "passphrase-source", .text = &passphrase },
+		{ "no-station-key", .flag = &io.no_station_key },
 		{ "sealed", .flag = &io.sealed },
 		{ "plain", .flag = &io.plain },
 		{ "auditor", .list = &auditors },

@@ -10,29 +10,8 @@ int
 cmd_audit_passphrase(
 	struct out *o, const char *spec, const char *of, bool fresh, char **out)
 {
-	struct pins pins = { .out = o };
-	struct ofs_pin_request req = { .size = sizeof(req),
-		.kind = fresh ? OFS_PIN_NEW_USER : OFS_PIN_USER,
-		.token_label = of };
-	int rc;
-
-	*out = NULL;
-	rc = pinsrc_parse(
-		o, "the value of '--passphrase-source'", spec, &pins.user);
-	if (rc == 0 && pins.user.from == PIN_PAD)
-		rc = out_fail(o, OFS_EINVAL,
-			"a passphrase cannot come from a PIN pad");
-	if (rc != 0)
-		return rc;
-	*out = pinsrc_buffer_new();
-	if (*out == NULL)
-		return out_fail(o, OFS_ENOMEM, "out of memory");
-	rc = pinsrc_ask(&pins, &req, *out);
-	if (rc != 0) {
-		pinsrc_buffer_free(*out);
-		*out = NULL;
-	}
-	return rc;
+	return pinsrc_passphrase(
+		o, "the value of '--passphrase-source'", spec, of, fresh, out);
 }
 
 static int

@@ -27,6 +27,7 @@ static const char help[] =
 "  --audit DIR         the audit log (OFS_AUDIT)\n"
 "  --pin-source SRC    prompt, env:NAME, file:PATH, fd:N, cmd:PROGRAM, pinpad\n"
 "                      (OFS_PIN_SOURCE)\n"
+"  --audit-passphrase-source SRC  of a log that has one: as --pin-source\n"
 "  --last-try          log in even when one more wrong PIN locks the token\n"
 "  --always-auth P     for a key that wants the PIN for every signature: hold\n"
 "                      the PIN for this batch, ask each time, or refuse\n"
@@ -66,8 +67,7 @@ static const char help[] =
 "  --validate CMD, --validate-timeout S: ask CMD about each document, 60 s\n"
 "  --copy-to DIR       a second copy of each signature, read back\n"
 "  --report FILE       keep the result of the run, as --json prints it\n"
-"  --quiet             only what failed, and the count\n"
-"  --json, --help, --version\n"
+"  --quiet             only what failed, and the count; --json, --help, --version\n"
 "\n"
 "Exit status: 0 all signed; 1 some failed; 2 usage; 3 token; 4 PIN; 5 list,\n"
 "certificate or output place; 6 audit log; 7 interrupted.\n"
@@ -349,7 +349,8 @@ static int
 run(struct out *o, int argc, char **argv)
 {
 	struct sign_options op = { .token_timeout = TIMEOUT_UNSET,
-		.validate_timeout = 60 };
+		.validate_timeout = 60,
+		.session = { .lists = true } };
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
@@ -358,6 +359,7 @@ run(struct out *o, int argc, char **argv)
 		{ "module", .list = &op.session.modules },
 		{ "audit", .text = &op.session.audit },
 		{ "pin-source", .text = &op.session.pin },
+		{ "audit-passphrase-source", .text = &op.session.passphrase },
 		{ "last-try", .flag = &op.session.last_try },
 		{ "always-auth", .choice = &op.session.always_auth,
 			.names = policies },

@@ -54,6 +54,7 @@ struct ofs_audit_init_opts {
 	bool plain;              /* not encrypted, whatever station_keys is */
 	const char *station_key; /* file, made where there is none; or NULL */
 	const char *passphrase;  /* or NULL */
+	bool no_station_key;     /* the passphrase alone, whatever they are */
 	/*
 	 * The key that signs checkpoints (offlinesig/checkpoint.h): "file" or
 	 * "file:PATH", made there where none is; NULL: none
@@ -64,7 +65,7 @@ struct ofs_audit_init_opts {
 #define OFS_AUDIT_INIT_OPTS_INIT                                              \
 	{                                                                     \
 		sizeof(struct ofs_audit_init_opts), 0, 0, 0, 0, false, false, \
-			0, 0, 0                                               \
+			0, 0, false, 0                                        \
 	}
 
 /*

@@ -34,6 +34,11 @@ birth_check(const struct ofs_audit_init_opts *o, struct ofs_error *e)
 		return err_set(e, OFS_EINVAL,
 			"a plain audit log has no keys, and so neither a "
 			"station key nor a passphrase");
+	if (o->no_station_key &&
+		(o->station_key != NULL || o->passphrase == NULL))
+		return err_set(e, OFS_EINVAL,
+			"an audit log without a station key needs a "
+			"passphrase, and no file for that key");
 	if (o->passphrase != NULL &&
 		(o->passphrase[0] == '\0' ||
 			strlen(o->passphrase) > KEYS_PASSPHRASE_MAX))
@@ -192,7 +197,8 @@ first_epoch(ofs_audit *a, const struct ofs_audit_init_opts *o,
 	plan->tag = a->keys.mode == LOG_STATION;
 	plan->batch = a->keys.mode == LOG_SEALED &&
 		(o->station_key != NULL || o->passphrase != NULL);
-	if (a->keys.mode == LOG_STATION || o->station_key != NULL)
+	if ((a->keys.mode == LOG_STATION && !o->no_station_key) ||
+		o->station_key != NULL)
 		rc = find_station_key(a, o, plan, key_file, e);
 	if (o->passphrase != NULL) {
 		memcpy(a->keys.s->passphrase, o->passphrase,

@@ -57,6 +57,12 @@ const struct pinsrc_source *pinsrc_for(
  * bytes and no NUL. What went wrong is said, never what was read.
  */
 int pinsrc_ask(void *arg, const struct ofs_pin_request *req, char *pin);
+/*
+ * A passphrase, of `of`, from `spec`; NULL: the terminal. `fresh`: a new one.
+ * Free *out with pinsrc_buffer_free(). Errors are said.
+ */
+int pinsrc_passphrase(struct out *o, const char *option, const char *spec,
+	const char *of, bool fresh, char **out);
 void pinsrc_forget(struct pins *pins); /* what was shared */
 
 /* for the parts of this module */

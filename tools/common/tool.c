@@ -279,6 +279,44 @@ tool_audit_dir(struct out *o, const struct tool_opts *opts)
 	return dir;
 }
 
+/* an encrypted log that opens with a passphrase alone, or is told to */
+static int
+unlock(struct tool *s, const struct tool_opts *opts)
+{
+	struct ofs_audit_unlock_opts u = OFS_AUDIT_UNLOCK_OPTS_INIT;
+	const char *env = getenv("OFS_AUDIT_PASSPHRASE_SOURCE"), *spec;
+	const char *option = "the value of '--audit-passphrase-source'";
+	struct ofs_audit_keys k;
+	char *passphrase;
+	bool needed;
+	int rc;
+
+	spec = opts->passphrase;
+	if (spec == NULL && env != NULL && env[0] != '\0') {
+		spec = env;
+		option = "the value of OFS_AUDIT_PASSPHRASE_SOURCE";
+	}
+	if (ofs_audit_get_keys(s->audit, &k) != 0) {
+		ofs_audit_error(s->audit, &s->why);
+		return out_fail_with(s->out, &s->why);
+	}
+	needed = k.mode == OFS_AUDIT_SEALED ? opts->lists : !k.readable;
+	if (!k.passphrase || !needed ||
+		(spec == NULL && k.station_key[0] != '\0'))
+		return 0;
+	rc = pinsrc_passphrase(
+		s->out, option, spec, "the audit log", false, &passphrase);
+	if (rc != 0)
+		return rc;
+	u.passphrase = passphrase;
+	rc = ofs_audit_unlock(s->audit, &u);
+	pinsrc_buffer_free(passphrase);
+	if (rc == 0)
+		return 0;
+	ofs_audit_error(s->audit, &s->why);
+	return out_fail_with(s->out, &s->why);
+}
+
 int
 tool_audit(struct tool *s, const struct tool_opts *opts, unsigned int flags)
 {
@@ -291,7 +329,11 @@ tool_audit(struct tool *s, const struct tool_opts *opts, unsigned int flags)
 	free(dir);
 	if (rc == 0 && (flags & OFS_AUDIT_READ_ONLY) == 0)
 		rc = ofs_ctx_set_audit(s->ctx, s->audit);
-	return rc == 0 ? 0 : out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	if (rc != 0)
+		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	/* ofs-audit has options of its own for that */
+	return (flags & OFS_AUDIT_CREATE) != 0 || opts->lists ? unlock(s, opts)
+							      : 0;
 }
 
 int

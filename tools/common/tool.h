@@ -15,6 +15,8 @@ struct tool_opts {
 	const char *audit;        /* --audit, or OFS_AUDIT */
 	const char *pin, *so_pin; /* or OFS_PIN_SOURCE, OFS_SO_PIN_SOURCE */
 	const char *new_pin, *new_so_pin;
+	const char *passphrase; /* of the log, or OFS_AUDIT_PASSPHRASE_SOURCE */
+	bool lists;             /* what is unfinished in the log matters */
 	bool change; /* new PINs come from those two, else from the others */
 	bool last_try;
 	int always_auth;                 /* enum ofs_always_auth */
@@ -29,7 +31,8 @@ struct tool {
 	/* told of each registered module where none was named; or NULL */
 	ofs_module_fn on_module;
 	void *on_module_arg;
-	bool waiting; /* for a token: it was said */
+	bool waiting;         /* for a token: it was said */
+	struct ofs_error why; /* the last of the log */
 };
 
 /* a context with log and PIN callback, no module yet; errors are said */

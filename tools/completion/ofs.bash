@@ -36,7 +36,8 @@ _ofs_value()
 			ec:secp256k1 ed25519 ed448' "$2"
 		;;
 	--pin-source | --so-pin-source | --new-pin-source | \
-		--new-so-pin-source | --passphrase-source)
+		--new-so-pin-source | --passphrase-source | \
+		--audit-passphrase-source)
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 		compopt -o nospace
 		_ofs_words 'prompt pinpad env: file: fd: cmd:' "$2"
