@@ -23,16 +23,18 @@ VERSION := $(shell sed -n 's/^.define OFS_VERSION "\(.*\)"/\1/p' \
 SONAME := libofflinesig.so.0
 
 BUILD_DEPS := gcc libc6-dev make pkg-config libssl-dev libp11-dev \
-	libp11-kit-dev libsqlite3-dev libjansson-dev softhsm2 openssl
+	libp11-kit-dev libsqlite3-dev libjansson-dev libqrencode-dev softhsm2 \
+	openssl
 TEST_DEPS := g++ libcmocka-dev perl python3 python3-cryptography jq procps \
 	opensc opensc-pkcs11 gnutls-bin libengine-pkcs11-openssl gpgsm \
 	gpg-agent libnss3-tools sqlite3 mandoc bsdextrautils xxd p11-kit \
-	p11-kit-modules
+	p11-kit-modules zbar-tools
 LINT_DEPS := g++ mandoc bsdextrautils clang-format shellcheck \
 	universal-ctags binutils
 FUZZ_DEPS := clang llvm libclang-rt-14-dev
 
 PKGS := libcrypto libp11 p11-kit-1 sqlite3 jansson
+PKGS_audit := libqrencode# of ofs-audit alone
 
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wundef
@@ -94,7 +96,7 @@ missing = for p in $(1); do dpkg-query -W -f='$${db:Status-Status}\n' $$p \
 	2>/dev/null | grep -qx installed || printf ' %s' $$p; done
 
 have-build:
-	@command -v $(CC) >/dev/null && pkg-config --exists $(PKGS) \
+	@command -v $(CC) >/dev/null && pkg-config --exists $(PKGS) $(PKGS_audit) \
 	2>/dev/null || { \
 	echo 'make: packages are missing:'"$$($(call missing,$(BUILD_DEPS)))" \
 	>&2; echo 'make: run `make deps` to install them' >&2; exit 1; }
@@ -182,7 +184,8 @@ $(O)/bin/ofs-$(1): $(O)/obj/tools/ofs-$(1).o $(call obj,tools/$(1)-*.c) \
 		$(COMMON_OBJ) $(O)/libofflinesig.a
 	@mkdir -p $$(@D)
 	$$(call say,LD)
-	$$(Q)$$(CC) -pie $$(ALL_LDFLAGS) -o $$@ $$^ $$(ALL_LIBS)
+	$$(Q)$$(CC) -pie $$(ALL_LDFLAGS) -o $$@ $$^ $$(ALL_LIBS) \
+	$(if $(PKGS_$(1)),$(shell pkg-config --libs $(PKGS_$(1)) 2>/dev/null))
 endef
 $(foreach t,token sign verify audit,$(eval $(call tool_rule,$(t))))
 

@@ -15,6 +15,8 @@ static const char help[] =
 "key, sees whether the log was cut off or changed later.\n"
 "\n"
 "  --sign         sign one of all records first\n"
+"  --qr           as a QR code, for the wall or the safe; --ascii: of # and blanks\n"
+"  --invert       light and dark changed, for a terminal with light letters\n"
 "  --audit DIR    the log (OFS_AUDIT)\n"
 "  --module PATH, --pin-source SOURCE   as in ofs-token, where the key is on one\n"
 "  --json         as one JSON object\n"
@@ -86,9 +88,13 @@ cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 {
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
-	bool sign = false, json = false;
+	bool sign = false, json = false, qr = false, ascii = false;
+	bool invert = false;
 	const struct opt table[] = {
 		{ "sign", .flag = &sign },
+		{ "qr", .flag = &qr },
+		{ "ascii", .flag = &ascii },
+		{ "invert", .flag = &invert },
 		{ "audit", .text = &so.audit },
 		{ "module", .list = &so.modules },
 		{ "pin-source", .text = &so.pin },
@@ -103,6 +109,11 @@ cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 	rc = args_parse(&a, o, argc, argv, &ops);
 	if (rc == 0)
 		rc = args_operands(&a, o, &ops, 0, 0, "");
+	if (rc == 0 && qr && json)
+		rc = args_usage(
+			&a, o, "'--qr' and '--json' exclude each other");
+	if (rc == 0 && !qr && (ascii || invert))
+		rc = args_usage(&a, o, "'--ascii' and '--invert' are for --qr");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
 	rc = sign ? cmd_audit_open_to_write(&s, o, &so)
@@ -110,7 +121,8 @@ cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 	if (rc == 0)
 		rc = get(&s, &so, sign, &note);
 	if (rc == 0)
-		rc = print(&s, note);
+		rc = qr ? cmd_audit_qr(o, note, ascii, invert)
+			: print(&s, note);
 	free(note);
 	tool_close(&s);
 	return rc;

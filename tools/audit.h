@@ -29,6 +29,12 @@ int cmd_audit_restore(struct out *o, int argc, char **argv);
 /* the part of export that is no list of records */
 int cmd_audit_export_tiles(struct tool *s, const char *dir);
 
+/*
+ * Prints text as a QR code, dark as on paper, or light as on a dark terminal;
+ * `ascii`: without block characters, which a locale that is not UTF-8 implies.
+ */
+int cmd_audit_qr(struct out *o, const char *text, bool ascii, bool invert);
+
 /* opens the log for reading, on any medium */
 int cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so);
 /* the same for what is recorded */

@@ -272,4 +272,48 @@ must ofs-sign --key "$key-2" --audit third in/8 --format raw --out third-out
 run ofs-audit audit-key --audit third --set "$key-2"
 status 3 'a key for documents is no audit key'
 like "$err" 'is one for documents: record [0-9]+' 'and the record is named'
+# the code on the wall, read by another program
+cat >pbm.py <<'PY'
+import sys
+rows = []
+for line in open(sys.argv[1], encoding="utf-8").read().splitlines():
+    if sys.argv[2] == "ascii":
+        rows.append([c == "#" for c in line[::2]])
+    else:
+        rows.append([c in "\u2580\u2588" for c in line])
+        rows.append([c in "\u2584\u2588" for c in line])
+dark = sys.argv[3] == "dark"
+print("P1", len(rows[0]) * 4, len(rows) * 4)
+for r in rows:
+    for _ in range(4):
+        print(*[int(c == dark) for c in r for _ in range(4)])
+PY
+must ofs-audit checkpoint
+printf '%s\n' "$out" >note
+scan() # HOW SHADE
+{
+	run python3 pbm.py code "$@"
+	echo "$out" >code.pbm
+	zbarimg --quiet --raw --oneshot code.pbm >scanned 2>/dev/null
+	# the tool ends what it read with a line end of its own
+	is "$(cat scanned)" "$(cat note)" "--qr, $*: zbarimg reads the checkpoint"
+}
+run ofs-audit checkpoint --qr
+status 0 'checkpoint --qr'
+echo "$out" >code
+[ "$(wc -L <code)" -le 80 ]
+ok $? "fits a terminal: $(wc -L <code) columns"
+scan blocks dark
+ofs-audit checkpoint --qr --invert >code
+scan blocks light
+run ofs-audit checkpoint --qr --ascii
+like "$err" 'columns wide: widen the window' '--ascii says that it is wide'
+ofs-audit checkpoint --qr --ascii >code 2>/dev/null
+scan ascii dark
+LC_ALL=C ofs-audit checkpoint --qr 2>/dev/null >plain
+cmp -s code plain
+ok $? 'a locale without UTF-8 gets that by itself'
+run ofs-audit checkpoint --qr --json
+status 2 '--qr --json'
+
 done_testing
