@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "audit-tsa.h"
 #include "audit-unlock.h"
 #include "common/exit.h"
 #include "common/plain.h"
@@ -19,6 +20,9 @@ static const char help[] =
 "  --from-head FILE  a head that was kept outside: a copy of log.head,\n"
 "                backup.txt of a backup, or a checkpoint; may be given again.\n"
 "                Without one nobody can tell that the log was not put back\n"
+"  --tsa-trust CA, --tsa-chain FILE  roots of time-stamping authorities, and\n"
+"                more certificates: good time-stamps in the log count as heads\n"
+"                from outside\n"
 "  --vkey KEY    the audit key that the log must have: without it, who wrote\n"
 "                the whole log anew can have named a key of their own\n"
 CMD_AUDIT_UNLOCK_HELP
@@ -327,11 +331,13 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	struct tool_opts so = { 0 };
 	struct unlock u = { NULL, NULL, NULL };
 	struct tool s = { 0 };
+	struct tsa t = { .opts = OFS_TSA_OPTS_INIT };
 	struct strings heads = { .n = 0 };
 	const char *vkey = NULL;
 	bool json = false;
 	const struct opt table[] = {
 		CMD_AUDIT_UNLOCK_OPTS(u),
+		CMD_AUDIT_TSA_OPTS(t),
 		{ "from-head", .list = &heads },
 		{ "vkey", .text = &vkey },
 		{ "audit", .text = &so.audit },
@@ -347,11 +353,17 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 		rc = args_operands(&a, o, &ops, 0, 0, "");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	rc = cmd_audit_open_with(&s, o, &so, &u);
+	rc = cmd_audit_tsa_read(o, &t);
+	if (rc == 0)
+		rc = cmd_audit_open_with(&s, o, &so, &u);
 	if (rc == 0 && ofs_audit_pin(s.audit, vkey) != 0)
+		rc = cmd_audit_fail(&s);
+	if (rc == 0 && t.trust_file != NULL &&
+		ofs_audit_trust_tsa(s.audit, &t.opts) != 0)
 		rc = cmd_audit_fail(&s);
 	if (rc == 0)
 		rc = verify(&s, &heads);
+	cmd_audit_tsa_free(&t);
 	tool_close(&s);
 	return rc;
 }

@@ -21,6 +21,7 @@ static const char help[] =
 "  prove SEQ   a proof that the record is in the log\n"
 "  check-proof FILE  check one without the log\n"
 "  witness FILE  cosign a checkpoint of another station's log\n"
+"  timestamp   when a checkpoint was there, by a time-stamping authority\n"
 "  backup DEST  a verified copy, made while others sign\n"
 "  restore BACKUP  put it in the place of the log, if nothing is lost by that\n"
 "  erase SEQ   remove what one record says, as an auditor allows\n"
@@ -54,6 +55,7 @@ static const struct verb verbs[] = {
 	{ "prove", cmd_audit_prove },
 	{ "check-proof", cmd_audit_check_proof },
 	{ "witness", cmd_audit_witness },
+	{ "timestamp", cmd_audit_timestamp },
 	{ "backup", cmd_audit_backup },
 	{ "restore", cmd_audit_restore },
 	{ "erase", cmd_audit_erase },

@@ -57,6 +57,46 @@ struct ofs_audit_exposure {
 };
 int ofs_audit_get_exposure(ofs_audit *audit, struct ofs_audit_exposure *out);
 
+/*
+ * Time-stamps of RFC 3161, carried by files. A time-stamping authority says
+ * that a checkpoint was there at a time, which the station cannot say anew.
+ */
+struct ofs_tsa_opts {
+	size_t size;
+	const void *trust; /* certificates of roots, PEM or DER */
+	size_t trust_len;
+	const void *chain; /* more, where the response lacks them; or NULL */
+	size_t chain_len;
+};
+
+#define OFS_TSA_OPTS_INIT                               \
+	{                                               \
+		sizeof(struct ofs_tsa_opts), 0, 0, 0, 0 \
+	}
+
+/*
+ * ofs_audit_timestamp_request: a request (DER) over the newest checkpoint, as
+ * ofs_audit_checkpoint gives it. Caller frees *der with free(). OFS_EAUDIT:
+ * there is no checkpoint.
+ */
+int ofs_audit_timestamp_request(ofs_audit *audit, uint8_t **der, size_t *n);
+/*
+ * ofs_audit_timestamp_record: checks the response to such a request and
+ * records it. out may be NULL. OFS_EFORMAT; OFS_EMISMATCH: the request is over
+ * no checkpoint of this log; OFS_ESIGNATURE, OFS_EUNTRUSTED: the response is
+ * not to this request, wrong, or of somebody else.
+ */
+int ofs_audit_timestamp_record(ofs_audit *audit,
+	const struct ofs_tsa_opts *opts, const void *request,
+	size_t request_len, const void *response, size_t response_len,
+	struct ofs_audit_head *out);
+/*
+ * ofs_audit_trust_tsa: from now on ofs_audit_verify checks the time-stamps in
+ * the log, at the time that they state, and counts good ones as heads from
+ * outside. The options are copied.
+ */
+int ofs_audit_trust_tsa(ofs_audit *audit, const struct ofs_tsa_opts *opts);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -103,6 +103,8 @@ ofs_audit_free(ofs_audit *a)
 	digest_free(&a->sha);
 	buf_free(&a->done);
 	buf_free(&a->heads);
+	sk_X509_pop_free(a->tsa_trust, X509_free);
+	sk_X509_pop_free(a->tsa_chain, X509_free);
 	place_free(&a->place);
 	free(a->db_path);
 	pthread_mutex_destroy(&a->lock);

@@ -49,6 +49,7 @@ struct ofs_audit {
 	struct note_key pin; /* what verification asks for; or empty */
 	/* heads that verification compared; verify/audit-head.c */
 	struct buf heads;
+	STACK_OF(X509) *tsa_trust, *tsa_chain; /* or NULL */
 	uint64_t heads_size;   /* records that there were then */
 	const char *asked_key; /* where a new log's is; borrowed for init */
 

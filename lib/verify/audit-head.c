@@ -219,7 +219,9 @@ av_anchor(struct av *v, const struct av_record *r, struct ofs_error *e)
 			(unsigned long long)h.size);
 	else if (rc != 0)
 		*e = why;
-	else
+	if (rc == 0 && strcmp(out.kind, "timestamp") == 0)
+		rc = av_timestamp(v, r, &h, &out.outside, e);
+	if (rc == 0)
 		rc = remember(v->a, &h, &out, e);
 	av_leave(v);
 	return rc;

@@ -24,6 +24,10 @@ int kept_read(const char *path, const ofs_audit *a, const uint8_t log_id[16],
 int kept_compare(struct store *s, const struct head *h, const char *name,
 	struct ofs_error *e);
 
+/* audit-timestamp.c: that of an anchor, over the checkpoint of that size */
+int av_timestamp(struct av *v, const struct av_record *r, struct head *h,
+	bool *trusted, struct ofs_error *e);
+
 /* compares what an anchor says with the tree, and remembers it */
 int av_anchor(struct av *v, const struct av_record *r, struct ofs_error *e);
 /* what was compared: the head file and the newest checkpoint */

@@ -72,6 +72,98 @@ for forged in forged grown; do
 	unlike "$err" 'rolled back' "$forged.checkpoint does not blame the log"
 done
 
+# --- time-stamps, by an authority that is not ours
+tsa_ca() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-subj "/CN=$1" -days 2 -keyout "$1.key" -out "$1.pem" 2>/dev/null
+}
+tsa_cert() { # NAME EKU
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-subj "/CN=$1" -keyout "$1.key" -out "$1.csr" 2>/dev/null
+	openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -days 1 \
+		-extfile <(echo "extendedKeyUsage=critical,$2") -out "$1.pem" \
+		2>/dev/null
+}
+stamp() { # QUERY OUT
+	openssl ts -reply -config tsa.cnf -section tsa -queryfile "$1" \
+		-out "$2" 2>/dev/null
+}
+tsa_ca ca
+tsa_ca stranger
+tsa_cert tsa timeStamping
+echo 01 >serial
+cat >tsa.cnf <<-END
+	[tsa]
+	serial = serial
+	signer_cert = tsa.pem
+	signer_key = tsa.key
+	signer_digest = sha256
+	default_policy = 1.2.3.4
+	digests = sha256
+	ess_cert_id_alg = sha256
+END
+ofs-audit checkpoint >stamped.checkpoint
+run ofs-audit timestamp --request head.tsq
+status 0 'a request over the newest checkpoint'
+run ofs-audit timestamp --request head.tsq
+status 5 'which is not replaced'
+like "$(openssl ts -query -in head.tsq -text)" 'Nonce: 0x' 'has a nonce'
+must ofs-audit timestamp --request second.tsq
+stamp head.tsq head.tsr
+ok $? 'openssl stamps it'
+openssl ts -verify -data stamped.checkpoint -in head.tsr -CAfile ca.pem \
+	>/dev/null 2>&1
+ok $? 'the stamp is over what ofs-audit checkpoint prints'
+record() { run ofs-audit timestamp --request "$1" --response "$2" \
+	--tsa-trust "$3"; }
+size=$(ofs-audit list --json | wc -l)
+record head.tsq head.tsr stranger.pem
+status 1 'an authority that is not trusted'
+record second.tsq head.tsr ca.pem
+status 1 'the answer to another request: its nonce'
+openssl ts -query -data nonsense -sha256 -cert -out foreign.tsq \
+	>/dev/null 2>&1
+stamp foreign.tsq foreign.tsr
+record foreign.tsq foreign.tsr ca.pem
+status 5 'a stamp over something else'
+like "$err" 'no checkpoint of audit log' 'says so'
+record head.tsq nonsense ca.pem
+status 5 'no response at all'
+head -c 200 head.tsr >cut.tsr
+record head.tsq cut.tsr ca.pem
+status 5 'a response that is cut'
+record head.tsr head.tsr ca.pem
+status 5 'no request'
+n_tsr=$(stat -c %s head.tsr)
+# what is stamped, and the signature: not all else in a response is signed
+for i in $(seq 70 13 160) $((n_tsr - 50)) $((n_tsr - 9)); do
+	perl -0777 -pe "substr(\$_, $i, 1) ^= qq(\\x10)" head.tsr >flip.tsr
+	record head.tsq flip.tsr ca.pem
+	[ "$rc" -ne 1 ] && [ "$rc" -ne 5 ] && break
+done
+[ "$rc" -eq 1 ] || [ "$rc" -eq 5 ]
+ok $? 'a response with a changed bit'
+tsa_cert mail emailProtection 2>/dev/null
+sed -e 's/tsa\.\(pem\|key\)/mail.\1/' tsa.cnf >mail.cnf
+is "$(openssl ts -reply -config mail.cnf -section tsa -queryfile head.tsq \
+	-out mail.tsr >/dev/null 2>&1 || echo refused)" refused \
+	'openssl itself stamps with no other certificate'
+is "$(ofs-audit list --json | wc -l)" "$size" 'nothing of this was recorded'
+record head.tsq head.tsr ca.pem
+status 0 'the answer'
+like "$out" '^[0-9]+ records stamped at 2' 'is recorded'
+run ofs-audit verify
+status 0 'the log verifies'
+like "$out" 'UNANCHORED' 'a stamp that nobody checked is no head from outside'
+like "$out" 'timestamp .*of this log' 'but is named'
+is "$(report --tsa-trust ca.pem | jq -c '[.verdict, (.heads[] |
+	select(.outside) | .kind)]')" '["anchored","timestamp"]' \
+	'with its authority it is one'
+run ofs-audit verify --tsa-trust stranger.pem
+status 0 'of another authority'
+like "$out" 'UNANCHORED' 'it is none'
+like "$out" 'does not[[:space:]]+count' 'and that is a finding'
+
 # --- all of it replaced by an older copy, head file included
 mv "$OFS_AUDIT" new
 cp -rp old "$OFS_AUDIT"

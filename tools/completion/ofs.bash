@@ -58,6 +58,7 @@ _ofs_value()
 	--cert | --module | --sums | --digests | --manifest | --files-from | --trust | \
 		--signer | --crl | --sig | --csr | --cert-out | --advisories | \
 		--auditor | --from-head | --accept | --csv | --jsonl | \
+		--tsa-trust | --tsa-chain | --request | --response | \
 		--report | --station-key | --auditor-key)
 		_ofs_files "$2"
 		;;
@@ -100,7 +101,7 @@ _ofs()
 	ofs-audit)
 		verbs='init verify list show rotate backup restore erase
 			reconcile checkpoint audit-key
-			prove check-proof export witness'
+			prove check-proof export witness timestamp'
 		;;
 	esac
 	_ofs_value "$prev" "$cur" && return

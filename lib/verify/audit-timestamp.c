@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Time-stamps (RFC 3161) over checkpoints: asked for, recorded, checked. */
+#include <stdio.h>
+#include <string.h>
+
+#include "verify/audit-head.h"
+
+#include <offlinesig/heads.h>
+
+#include "base/ctx.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "crypto/cert.h"
+#include "crypto/digest.h"
+#include "crypto/tsp.h"
+
+int
+ofs_audit_timestamp_request(ofs_audit *audit, uint8_t **der, size_t *n)
+{
+	struct buf note = BUF_INIT, out = BUF_INIT;
+	struct ofs_error e;
+	uint64_t size;
+	bool nested;
+	int rc;
+
+	*der = NULL;
+	*n = 0;
+	rc = handle_enter(audit, &nested, &e);
+	if (rc != 0)
+		return handle_fail(audit, &e);
+	rc = store_checkpoint_last(&audit->store, &size, &note, &e);
+	handle_leave(audit, nested);
+	if (rc == 0 && size == 0)
+		rc = err_set(&e, OFS_EAUDIT,
+			"audit log '%s' has no checkpoint; sign one with "
+			"ofs-audit checkpoint --sign",
+			TEXT_Q(audit->place.dir));
+	if (rc == 0)
+		rc = tsp_request(note.p, note.len, &out, &e);
+	if (rc == 0 && (*der = buf_take(&out, n)) == NULL)
+		rc = err_nomem(&e);
+	buf_free(&note);
+	buf_free(&out);
+	return rc != 0 ? handle_fail(audit, &e) : 0;
+}
+
+/* the checkpoint that has this hash: most likely a new one, so all are read */
+static int
+find_note(struct store *s, const uint8_t sha256[32], uint64_t *size,
+	struct ofs_error *e)
+{
+	struct buf note = BUF_INIT;
+	uint8_t got[32];
+	bool found = false;
+	int rc;
+
+	*size = 0;
+	do {
+		rc = store_checkpoint_next(s, *size, size, &note, e);
+		if (rc == 0 && *size != 0)
+			rc = digest_of(
+				&digest_sha256, note.p, note.len, got, e);
+		found = rc == 0 && *size != 0 &&
+			memcmp(got, sha256, sizeof(got)) == 0;
+	} while (rc == 0 && *size != 0 && !found);
+	buf_free(&note);
+	if (rc == 0 && !found)
+		rc = err_set(e, OFS_EMISMATCH,
+			"the time-stamp request is over no checkpoint of audit "
+			"log");
+	return rc;
+}
+
+static int
+root_at(struct store *s, uint64_t size, uint8_t root[32], struct ofs_error *e)
+{
+	struct merkle tree;
+	int rc;
+
+	merkle_init(&tree);
+	rc = store_tree_at(s, size, &tree, e);
+	if (rc == 0)
+		rc = merkle_root(&tree, root, e);
+	merkle_free(&tree);
+	return rc;
+}
+
+static int
+append(ofs_audit *a, uint64_t size, const void *response, size_t n,
+	uint64_t *seq, struct ofs_error *e)
+{
+	struct rec_anchor r = {
+		.kind = "timestamp", .records = size, .data = { response, n }
+	};
+	struct log_entry en = { .type = OFS_REC_ANCHOR, .plain = true };
+	struct buf body = BUF_INIT;
+	uint8_t root[32];
+	int rc;
+
+	rc = root_at(&a->store, size, root, e);
+	r.root = (struct rec_span){ root, sizeof(root) };
+	handle_plain_operator(a, &r.operator_);
+	if (rc == 0)
+		rc = record_anchor_encode(&r, &body, e);
+	en.body = body.p;
+	en.body_len = body.len;
+	if (rc == 0)
+		rc = log_append(a, &en, seq, e);
+	buf_free(&body);
+	return rc;
+}
+
+static int
+read_trust(
+	const struct ofs_tsa_opts *o, struct tsp_trust *t, struct ofs_error *e)
+{
+	int rc;
+
+	if (o->size != sizeof(*o) || o->trust == NULL)
+		return err_set(e, OFS_EINVAL,
+			"options for time-stamps have a wrong size, or name "
+			"nobody to trust");
+	rc = cert_list_parse(o->trust, o->trust_len, &t->roots, e);
+	if (rc == 0 && o->chain != NULL)
+		rc = cert_list_parse(o->chain, o->chain_len, &t->chain, e);
+	return rc;
+}
+
+static void
+trust_free(struct tsp_trust *t)
+{
+	sk_X509_pop_free(t->roots, X509_free);
+	sk_X509_pop_free(t->chain, X509_free);
+}
+
+static int
+record(ofs_audit *a, const uint8_t sha256[32], const void *response, size_t n,
+	struct ofs_audit_head *out, struct ofs_error *e)
+{
+	int rc = log_begin(a, e);
+
+	if (rc != 0)
+		return rc;
+	rc = find_note(&a->store, sha256, &out->records, e);
+	if (rc == 0)
+		rc = append(a, out->records, response, n, &out->seq, e);
+	if (rc == 0)
+		return log_commit(a, e);
+	log_rollback(a);
+	return rc;
+}
+
+int
+ofs_audit_timestamp_record(ofs_audit *audit, const struct ofs_tsa_opts *opts,
+	const void *request, size_t request_len, const void *response,
+	size_t response_len, struct ofs_audit_head *out)
+{
+	struct ofs_audit_head got = {
+		.size = sizeof(got), .kind = "timestamp", .outside = true
+	};
+	struct tsp_trust trust = { .now = ctx_now(audit->ctx) };
+	uint8_t sha256[32];
+	struct ofs_error e;
+	int rc;
+
+	rc = read_trust(opts, &trust, &e);
+	if (rc == 0)
+		rc = tsp_request_imprint(request, request_len, sha256, &e);
+	if (rc == 0)
+		rc = tsp_check(response, response_len, sha256, request,
+			request_len, &trust, &got.time, &e);
+	if (rc == 0)
+		rc = record(audit, sha256, response, response_len, &got, &e);
+	trust_free(&trust);
+	if (out != NULL)
+		*out = got;
+	return rc != 0 ? handle_fail(audit, &e) : 0;
+}
+
+int
+ofs_audit_trust_tsa(ofs_audit *audit, const struct ofs_tsa_opts *opts)
+{
+	struct tsp_trust trust = { .roots = NULL };
+	struct ofs_error e;
+	int rc = read_trust(opts, &trust, &e);
+
+	if (rc != 0) {
+		trust_free(&trust);
+		return handle_fail(audit, &e);
+	}
+	sk_X509_pop_free(audit->tsa_trust, X509_free);
+	sk_X509_pop_free(audit->tsa_chain, X509_free);
+	audit->tsa_trust = trust.roots;
+	audit->tsa_chain = trust.chain;
+	return 0;
+}
+
+int
+av_timestamp(struct av *v, const struct av_record *r, struct head *h,
+	bool *trusted, struct ofs_error *e)
+{
+	struct tsp_trust trust = { .roots = v->a->tsa_trust,
+		.chain = v->a->tsa_chain };
+	struct buf note = BUF_INIT;
+	char t[TIME_TEXT_SIZE];
+	struct rec_span data;
+	struct ofs_error why;
+	uint8_t sha256[32];
+	uint64_t size;
+	int rc;
+
+	if (!av_bytes(r->body, "data", &data) ||
+		tsp_time(data.p, data.n, &h->time, &why) != 0)
+		return av_damage(
+			e, r->seq, "the time-stamp in it cannot be read");
+	rc = store_checkpoint_next(&v->a->store, h->size - 1, &size, &note, e);
+	if (rc == 0 && size != h->size)
+		rc = av_damage(e, r->seq,
+			"the checkpoint that its time-stamp is over is "
+			"missing");
+	if (rc == 0)
+		rc = digest_of(&digest_sha256, note.p, note.len, sha256, e);
+	buf_free(&note);
+	if (rc != 0 || trust.roots == NULL)
+		return rc;
+	*trusted = tsp_check(data.p, data.n, sha256, NULL, 0, &trust, &h->time,
+			   &why) == 0;
+	if (!*trusted)
+		av_find(v, r->seq, "timestamp",
+			"the time-stamp of %s over %llu records does not "
+			"count: %s",
+			time_rfc3339(t, h->time, false),
+			(unsigned long long)h->size, why.message);
+	return 0;
+}
