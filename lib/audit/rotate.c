@@ -150,7 +150,7 @@ change_station_key(ofs_audit *a, const char *path, struct key_plan *plan,
 	struct ofs_error *e)
 {
 	uint8_t key[KEYFILE_SIZE];
-	char *absolute;
+	char *absolute = NULL;
 	bool made;
 	int rc;
 
@@ -167,6 +167,8 @@ change_station_key(ofs_audit *a, const char *path, struct key_plan *plan,
 		a->keys.s->has_station = true;
 		free((void *)(uintptr_t)plan->station_path);
 		plan->station_path = absolute;
+	} else {
+		free(absolute);
 	}
 	mem_wipe(key, sizeof(key));
 	return rc;
