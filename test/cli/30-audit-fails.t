@@ -90,8 +90,8 @@ copy
 OFS_AUDIT=$T/file
 refused 'a file in its place' 'is not a directory'
 copy
-dd if=/dev/urandom of="$T/copy/log.db" bs=1 seek=4096 count=8192 \
-	conv=notrunc status=none
+dd if=/dev/urandom of="$T/copy/log.db" bs=16384 seek=1 count=2 \
+	conv=notrunc status=none # pages behind the first, which is mostly empty
 refused 'log.db overwritten' 'audit log'
 copy
 head -c 20000 "$real/log.db" >"$T/copy/log.db"
