@@ -218,23 +218,23 @@ pages(void **state)
 	merkle_init(&tree);
 	create(&s);
 	fill(&s, 10, &tree);
-	assert_int_equal(page_size(&s), 16384);
+	assert_int_equal(page_size(&s), 4096);
 	store_close(&s);
 	(void)fresh(state);
 	create(&s);
-	assert_int_equal(
-		sqlite3_exec(s.db, "PRAGMA page_size = 4096", NULL, NULL, NULL),
+	assert_int_equal(sqlite3_exec(s.db, "PRAGMA page_size = 16384", NULL,
+				 NULL, NULL),
 		SQLITE_OK);
 	merkle_reset(&tree);
 	fill(&s, 300, &tree);
 	store_close(&s);
 	ok(store_open(&s, db_path, false, &e), &e);
 	ok(store_check(&s, &e), &e);
-	assert_int_equal(page_size(&s), 4096);
+	assert_int_equal(page_size(&s), 16384);
 	ok(store_begin(&s, true, &e), &e);
 	ok(store_batch_put(&s, (const uint8_t[16]){ 1 }, 7, &e), &e);
 	ok(store_commit(&s, &e), &e);
-	assert_int_equal(page_size(&s), 4096);
+	assert_int_equal(page_size(&s), 16384);
 	store_close(&s);
 	merkle_free(&tree);
 }
