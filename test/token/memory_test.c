@@ -15,9 +15,9 @@
 
 #define LABEL "memory"
 #define KEY_URI "pkcs11:token=" LABEL ";object=signer"
-#define FEW 2000   /* that are signed; and ten times as many */
-#define PLAN 20000 /* that are only planned: less memory for each would show \
-		    */
+/* that are signed, or only planned, and ten times as many */
+#define FEW 2000
+#define PLAN 20000
 #define MOST (10 * PLAN)
 
 /* with a sanitizer, memory that was freed still counts */
