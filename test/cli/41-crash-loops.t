@@ -65,8 +65,13 @@ def sync(case, *more):
 
 def must_tell(case, r):
     if os.path.exists(case.hits):
+        with open(case.hits, encoding='utf-8') as f:
+            hits = f.read().splitlines()
         os.unlink(case.hits)
-        demand(r.rc in (1, 5, 6), f'a failure is not told: {r}')
+        # SQLite itself passes over a directory that it cannot sync
+        silent = all(hit.endswith('/st/log') for hit in hits)
+        demand(r.rc in (1, 5, 6) or (silent and r.rc == 0),
+               f'a failure is not told: {r}')
     return r
 
 
