@@ -291,20 +291,6 @@ handle_write_head(ofs_audit *a, struct ofs_error *e)
 	return head_write(a->head_fd, &a->head, &h, e);
 }
 
-static int
-root_at(ofs_audit *a, uint64_t size, uint8_t root[32], struct ofs_error *e)
-{
-	struct merkle tree;
-	int rc;
-
-	merkle_init(&tree);
-	rc = store_tree_at(&a->store, size, &tree, e);
-	if (rc == 0)
-		rc = merkle_root(&tree, root, e);
-	merkle_free(&tree);
-	return rc;
-}
-
 void
 handle_know_head(ofs_audit *a)
 {
@@ -352,7 +338,7 @@ check_slot(ofs_audit *a, const struct head *h, struct ofs_error *e)
 			(unsigned long long)h->size);
 	memcpy(root, a->state.root, sizeof(root));
 	if (h->size < a->state.size)
-		rc = root_at(a, h->size, root, e);
+		rc = store_root_at(&a->store, h->size, root, e);
 	if (rc == 0 && memcmp(root, h->root, sizeof(root)) != 0)
 		rc = err_set(e, OFS_EDAMAGED,
 			"audit log '%s' was rewritten: its first %llu records "

@@ -103,6 +103,9 @@ int store_tile_count(struct store *s, uint64_t *n, struct ofs_error *e);
  */
 int store_tree_at(
 	struct store *s, uint64_t size, struct merkle *m, struct ofs_error *e);
+/* its root alone */
+int store_root_at(struct store *s, uint64_t size, uint8_t root[MERKLE_HASH],
+	struct ofs_error *e);
 
 /* Tables of what is open; ..._del of what is not there does nothing. */
 int store_batch_put(struct store *s, const uint8_t id[16], uint64_t seq,

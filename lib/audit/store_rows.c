@@ -452,6 +452,21 @@ store_tree_at(
 }
 
 int
+store_root_at(struct store *s, uint64_t size, uint8_t root[MERKLE_HASH],
+	struct ofs_error *e)
+{
+	struct merkle tree;
+	int rc;
+
+	merkle_init(&tree);
+	rc = store_tree_at(s, size, &tree, e);
+	if (rc == 0)
+		rc = merkle_root(&tree, root, e);
+	merkle_free(&tree);
+	return rc;
+}
+
+int
 store_batch_put(struct store *s, const uint8_t id[16], uint64_t seq,
 	struct ofs_error *e)
 {

@@ -134,15 +134,9 @@ int
 kept_compare(struct store *s, const struct head *h, const char *name,
 	struct ofs_error *e)
 {
-	struct merkle tree;
 	uint8_t root[32];
-	int rc;
+	int rc = store_root_at(s, h->size, root, e);
 
-	merkle_init(&tree);
-	rc = store_tree_at(s, h->size, &tree, e);
-	if (rc == 0)
-		rc = merkle_root(&tree, root, e);
-	merkle_free(&tree);
 	if (rc == 0 && memcmp(root, h->root, sizeof(root)) != 0)
 		rc = err_set(e, OFS_EDAMAGED,
 			"audit log was rewritten: its first %llu records are "

@@ -49,7 +49,6 @@ static int
 see_head(struct restore *r, const struct head *h, const char *path,
 	struct ofs_error *e)
 {
-	struct merkle tree;
 	uint8_t root[32];
 	int rc;
 
@@ -59,11 +58,7 @@ see_head(struct restore *r, const struct head *h, const char *path,
 	}
 	if (h->size > r->state.size)
 		return 0;
-	merkle_init(&tree);
-	rc = store_tree_at(&r->from->store, h->size, &tree, e);
-	if (rc == 0)
-		rc = merkle_root(&tree, root, e);
-	merkle_free(&tree);
+	rc = store_root_at(&r->from->store, h->size, root, e);
 	if (rc == 0 && memcmp(root, h->root, sizeof(root)) != 0)
 		rc = err_set(e, OFS_EDAMAGED,
 			"backup '%s' is not of the log that '%s' knows: their "
@@ -106,16 +101,10 @@ see_file(struct restore *r, const char *path, struct ofs_error *e)
 static int
 check_prefix(struct restore *r, struct store *s, struct ofs_error *e)
 {
-	struct merkle tree;
 	struct ofs_error why;
 	uint8_t root[32];
-	int rc;
+	int rc = store_root_at(s, r->state.size, root, &why);
 
-	merkle_init(&tree);
-	rc = store_tree_at(s, r->state.size, &tree, &why);
-	if (rc == 0)
-		rc = merkle_root(&tree, root, &why);
-	merkle_free(&tree);
 	/* what is damaged is what is to be replaced */
 	if (rc == 0 && memcmp(root, r->state.root, sizeof(root)) != 0)
 		return err_set(e, OFS_EDAMAGED,

@@ -72,20 +72,6 @@ find_note(struct store *s, const uint8_t sha256[32], uint64_t *size,
 }
 
 static int
-root_at(struct store *s, uint64_t size, uint8_t root[32], struct ofs_error *e)
-{
-	struct merkle tree;
-	int rc;
-
-	merkle_init(&tree);
-	rc = store_tree_at(s, size, &tree, e);
-	if (rc == 0)
-		rc = merkle_root(&tree, root, e);
-	merkle_free(&tree);
-	return rc;
-}
-
-static int
 append(ofs_audit *a, uint64_t size, const void *response, size_t n,
 	uint64_t *seq, struct ofs_error *e)
 {
@@ -97,7 +83,7 @@ append(ofs_audit *a, uint64_t size, const void *response, size_t n,
 	uint8_t root[32];
 	int rc;
 
-	rc = root_at(&a->store, size, root, e);
+	rc = store_root_at(&a->store, size, root, e);
 	r.root = (struct rec_span){ root, sizeof(root) };
 	handle_plain_operator(a, &r.operator_);
 	if (rc == 0)

@@ -120,17 +120,12 @@ check_things(ofs_audit *a, size_t n)
 static void
 check_root(ofs_audit *a, const struct work_ack *k)
 {
-	struct merkle tree;
 	struct ofs_error e;
 	uint8_t root[32];
 	int rc;
 
-	merkle_init(&tree);
 	ok(store_begin(&a->store, false, &e), &e);
-	rc = store_tree_at(&a->store, k->size, &tree, &e);
-	if (rc == 0)
-		rc = merkle_root(&tree, root, &e);
-	merkle_free(&tree);
+	rc = store_root_at(&a->store, k->size, root, &e);
 	store_rollback(&a->store);
 	if (rc != 0)
 		fails("the tree", &e);
