@@ -63,6 +63,7 @@ make_dir(const char *dir, mode_t mode, bool *made, struct ofs_error *e)
 	return 0;
 }
 
+/* Made durably, or not at all: the next try then makes and syncs it again. */
 static int
 make_dir_synced(const char *dir, mode_t mode, struct ofs_error *e)
 {
@@ -77,6 +78,8 @@ make_dir_synced(const char *dir, mode_t mode, struct ofs_error *e)
 	if (parent == NULL)
 		return err_nomem(e);
 	err = file_sync_dir(parent, e);
+	if (err != 0)
+		rmdir(dir);
 	free(parent);
 	return err;
 }

@@ -63,23 +63,46 @@ find_places(const struct release *r, size_t n, struct place *out, size_t *count,
 	return 0;
 }
 
-/* the directories are made here; where that fails, opening the file will too */
+/* what goes into `dir` fails for `why` */
 static void
-make_places(struct place *places, size_t n)
+fail_place(struct release *r, size_t n, const char *dir,
+	const struct ofs_error *why)
 {
-	struct ofs_error ignored;
-	struct stat st;
+	char *its;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (stat(places[i].dir, &st) != 0) {
-			(void)file_mkdirs(places[i].dir, 0777, &ignored);
-			if (stat(places[i].dir, &st) != 0)
-				memset(&st, 0, sizeof(st));
-		}
-		places[i].dev = st.st_dev;
+		its = file_dirname(r[i].path);
+		if (its == NULL || strcmp(its, dir) == 0)
+			r[i].e = *why;
+		free(its);
 	}
-	qsort(places, n, sizeof(*places), by_dev);
+}
+
+/* The directories, durably: a file in one that is not may be lost with it. */
+static void
+make_places(struct release *r, size_t n, struct place *places, size_t n_places)
+{
+	struct ofs_error e;
+	struct stat st;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < n_places; i++) {
+		rc = 0;
+		if (stat(places[i].dir, &st) != 0) {
+			memset(&st, 0, sizeof(st));
+			rc = file_mkdirs(places[i].dir, 0777, &e);
+			if (rc == 0 && stat(places[i].dir, &st) != 0)
+				rc = err_sys(&e, OFS_EIO, errno,
+					"cannot write into '%s'",
+					TEXT_Q(places[i].dir));
+		}
+		if (rc != 0)
+			fail_place(r, n, places[i].dir, &e);
+		places[i].dev = rc == 0 ? st.st_dev : 0;
+	}
+	qsort(places, n_places, sizeof(*places), by_dev);
 }
 
 static int
@@ -118,9 +141,9 @@ write_files(struct release *r, struct file_out *outs, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		err_clear(&r[i].e);
-		if (file_out_write(
-			    &outs[i], r[i].path, r[i].p, r[i].n, &r[i].e) != 0)
+		if (r[i].e.code == 0 &&
+			file_out_write(&outs[i], r[i].path, r[i].p, r[i].n,
+				&r[i].e) != 0)
 			file_out_abort(&outs[i]);
 	}
 }
@@ -238,11 +261,12 @@ release_all(struct release *r, size_t n, struct ofs_error *e)
 	for (i = 0; i < n; i++) {
 		outs[i] = (struct file_out)FILE_OUT_INIT;
 		r[i].placed = false;
+		err_clear(&r[i].e);
 	}
 	rc = find_places(r, n, places, &n_places, e);
 	if (rc != 0)
 		goto out;
-	make_places(places, n_places);
+	make_places(r, n, places, n_places);
 	write_files(r, outs, n);
 	sync_files(r, outs, n, places, n_places);
 	rename_files(r, outs, n);
