@@ -127,7 +127,7 @@ check_record(void *arg, const struct store_record *r, struct ofs_error *e)
 static int
 see_erasure(void *arg, const struct store_record *r, struct ofs_error *e)
 {
-	struct ofs_field event, first;
+	struct ofs_field first;
 	struct record_body *body = NULL;
 	struct record_header h;
 	struct tail *t = arg;
@@ -138,8 +138,7 @@ see_erasure(void *arg, const struct store_record *r, struct ofs_error *e)
 		h.type != OFS_REC_LOG_EVENT || h.cipher != 0 ||
 		record_body_decode(h.type, r->body, r->body_len, &body, e) != 0)
 		return 0;
-	if (record_body_find(body, "event", &event) && event.len == 5 &&
-		memcmp(event.bytes, "erase", 5) == 0 &&
+	if (record_body_is(body, "event", "erase") &&
 		record_body_find(body, "first", &first) && first.number > 0)
 		for (at = 0; at < t->absent.len; at += sizeof(absent)) {
 			memcpy(&absent, t->absent.p + at, sizeof(absent));

@@ -297,5 +297,8 @@ void record_body_free(struct record_body *b);
 int record_body_each(const struct record_body *b, ofs_field_fn fn, void *arg);
 bool record_body_find(
 	const struct record_body *b, const char *name, struct ofs_field *out);
+/* the field is there, and is this text */
+bool record_body_is(
+	const struct record_body *b, const char *name, const char *text);
 
 #endif

@@ -369,3 +369,12 @@ record_body_find(
 	memset(out, 0, sizeof(*out));
 	return false;
 }
+
+bool
+record_body_is(const struct record_body *b, const char *name, const char *text)
+{
+	struct ofs_field f;
+
+	return record_body_find(b, name, &f) && f.len == strlen(text) &&
+		memcmp(f.bytes, text, f.len) == 0;
+}

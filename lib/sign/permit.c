@@ -9,15 +9,6 @@ struct search {
 	bool found, digests; /* as the last one says */
 };
 
-static bool
-is_text(const struct record_body *b, const char *name, const char *want)
-{
-	struct ofs_field f;
-
-	return record_body_find(b, name, &f) && f.len == strlen(want) &&
-		memcmp(f.bytes, want, f.len) == 0;
-}
-
 static int
 look(void *arg, uint64_t seq, const struct record_body *b, struct ofs_error *e)
 {
@@ -27,11 +18,11 @@ look(void *arg, uint64_t seq, const struct record_body *b, struct ofs_error *e)
 	(void)seq, (void)e;
 	if (!record_body_find(b, "party.key.spki_sha256", &f) || f.len != 32 ||
 		memcmp(f.bytes, s->spki_sha256, 32) != 0 ||
-		!(is_text(b, "event", "enroll") ||
-			is_text(b, "event", "adopt")))
+		!(record_body_is(b, "event", "enroll") ||
+			record_body_is(b, "event", "adopt")))
 		return 0;
 	s->found = true;
-	s->digests = is_text(b, "use", PERMIT_DIGEST);
+	s->digests = record_body_is(b, "use", PERMIT_DIGEST);
 	return 0;
 }
 

@@ -60,15 +60,6 @@ struct enrolled {
 	uint64_t seq;
 };
 
-static bool
-is_event(const struct record_body *b, const char *want)
-{
-	struct ofs_field f;
-
-	return record_body_find(b, "event", &f) && f.len == strlen(want) &&
-		memcmp(f.bytes, want, f.len) == 0;
-}
-
 static int
 look(void *arg, uint64_t seq, const struct record_body *b, struct ofs_error *e)
 {
@@ -78,7 +69,8 @@ look(void *arg, uint64_t seq, const struct record_body *b, struct ofs_error *e)
 	(void)e;
 	if (record_body_find(b, "party.key.spki_sha256", &f) && f.len == 32 &&
 		memcmp(f.bytes, x->spki_sha256, 32) == 0 &&
-		(is_event(b, "enroll") || is_event(b, "adopt"))) {
+		(record_body_is(b, "event", "enroll") ||
+			record_body_is(b, "event", "adopt"))) {
 		x->found = true;
 		x->seq = seq;
 	}

@@ -67,15 +67,6 @@ struct last {
 	bool found, same;
 };
 
-static bool
-is_text(const struct record_body *b, const char *name, const char *want)
-{
-	struct ofs_field f;
-
-	return record_body_find(b, name, &f) && f.len == strlen(want) &&
-		memcmp(f.bytes, want, f.len) == 0;
-}
-
 static int
 look(void *arg, uint64_t seq, const struct record_body *b, struct ofs_error *e)
 {
@@ -83,10 +74,10 @@ look(void *arg, uint64_t seq, const struct record_body *b, struct ofs_error *e)
 	struct ofs_field f;
 
 	(void)e;
-	if (!is_text(b, "party.token.serial", l->token->serial) ||
-		!is_text(b, "party.token.label", l->token->label) ||
-		(!is_text(b, "event", "enroll") &&
-			!is_text(b, "event", "adopt")) ||
+	if (!record_body_is(b, "party.token.serial", l->token->serial) ||
+		!record_body_is(b, "party.token.label", l->token->label) ||
+		(!record_body_is(b, "event", "enroll") &&
+			!record_body_is(b, "event", "adopt")) ||
 		!record_body_find(b, "party.token.module_sha256", &f))
 		return 0;
 	l->found = true;

@@ -189,13 +189,9 @@ av_events_end(struct av *v, struct ofs_error *e)
 int
 av_log_event(struct av *v, const struct av_record *r, struct ofs_error *e)
 {
-	struct rec_span event;
-
-	if (!av_bytes(r->body, "event", &event))
-		return 0;
-	if (av_same(event, (struct rec_span){ (const uint8_t *)"restore", 7 }))
+	if (record_body_is(r->body, "event", "restore"))
 		return restored(v, r, e);
-	if (av_same(event, (struct rec_span){ (const uint8_t *)"erase", 5 }))
+	if (record_body_is(r->body, "event", "erase"))
 		return erased(v, r, e);
 	return 0;
 }
