@@ -12,23 +12,13 @@
 
 #include <offlinesig.h>
 
-#include "base/file.h"
-#include "softhsm.h"
+#include "station_kit.h"
 
 #define LABEL "batch"
 #define KEY_URI "pkcs11:token=" LABEL ";object=signer"
 #define CRASH_ITEMS 600
 #define CRASH_AT 300
 #define CRASH_STATUS 77
-
-struct fixture {
-	struct softhsm_seen seen;
-	ofs_ctx *ctx;
-	ofs_audit *audit;
-	ofs_token *token;
-	ofs_key *key;
-	char dir[512];
-};
 
 /* what the result callback saw */
 struct tally {
@@ -64,77 +54,11 @@ note(void *arg, const struct ofs_result *r)
 		ofs_batch_cancel(t->cancel);
 }
 
-static void
-open_station(struct fixture *f)
-{
-	char audit[600];
-
-	snprintf(f->dir, sizeof(f->dir), "%s", softhsm_dir());
-	snprintf(audit, sizeof(audit), "%s/audit", f->dir);
-	f->ctx = softhsm_ctx(&f->seen);
-	if (ofs_audit_open(f->ctx, audit, OFS_AUDIT_CREATE, &f->audit) != 0) {
-		fprintf(stderr, "%s\n", ofs_ctx_error(f->ctx)->message);
-		exit(1);
-	}
-	f->token = softhsm_open(f->ctx, "pkcs11:token=" LABEL);
-}
-
-static void
-close_station(struct fixture *f)
-{
-	ofs_key_free(f->key);
-	ofs_token_free(f->token);
-	ofs_audit_free(f->audit);
-	ofs_ctx_free(f->ctx);
-}
-
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct ofs_enroll_opts o = OFS_ENROLL_OPTS_INIT;
-	struct ofs_enrolled en;
-
-	softhsm_start();
-	softhsm_init_token(LABEL);
-	open_station(f);
-	o.key_type = "ec:P-256";
-	o.subject = "/CN=Batch test";
-	o.self_signed = true;
-	if (ofs_key_enroll(f->token, f->audit, KEY_URI, &o, &en) != 0)
-		fail_msg("%s", ofs_token_error(f->token)->message);
-	ofs_enrolled_clear(&en);
-	assert_int_equal(ofs_key_open(f->token, KEY_URI, 0, &f->key), 0);
-	*state = f;
+	*state = make_signer(LABEL, KEY_URI);
 	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	close_station(*state);
-	free(*state);
-	softhsm_stop();
-	return 0;
-}
-
-static char *
-in_dir(const struct fixture *f, const char *name)
-{
-	static char path[8][700];
-	static int n;
-
-	n = (n + 1) % 8;
-	snprintf(path[n], sizeof(path[n]), "%s/%s", f->dir, name);
-	return path[n];
-}
-
-static void
-put(const char *path, const char *text)
-{
-	struct ofs_error e;
-
-	assert_int_equal(file_write_new(path, text, strlen(text), true, &e), 0);
 }
 
 static ofs_batch *
@@ -147,17 +71,6 @@ new_batch(struct fixture *f, const struct ofs_sign_opts *o, struct tally *t)
 		fail_msg("%s", ofs_ctx_error(f->ctx)->message);
 	ofs_batch_on_result(b, note, t);
 	return b;
-}
-
-static void
-verify_log(struct fixture *f, struct ofs_audit_report *r)
-{
-	struct ofs_error e;
-
-	if (ofs_audit_verify(f->audit, NULL, NULL, r) != 0) {
-		ofs_audit_error(f->audit, &e);
-		fail_msg("%s", e.message);
-	}
 }
 
 static int
@@ -509,7 +422,7 @@ crash(const char *dir)
 	ofs_batch *b;
 
 	softhsm_join(dir);
-	open_station(&f);
+	open_station(&f, LABEL);
 	snprintf(out, sizeof(out), "%s/crashed", f.dir);
 	o.out_dir = out;
 	if (ofs_key_open(f.token, KEY_URI, 0, &f.key) != 0 ||
@@ -595,5 +508,5 @@ main(int argc, char **argv)
 	if (argc == 2)
 		return crash(argv[1]);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("batch", tests, setup, teardown);
+	return cmocka_run_group_tests_name("batch", tests, setup, end_station);
 }

@@ -14,19 +14,12 @@
 
 #include "audit/log.h"
 #include "crypto/pubkey.h"
-#include "softhsm.h"
+#include "station_kit.h"
 #include "token/key.h"
 #include "token/token.h"
 
 #define LABEL "bench"
 #define URI(object) "pkcs11:token=" LABEL ";object=" object
-
-struct fixture {
-	struct softhsm_seen seen;
-	ofs_ctx *ctx;
-	ofs_audit *audit;
-	ofs_token *token;
-};
 
 /* the module in front of SoftHSM's: what it refuses, and what it counts */
 static struct {
@@ -101,50 +94,17 @@ step_aside(struct fixture *f)
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
 	const char *const key[] = { "--keypairgen", "--key-type",
 		"EC:prime256v1", "--label", "test", "--id", "aa", "--sensitive",
 		"--usage-sign", NULL };
 	struct ofs_enroll_opts o = OFS_ENROLL_OPTS_INIT;
-	struct ofs_enrolled en;
-	char dir[600];
+	struct fixture *f = make_station(LABEL);
 
-	softhsm_start();
-	softhsm_init_token(LABEL);
 	assert_int_equal(softhsm_pkcs11_tool(LABEL, key), 0);
-	f->ctx = softhsm_ctx(&f->seen);
-	snprintf(dir, sizeof(dir), "%s/audit", softhsm_dir());
-	if (ofs_audit_open(f->ctx, dir, OFS_AUDIT_CREATE, &f->audit) != 0)
-		fail_msg("%s", ofs_ctx_error(f->ctx)->message);
-	f->token = softhsm_open(f->ctx, "pkcs11:token=" LABEL);
 	o.key_type = "ec:P-256";
-	if (ofs_key_enroll(f->token, f->audit, URI("documents"), &o, &en) != 0)
-		fail_msg("%s", ofs_token_error(f->token)->message);
-	ofs_enrolled_clear(&en);
+	enroll_key(f, URI("documents"), &o, NULL);
 	*state = f;
 	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	ofs_token_free(f->token);
-	ofs_audit_free(f->audit);
-	ofs_ctx_free(f->ctx);
-	free(f);
-	softhsm_stop();
-	return 0;
-}
-
-static uint64_t
-log_size(struct fixture *f)
-{
-	uint64_t n;
-
-	assert_int_equal(ofs_audit_size(f->audit, &n), 0);
-	return n;
 }
 
 static ofs_record *
@@ -472,5 +432,5 @@ main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("bench", tests, setup, teardown);
+	return cmocka_run_group_tests_name("bench", tests, setup, end_station);
 }

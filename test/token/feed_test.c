@@ -17,8 +17,7 @@
 
 #include <offlinesig.h>
 
-#include "base/file.h"
-#include "softhsm.h"
+#include "station_kit.h"
 
 #define LABEL "feed"
 #define KEY_URI "pkcs11:token=" LABEL ";object=signer"
@@ -26,15 +25,6 @@
 #define FEEDERS 4
 #define EACH 300
 #define ROOM 1024 /* documents that may wait: offlinesig/batch.h */
-
-struct fixture {
-	struct softhsm_seen seen;
-	ofs_ctx *ctx;
-	ofs_audit *audit;
-	ofs_token *token;
-	ofs_key *key;
-	char dir[512];
-};
 
 static const char *self;
 
@@ -54,78 +44,20 @@ struct live {
 	int crowd_code;
 };
 
-static void
-open_station(struct fixture *f)
-{
-	char audit[600];
-
-	snprintf(f->dir, sizeof(f->dir), "%s", softhsm_dir());
-	snprintf(audit, sizeof(audit), "%s/audit", f->dir);
-	f->ctx = softhsm_ctx(&f->seen);
-	if (ofs_audit_open(f->ctx, audit, OFS_AUDIT_CREATE, &f->audit) != 0) {
-		fprintf(stderr, "%s\n", ofs_ctx_error(f->ctx)->message);
-		exit(1);
-	}
-	f->token = softhsm_open(f->ctx, "pkcs11:token=" LABEL);
-}
-
-static void
-close_station(struct fixture *f)
-{
-	ofs_key_free(f->key);
-	ofs_token_free(f->token);
-	ofs_audit_free(f->audit);
-	ofs_ctx_free(f->ctx);
-}
-
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct ofs_enroll_opts o = OFS_ENROLL_OPTS_INIT;
-	struct ofs_enrolled en;
-
-	softhsm_start();
-	softhsm_init_token(LABEL);
-	open_station(f);
-	o.key_type = "ec:P-256";
-	o.subject = "/CN=Feed test";
-	o.self_signed = true;
-	if (ofs_key_enroll(f->token, f->audit, KEY_URI, &o, &en) != 0)
-		fail_msg("%s", ofs_token_error(f->token)->message);
-	ofs_enrolled_clear(&en);
-	assert_int_equal(ofs_key_open(f->token, KEY_URI, 0, &f->key), 0);
-	*state = f;
+	*state = make_signer(LABEL, KEY_URI);
 	return 0;
 }
 
-static int
-teardown(void **state)
-{
-	close_station(*state);
-	free(*state);
-	softhsm_stop();
-	return 0;
-}
-
+/* a document that holds its own name */
 static char *
-in_dir(const struct fixture *f, const char *name)
+put_named(const struct fixture *f, const char *name)
 {
-	static char path[8][700];
-	static int n;
+	char *path = in_dir(f, "%s", name);
 
-	n = (n + 1) % 8;
-	snprintf(path[n], sizeof(path[n]), "%s/%s", f->dir, name);
-	return path[n];
-}
-
-static char *
-put(const struct fixture *f, const char *name)
-{
-	char *path = in_dir(f, name);
-	struct ofs_error e;
-
-	assert_int_equal(file_write_new(path, name, strlen(name), true, &e), 0);
+	put(path, name);
 	return path;
 }
 
@@ -396,14 +328,14 @@ one_at_a_time_is_released_at_once(void **state)
 	size_t i;
 
 	assert_int_equal(
-		ofs_batch_add_file(l->batch, put(f, "slow0"), NULL), 0);
+		ofs_batch_add_file(l->batch, put_named(f, "slow0"), NULL), 0);
 	start(l);
 	for (i = 1; i < 4; i++) {
 		await(l, i);
 		snprintf(name, sizeof(name), "slow%zu.p7s", i - 1);
-		assert_int_equal(stat(in_dir(f, name), &st), 0);
+		assert_int_equal(stat(in_dir(f, "%s", name), &st), 0);
 		snprintf(name, sizeof(name), "slow%zu", i);
-		path = put(f, name);
+		path = put_named(f, name);
 		assert_int_equal(ofs_batch_add_file(l->batch, path, NULL), 0);
 	}
 	await(l, 4);
@@ -443,14 +375,14 @@ what_cannot_be_taken_is_refused(void **state)
 	o.max_items = 4;
 	o.max_bytes = 100;
 	l = begin(f, &o);
-	item.path = put(f, "first");
+	item.path = put_named(f, "first");
 	item.id = "one";
 	assert_int_equal(ofs_batch_add_item(l->batch, &item), 0);
 	start(l);
 	await(l, 1);
 	item.id = NULL;
 	refused(l, &item, OFS_EEXIST, "is that of another document");
-	item.path = put(f, "second");
+	item.path = put_named(f, "second");
 	item.id = "one";
 	refused(l, &item, OFS_EFORMAT, "id 'one' is that of another");
 	item.id = NULL;
@@ -458,9 +390,9 @@ what_cannot_be_taken_is_refused(void **state)
 	refused(l, &item, OFS_EEXIST, "is that of another document");
 	item.path = in_dir(f, "second.p7s");
 	refused(l, &item, OFS_EEXIST, "it is the output of another");
-	item.path = put(f, "third.p7s");
+	item.path = put_named(f, "third.p7s");
 	assert_int_equal(ofs_batch_add_item(l->batch, &item), 0);
-	item.path = put(f, "third");
+	item.path = put_named(f, "third");
 	refused(l, &item, OFS_EEXIST, "is a document of this batch");
 	item.path = in_dir(f, "nowhere/at/all");
 	refused(l, &item, OFS_EIO, "its directory is missing");
@@ -634,8 +566,10 @@ nothing_comes_or_only_a_list(void **state)
 
 	/* a list that was added before is worked off first */
 	l = begin(f, &o);
-	assert_int_equal(ofs_batch_add_file(l->batch, put(f, "a"), NULL), 0);
-	assert_int_equal(ofs_batch_add_file(l->batch, put(f, "b"), NULL), 0);
+	assert_int_equal(
+		ofs_batch_add_file(l->batch, put_named(f, "a"), NULL), 0);
+	assert_int_equal(
+		ofs_batch_add_file(l->batch, put_named(f, "b"), NULL), 0);
 	assert_int_equal(ofs_batch_end(l->batch), 0);
 	start(l);
 	assert_int_equal(finish(l), 0);
@@ -711,7 +645,7 @@ digests_are_fed(void **state)
 	assert_int_equal(access(in_dir(f, "no/such/place/far.p7s"), F_OK), 0);
 	forget(l);
 	/* of the document itself, it is a signature like any other */
-	put(f, "unseen");
+	put_named(f, "unseen");
 	assert_int_equal(ofs_key_cert_pem(f->key, &pem), 0);
 	assert_int_equal(ofs_verifier_new(f->ctx, NULL, &vf), 0);
 	assert_int_equal(ofs_verifier_trust(vf, pem, strlen(pem)), 0);
@@ -732,7 +666,7 @@ crash(const char *dir)
 	int i;
 
 	softhsm_join(dir);
-	open_station(&f);
+	open_station(&f, LABEL);
 	if (ofs_key_open(f.token, KEY_URI, 0, &f.key) != 0)
 		return 1;
 	l = begin(&f, &o);
@@ -796,5 +730,5 @@ main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "crash") == 0)
 		return crash(argv[2]);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, end_station);
 }

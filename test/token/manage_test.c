@@ -13,7 +13,7 @@
 
 #include <offlinesig.h>
 
-#include "softhsm.h"
+#include "station_kit.h"
 #include "token/token.h"
 
 #define LABEL "manage"
@@ -27,13 +27,6 @@ static struct {
 	bool for_ever;      /* and so do those behind it */
 	CK_RV rv;           /* CKR_OK: claims to have done it */
 } spy;
-
-struct fixture {
-	struct softhsm_seen seen;
-	ofs_ctx *ctx;
-	ofs_audit *audit;
-	ofs_token *token;
-};
 
 static bool
 fails(int n)
@@ -71,16 +64,8 @@ arm(int fail_at, bool for_ever, CK_RV rv)
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	char dir[600];
+	struct fixture *f = make_station(LABEL);
 
-	softhsm_start();
-	softhsm_init_token(LABEL);
-	f->ctx = softhsm_ctx(&f->seen);
-	snprintf(dir, sizeof(dir), "%s/audit", softhsm_dir());
-	if (ofs_audit_open(f->ctx, dir, OFS_AUDIT_CREATE, &f->audit) != 0)
-		fail_msg("%s", ofs_ctx_error(f->ctx)->message);
-	f->token = softhsm_open(f->ctx, "pkcs11:token=" LABEL);
 	spy.real = f->token->module->f;
 	spy.list = *spy.real;
 	spy.list.C_SetAttributeValue = set_attribute_value;
@@ -96,12 +81,7 @@ teardown(void **state)
 	struct fixture *f = *state;
 
 	f->token->module->f = spy.real;
-	ofs_token_free(f->token);
-	ofs_audit_free(f->audit);
-	ofs_ctx_free(f->ctx);
-	free(f);
-	softhsm_stop();
-	return 0;
+	return end_station(state);
 }
 
 #define assert_says(f, text)                                                 \
@@ -111,15 +91,6 @@ teardown(void **state)
 			fail_msg("'%s' lacks '%s'",                          \
 				ofs_token_error((f)->token)->message, text); \
 	} while (0)
-
-static uint64_t
-log_size(struct fixture *f)
-{
-	uint64_t n;
-
-	assert_int_equal(ofs_audit_size(f->audit, &n), 0);
-	return n;
-}
 
 /* the record is a key event of this name, of a key of this label */
 static void

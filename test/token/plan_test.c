@@ -18,21 +18,15 @@
 #include "base/hex.h"
 #include "base/time.h"
 #include "crypto/digest.h"
-#include "softhsm.h"
+#include "station_kit.h"
 
 #define LABEL "plan"
 #define KEY_URI "pkcs11:token=" LABEL ";object=signer"
 #define RSA_URI "pkcs11:token=" LABEL ";object=rsa"
 #define SECOND INT64_C(1000000)
 
-struct fixture {
-	struct softhsm_seen seen;
-	ofs_ctx *ctx;
-	ofs_audit *audit;
-	ofs_token *token;
-	ofs_key *key, *rsa;
-	char dir[512];
-};
+/* the other key of the token; it has no certificate */
+static ofs_key *rsa;
 
 /* a medium that returns other bytes than it was given */
 static bool rots;
@@ -82,71 +76,19 @@ note(void *arg, const struct ofs_result *r)
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
 	struct ofs_enroll_opts o = OFS_ENROLL_OPTS_INIT;
-	struct ofs_enrolled en;
-	char audit[600];
 
-	softhsm_start();
-	softhsm_init_token(LABEL);
-	snprintf(f->dir, sizeof(f->dir), "%s", softhsm_dir());
-	snprintf(audit, sizeof(audit), "%s/audit", f->dir);
-	f->ctx = softhsm_ctx(&f->seen);
-	assert_int_equal(
-		ofs_audit_open(f->ctx, audit, OFS_AUDIT_CREATE, &f->audit), 0);
-	f->token = softhsm_open(f->ctx, "pkcs11:token=" LABEL);
-	o.key_type = "ec:P-256";
-	o.subject = "/CN=Plan test";
-	o.self_signed = true;
-	o.days = 10;
-	if (ofs_key_enroll(f->token, f->audit, KEY_URI, &o, &en) != 0)
-		fail_msg("%s", ofs_token_error(f->token)->message);
-	ofs_enrolled_clear(&en);
-	assert_int_equal(ofs_key_open(f->token, KEY_URI, 0, &f->key), 0);
+	*state = make_signer(LABEL, KEY_URI);
 	o.key_type = "rsa:2048";
-	o.subject = NULL;
-	o.self_signed = false;
-	o.days = 0;
-	if (ofs_key_enroll(f->token, f->audit, RSA_URI, &o, &en) != 0)
-		fail_msg("%s", ofs_token_error(f->token)->message);
-	ofs_enrolled_clear(&en);
-	assert_int_equal(ofs_key_open(f->token, RSA_URI, 0, &f->rsa), 0);
-	*state = f;
+	enroll_key(*state, RSA_URI, &o, &rsa);
 	return 0;
 }
 
 static int
 teardown(void **state)
 {
-	struct fixture *f = *state;
-
-	ofs_key_free(f->key);
-	ofs_key_free(f->rsa);
-	ofs_token_free(f->token);
-	ofs_audit_free(f->audit);
-	ofs_ctx_free(f->ctx);
-	free(f);
-	softhsm_stop();
-	return 0;
-}
-
-static char *
-in_dir(const struct fixture *f, const char *name)
-{
-	static char path[8][700];
-	static int n;
-
-	n = (n + 1) % 8;
-	snprintf(path[n], sizeof(path[n]), "%s/%s", f->dir, name);
-	return path[n];
-}
-
-static void
-put(const char *path, const char *text)
-{
-	struct ofs_error e;
-
-	assert_int_equal(file_write_new(path, text, strlen(text), true, &e), 0);
+	ofs_key_free(rsa);
+	return end_station(state);
 }
 
 static ofs_batch *
@@ -216,7 +158,7 @@ tells_what_it_would_do(void **state)
 	assert_string_equal(plan->duplicates[0].path, in_dir(f, "c.pdf"));
 	assert_memory_equal(plan->list_sha256, list, 32);
 	assert_true(plan->has_cert);
-	assert_string_equal(plan->subject, "CN=Plan test");
+	assert_string_equal(plan->subject, "CN=Signer of a test");
 	assert_int_equal(plan->days_left, 9);
 	assert_string_equal(
 		plan->key_usage, "digitalSignature, nonRepudiation");
@@ -364,7 +306,7 @@ estimates_from_the_log(void **state)
 	/* another key is another matter */
 	o.rate = 0;
 	o.format = OFS_FORMAT_RAW;
-	assert_int_equal(ofs_batch_new(f->ctx, f->rsa, f->audit, &o, &b), 0);
+	assert_int_equal(ofs_batch_new(f->ctx, rsa, f->audit, &o, &b), 0);
 	assert_int_equal(ofs_batch_add_bytes(b, "x", "x", 1), 0);
 	assert_int_equal(ofs_batch_plan(b, &p), 0);
 	assert_int_equal(ofs_batch_get_plan(b)->rate_source, OFS_RATE_UNKNOWN);
@@ -439,7 +381,7 @@ asks_before_it_signs(void **state)
 	/* SHA-256 is not what is signed here */
 	o.digest = OFS_DIGEST_SHA512;
 	o.format = OFS_FORMAT_RAW;
-	assert_int_equal(ofs_batch_new(f->ctx, f->rsa, f->audit, &o, &b), 0);
+	assert_int_equal(ofs_batch_new(f->ctx, rsa, f->audit, &o, &b), 0);
 	ofs_batch_on_validate(b, judge_it, &j);
 	add(b, in_dir(f, "v1"));
 	assert_int_equal(ofs_batch_add_bytes(b, "m", "order", 5), 0);

@@ -19,20 +19,11 @@
 #include "base/file.h"
 #include "crypto/digest.h"
 #include "faultp11.h"
-#include "softhsm.h"
+#include "station_kit.h"
 
 #define LABEL "resume"
 #define KEY_URI "pkcs11:token=" LABEL ";object=signer"
 #define CRASH_STATUS 77
-
-struct fixture {
-	struct softhsm_seen seen;
-	ofs_ctx *ctx;
-	ofs_audit *audit;
-	ofs_token *token;
-	ofs_key *key;
-	char dir[512];
-};
 
 /* a list of documents DIR/NAME-N, signed below DIR/NAME.out */
 struct batch_of {
@@ -75,34 +66,9 @@ note(void *arg, const struct ofs_result *r)
 }
 
 static char *
-in_dir(const struct fixture *f, const char *fmt, ...)
-{
-	static char path[8][1400];
-	static int n;
-	size_t at;
-	va_list ap;
-
-	n = (n + 1) % 8;
-	at = (size_t)snprintf(path[n], sizeof(path[n]), "%s/", f->dir);
-	va_start(ap, fmt);
-	vsnprintf(path[n] + at, sizeof(path[n]) - at, fmt, ap);
-	va_end(ap);
-	return path[n];
-}
-
-static char *
 output_of(const struct fixture *f, const char *name, int i)
 {
 	return in_dir(f, "%s.out%s/%s-%d.p7s", name, f->dir, name, i);
-}
-
-static void
-put(const char *path, const char *text)
-{
-	struct ofs_error e;
-
-	if (file_write_new(path, text, strlen(text), true, &e) != 0)
-		fail_msg("%s", e.message);
 }
 
 static void
@@ -139,65 +105,16 @@ run_list(struct fixture *f, struct batch_of *b)
 	return b->code;
 }
 
-static void
-open_station(struct fixture *f)
-{
-	snprintf(f->dir, sizeof(f->dir), "%s", softhsm_dir());
-	f->ctx = softhsm_ctx(&f->seen);
-	if (ofs_audit_open(f->ctx, in_dir(f, "audit"), OFS_AUDIT_CREATE,
-		    &f->audit) != 0) {
-		fprintf(stderr, "%s\n", ofs_ctx_error(f->ctx)->message);
-		exit(1);
-	}
-	f->token = softhsm_open(f->ctx, "pkcs11:token=" LABEL);
-}
-
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct ofs_enroll_opts o = OFS_ENROLL_OPTS_INIT;
-	struct ofs_enrolled en;
+	char counts[700];
 
 	softhsm_start();
-	snprintf(f->dir, sizeof(f->dir), "%s", softhsm_dir());
-	setenv("FAULTP11_COUNTS", in_dir(f, "counts"), 1);
-	softhsm_init_token(LABEL);
-	open_station(f);
-	o.key_type = "ec:P-256";
-	o.subject = "/CN=Resume test";
-	o.self_signed = true;
-	if (ofs_key_enroll(f->token, f->audit, KEY_URI, &o, &en) != 0)
-		fail_msg("%s", ofs_token_error(f->token)->message);
-	ofs_enrolled_clear(&en);
-	assert_int_equal(ofs_key_open(f->token, KEY_URI, 0, &f->key), 0);
-	*state = f;
+	snprintf(counts, sizeof(counts), "%s/counts", softhsm_dir());
+	setenv("FAULTP11_COUNTS", counts, 1);
+	*state = make_signer(LABEL, KEY_URI);
 	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	ofs_key_free(f->key);
-	ofs_token_free(f->token);
-	ofs_audit_free(f->audit);
-	ofs_ctx_free(f->ctx);
-	free(f);
-	softhsm_stop();
-	return 0;
-}
-
-static void
-verify_log(struct fixture *f, struct ofs_audit_report *r)
-{
-	struct ofs_error e;
-
-	if (ofs_audit_verify(f->audit, NULL, NULL, r) != 0) {
-		ofs_audit_error(f->audit, &e);
-		fail_msg("%s", e.message);
-	}
 }
 
 /* C_Sign of all processes */
@@ -306,7 +223,7 @@ crash(const char *dir, const char *name, int items, size_t end_at)
 		.opts = OFS_SIGN_OPTS_INIT };
 
 	softhsm_join(dir);
-	open_station(&f);
+	open_station(&f, LABEL);
 	if (ofs_key_open(f.token, KEY_URI, 0, &f.key) != 0)
 		return 1;
 	b.opts.resign_unknown = true;
@@ -685,5 +602,5 @@ main(int argc, char **argv)
 		return crash(
 			argv[1], argv[2], atoi(argv[3]), (size_t)atoi(argv[4]));
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("resume", tests, setup, teardown);
+	return cmocka_run_group_tests_name("resume", tests, setup, end_station);
 }

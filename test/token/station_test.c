@@ -13,55 +13,16 @@
 
 #include <offlinesig.h>
 
-#include "softhsm.h"
+#include "station_kit.h"
 
 #define LABEL "station"
 #define URI(object) "pkcs11:token=" LABEL ";object=" object
 
-struct fixture {
-	struct softhsm_seen seen;
-	ofs_ctx *ctx;
-	ofs_audit *audit;
-	ofs_token *token;
-};
-
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	char dir[600];
-
-	softhsm_start();
-	softhsm_init_token(LABEL);
-	f->ctx = softhsm_ctx(&f->seen);
-	snprintf(dir, sizeof(dir), "%s/audit", softhsm_dir());
-	if (ofs_audit_open(f->ctx, dir, OFS_AUDIT_CREATE, &f->audit) != 0)
-		fail_msg("%s", ofs_ctx_error(f->ctx)->message);
-	f->token = softhsm_open(f->ctx, "pkcs11:token=" LABEL);
-	*state = f;
+	*state = make_station(LABEL);
 	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	ofs_token_free(f->token);
-	ofs_audit_free(f->audit);
-	ofs_ctx_free(f->ctx);
-	free(f);
-	softhsm_stop();
-	return 0;
-}
-
-static uint64_t
-log_size(struct fixture *f)
-{
-	uint64_t n;
-
-	assert_int_equal(ofs_audit_size(f->audit, &n), 0);
-	return n;
 }
 
 /* the type and one number or text of a record */
@@ -332,5 +293,6 @@ main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("station", tests, setup, teardown);
+	return cmocka_run_group_tests_name(
+		"station", tests, setup, end_station);
 }
