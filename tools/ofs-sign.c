@@ -56,7 +56,7 @@ static const char help[] =
 "  --resume ID         go on with this batch; the same command does by itself\n"
 "  --resign-unknown    sign again where nobody knows whether the token did\n"
 "  --on-duplicate D    signed by this key before: skip (default), sign, refuse\n"
-"  --list-unfinished, --status ID, --discard-pending SEQ: what was begun\n"
+"  --list-unfinished, --status ID, --abandon ID, --discard-pending SEQ: lists\n"
 "  --jobs N            token sessions; default: one for each processor\n"
 "  --rate N            at most N signatures a minute\n"
 "  --stop-on-error     no further document once one has failed\n"
@@ -294,15 +294,16 @@ check_usage(const struct args *a, struct out *o, const struct sign_options *op,
 
 	if (cmd_sign_is_batches(op)) {
 		if (op->list_unfinished + (op->status != NULL) +
-				(op->discard != 0) >
+				(op->abandon != NULL) + (op->discard != 0) >
 			1)
 			return args_usage(a, o,
-				"'--list-unfinished', '--status' and "
-				"'--discard-pending' exclude each other");
+				"'--list-unfinished', '--status', '--abandon' "
+				"and '--discard-pending' exclude each other");
 		if (op->keys.n > 0 || op->sums.n > 0 || ops->n > 0)
 			return args_usage(a, o,
 				"nothing is signed with '--list-unfinished', "
-				"'--status' or '--discard-pending'");
+				"'--status', '--abandon' or "
+				"'--discard-pending'");
 		return 0;
 	}
 	if (op->keys.n == 0)
@@ -386,6 +387,7 @@ run(struct out *o, int argc, char **argv)
 			.max = LONG_MAX },
 		{ "list-unfinished", .flag = &op.list_unfinished },
 		{ "status", .text = &op.status },
+		{ "abandon", .text = &op.abandon },
 		{ "resume", .text = &op.resume },
 		{ "resign-unknown", .flag = &op.resign_unknown },
 		{ "on-duplicate", .choice = &op.on_duplicate,

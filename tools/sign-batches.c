@@ -9,7 +9,8 @@
 bool
 cmd_sign_is_batches(const struct sign_options *o)
 {
-	return o->list_unfinished || o->status != NULL || o->discard != 0;
+	return o->list_unfinished || o->status != NULL || o->discard != 0 ||
+		o->abandon != NULL;
 }
 
 static const char *
@@ -39,13 +40,19 @@ state_json(struct out *o, const struct ofs_batch_state *st)
 	jline_text(&j, "state", phase_word(st->phase));
 	jline_number(&j, "seq", (int64_t)st->opened_seq);
 	jline_time(&j, "opened", st->opened);
-	jline_number(&j, "items", (int64_t)st->items);
+	if (!st->sealed)
+		jline_number(&j, "items", (int64_t)st->items);
 	jline_number(&j, "signed", (int64_t)st->signed_items);
 	jline_number(&j, "in_flight", (int64_t)st->in_flight);
-	jline_number(&j, "left", (int64_t)st->left);
+	if (!st->sealed)
+		jline_number(&j, "left", (int64_t)st->left);
 	jline_number(&j, "unknown", (int64_t)st->unknown);
-	jline_text(&j, "key", st->key_label);
-	jline_text(&j, "form", st->form);
+	if (st->sealed) {
+		jline_bool(&j, "sealed", true);
+	} else {
+		jline_text(&j, "key", st->key_label);
+		jline_text(&j, "form", st->form);
+	}
 	if (st->reason[0] != '\0')
 		jline_text(&j, "reason", st->reason);
 	return jline_end(&j, o);
@@ -57,11 +64,20 @@ struct table {
 	int code;
 };
 
+static void
+put_count(char to[24], const struct ofs_batch_state *st, uint64_t n)
+{
+	if (st->sealed)
+		snprintf(to, 24, "?");
+	else
+		snprintf(to, 24, "%" PRIu64, n);
+}
+
 static int
 show_row(void *arg, const struct ofs_batch_state *st)
 {
 	struct table *t = arg;
-	char opened[PLAIN_TIME_SIZE];
+	char opened[PLAIN_TIME_SIZE], items[24], left[24];
 	FILE *f;
 
 	t->n++;
@@ -71,13 +87,15 @@ show_row(void *arg, const struct ofs_batch_state *st)
 	if (t->n == 1)
 		fprintf(f, "%-32s  %-20s  %7s  %7s  %7s  %7s  %s\n", "batch",
 			"opened", "items", "signed", "left", "unknown", "key");
-	fprintf(f,
-		"%-32s  %-20s  %7" PRIu64 "  %7" PRIu64 "  %7" PRIu64
-		"  %7" PRIu64 "  ",
-		st->batch_id, plain_time(opened, st->opened), st->items,
-		st->signed_items, st->left + st->in_flight, st->unknown);
+	put_count(items, st, st->items);
+	put_count(left, st, st->left + st->in_flight);
+	fprintf(f, "%-32s  %-20s  %7s  %7" PRIu64 "  %7s  %7" PRIu64 "  ",
+		st->batch_id, plain_time(opened, st->opened), items,
+		st->signed_items, left, st->unknown);
 	plain_put(f, st->key_label, strlen(st->key_label));
 	fprintf(f, "\n  %s", phase_word(st->phase));
+	if (st->sealed)
+		fputs("; sealed: no key for what it is of is here", f);
 	if (st->reason[0] != '\0') {
 		fputs(": ", f);
 		plain_put(f, st->reason, strlen(st->reason));
@@ -124,12 +142,17 @@ show_status(struct tool *s, const char *id)
 		fprintf(f, "resumes  %s\n", st.resumes);
 	fprintf(f, "state    %s\n", phase_word(st.phase));
 	fprintf(f, "opened   %s\n", plain_time(opened, st.opened));
-	fputs("key      ", f);
-	plain_put(f, st.key_label, strlen(st.key_label));
-	fprintf(f, "\nform     %s\n", st.form);
-	fprintf(f, "signed   %" PRIu64 " of %" PRIu64 "\n", st.signed_items,
-		st.items);
-	fprintf(f, "left     %" PRIu64 "\n", st.left + st.in_flight);
+	if (st.sealed) {
+		fputs("sealed   no key for what it is of is here\n", f);
+		fprintf(f, "signed   %" PRIu64 "\n", st.signed_items);
+	} else {
+		fputs("key      ", f);
+		plain_put(f, st.key_label, strlen(st.key_label));
+		fprintf(f, "\nform     %s\n", st.form);
+		fprintf(f, "signed   %" PRIu64 " of %" PRIu64 "\n",
+			st.signed_items, st.items);
+		fprintf(f, "left     %" PRIu64 "\n", st.left + st.in_flight);
+	}
 	if (st.unknown > 0)
 		fprintf(f, "unknown  %" PRIu64 "\n", st.unknown);
 	if (st.reason[0] != '\0') {
@@ -152,15 +175,37 @@ discard(struct tool *s, uint64_t seq)
 	return 0;
 }
 
+static int
+abandon(struct tool *s, const char *id)
+{
+	struct ofs_batch_state st;
+
+	if (ofs_audit_batch(s->audit, id, &st) != 0)
+		return fail(s);
+	if (ofs_batch_abandon(
+		    s->ctx, s->audit, id, "given up by the operator") != 0)
+		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	out_note(s->out,
+		"the list of batch %s is given up, %" PRIu64
+		" of it signed; begun again it is a new one%s",
+		st.batch_id, st.signed_items,
+		st.unknown + st.in_flight > 0
+			? ", and what is unknown of it would be signed again"
+			: "");
+	return 0;
+}
+
 int
 cmd_sign_batches(struct tool *s, const struct sign_options *o)
 {
+	bool writes = o->discard != 0 || o->abandon != NULL;
 	int rc;
 
-	rc = tool_audit(
-		s, &o->session, o->discard != 0 ? 0 : OFS_AUDIT_READ_ONLY);
+	rc = tool_audit(s, &o->session, writes ? 0 : OFS_AUDIT_READ_ONLY);
 	if (rc != 0)
 		return rc;
+	if (o->abandon != NULL)
+		return abandon(s, o->abandon);
 	if (o->discard != 0)
 		return discard(s, o->discard);
 	return o->status != NULL ? show_status(s, o->status)

@@ -21,10 +21,10 @@ struct sign_options {
 	unsigned long max_items, max_bytes; /* 0: any */
 	int format, digest; /* enum ofs_format, enum ofs_digest */
 	unsigned long jobs, token_timeout;
-	int padding;                 /* enum ofs_padding */
-	const char *resume, *status; /* ids of batches */
-	int on_duplicate;            /* enum ofs_duplicate */
-	unsigned long discard;       /* an outcome; 0: none */
+	int padding;                           /* enum ofs_padding */
+	const char *resume, *status, *abandon; /* ids of batches */
+	int on_duplicate;                      /* enum ofs_duplicate */
+	unsigned long discard;                 /* an outcome; 0: none */
 	bool list_unfinished, resign_unknown;
 	bool force, skip_existing, recursive, dry_run, stop_on_error,
 		allow_expired, low_s, confirm;
@@ -137,7 +137,8 @@ bool cmd_sign_report_wanted(void); /* asked since the last call */
 void cmd_sign_watch(ofs_batch *b);
 void cmd_sign_unwatch(void);
 bool cmd_sign_stopping(void);
-/* --list-unfinished, --status, --discard-pending: nothing is signed */
+/* --list-unfinished, --status, --abandon, --discard-pending: nothing is signed
+ */
 bool cmd_sign_is_batches(const struct sign_options *o);
 int cmd_sign_batches(struct tool *s, const struct sign_options *o);
 

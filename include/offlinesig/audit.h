@@ -300,6 +300,8 @@ struct ofs_batch_state {
 	char reason[512];      /* why it ended, or "" */
 	char key_label[128];   /* or "" */
 	char form[64];         /* "cms ecdsa-sha256" */
+	bool sealed;           /* no key is here: items, left, key_label and
+				  form are not known */
 };
 typedef int (*ofs_batch_state_fn)(
 	void *arg, const struct ofs_batch_state *state);

@@ -200,6 +200,19 @@ int ofs_batch_run(ofs_batch *batch, struct ofs_progress *out);
  */
 int ofs_batch_end(ofs_batch *batch);
 
+/*
+ * ofs_batch_abandon: gives up the unfinished list whose batch has this id, or
+ * an id that begins so (at least 4 hexadecimal digits), as
+ * ofs_audit_each_unfinished() shows it; recorded with the reason. What crashed
+ * batches left is finished first, as by ofs_batch_run(). Nothing that is
+ * recorded or released changes, but nobody can go on with the list: begun
+ * again, it is a new one, and items whose outcome was unknown are signed.
+ * OFS_EINVAL (too few digits), OFS_EKEY (no such list), OFS_EAMBIGUOUS,
+ * OFS_EEXIST (a run is at it); errors are those of the context.
+ */
+int ofs_batch_abandon(
+	ofs_ctx *ctx, ofs_audit *audit, const char *id, const char *reason);
+
 /* ofs_batch_cancel: any thread, also from a signal handler. The chunk in the
  * token is finished, recorded and released; the rest is not attempted. */
 void ofs_batch_cancel(ofs_batch *batch);

@@ -133,5 +133,5 @@ erase_body(ofs_audit *a, uint64_t erased, struct rec_log_event *event,
 			"record %llu cannot be erased now: %s",
 			(unsigned long long)erased, n.by);
 	rc = handle_step(a, store_record_erase(&a->store, erased, e), e);
-	return rc == 0 ? log_event_append(a, event, seq, e) : rc;
+	return rc == 0 ? log_event_append(a, event, NULL, seq, e) : rc;
 }

@@ -6,10 +6,11 @@
 #include "base/buf.h"
 
 int
-log_event_append(ofs_audit *a, struct rec_log_event *r, uint64_t *seq,
-	struct ofs_error *e)
+log_event_append(ofs_audit *a, struct rec_log_event *r, const uint8_t *batch_id,
+	uint64_t *seq, struct ofs_error *e)
 {
-	struct log_entry en = { .type = OFS_REC_LOG_EVENT };
+	struct log_entry en = { .type = OFS_REC_LOG_EVENT,
+		.batch_id = batch_id };
 	struct buf body = BUF_INIT;
 	int rc;
 
@@ -38,7 +39,7 @@ log_event_record(ofs_audit *a, struct rec_log_event *r, uint64_t *seq,
 	rc = log_begin(a, e);
 	if (rc != 0)
 		return rc;
-	rc = log_event_append(a, r, seq, e);
+	rc = log_event_append(a, r, NULL, seq, e);
 	if (rc == 0)
 		return log_commit(a, e);
 	log_rollback(a);

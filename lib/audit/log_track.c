@@ -7,8 +7,19 @@
 #include "audit/track.h"
 
 #include "audit/handle.h"
+#include "base/hex.h"
 
 _Static_assert(LOG_FORMAT_TRACKS == STORE_FORMAT_TRACKS, "one format");
+
+bool
+track_has_id(const struct track *t, const char *digits)
+{
+	char own[33], root[33];
+	size_t n = strlen(digits);
+
+	return strncmp(hex_encode(own, t->batch_id, 16), digits, n) == 0 ||
+		strncmp(hex_encode(root, t->root_id, 16), digits, n) == 0;
+}
 
 /* in a sealed log the row does not say what the list is: its record does */
 static void
@@ -254,6 +265,41 @@ log_track_close(ofs_audit *a, uint64_t opened_seq, uint64_t closed_seq,
 	a->keys.sweep = true;
 	if (rc == 0)
 		rc = close_track(a, opened_seq, closed_seq, finished, &c, e);
+	free(c.p);
+	return handle_step(a, rc, e);
+}
+
+static int
+abandon(ofs_audit *a, const uint8_t root_id[16], const struct copy *c,
+	struct ofs_error *e)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < c->n && rc == 0; i++) {
+		if (memcmp(c->p[i].root_id, root_id, 16) != 0)
+			continue;
+		if (c->p[i].closed_seq == 0)
+			return err_set(e, OFS_EEXIST,
+				"a batch of this list is running: wait until "
+				"it has ended");
+		rc = store_track_del(&a->store, c->p[i].opened_seq, e);
+	}
+	return rc;
+}
+
+int
+log_track_abandon(ofs_audit *a, const uint8_t root_id[16], struct ofs_error *e)
+{
+	struct copy c;
+	int rc = handle_check_tx(a, e);
+
+	if (rc != 0)
+		return rc;
+	rc = copy_all(a, &c, e);
+	a->keys.sweep = true;
+	if (rc == 0)
+		rc = abandon(a, root_id, &c, e);
 	free(c.p);
 	return handle_step(a, rc, e);
 }

@@ -213,7 +213,7 @@ rotate(ofs_audit *a, const struct ofs_audit_rotate_opts *o, struct ofs_error *e)
 	if (rc == 0)
 		rc = handle_step(a, keys_make(a, &plan, e), e);
 	if (rc == 0)
-		rc = log_event_append(a, &event, &seq, e);
+		rc = log_event_append(a, &event, NULL, &seq, e);
 	keys_plan_free(&plan);
 	return rc;
 }

@@ -24,12 +24,17 @@ struct track {
 	bool alive;          /* not for log_track_open */
 };
 
+/* whether its own id, or that of its list, begins with these digits */
+#define TRACK_ID_DIGITS 4 /* that must be given, at least */
+bool track_has_id(const struct track *t, const char *digits);
+
 /*
  * Inside a transaction, for what was appended in it. open: after the BATCH
  * OPENED, whose log_entry had LOG_FORMAT_TRACKS. items: replaces the runs that
  * begin at items first..last of the batch by these; n may be 0. unknown: the
  * items that this intent announced. close: by this record; `finished` when all
- * items of the list are signed and released, or were passed over.
+ * items of the list are signed and released, or were passed over. abandon: all
+ * batches of a list; OFS_EEXIST when one of them is not closed.
  */
 #define LOG_FORMAT_TRACKS 3
 int log_track_open(ofs_audit *a, const struct track *t, struct ofs_error *e);
@@ -40,6 +45,8 @@ int log_track_unknown(ofs_audit *a, uint64_t opened_seq, uint64_t intent_seq,
 	struct ofs_error *e);
 int log_track_close(ofs_audit *a, uint64_t opened_seq, uint64_t closed_seq,
 	bool finished, struct ofs_error *e);
+int log_track_abandon(
+	ofs_audit *a, const uint8_t root_id[16], struct ofs_error *e);
 
 /* What is tracked, the oldest first; fn as that of log_each_open_batch(). */
 int log_each_track(ofs_audit *a, int (*fn)(void *arg, const struct track *t),

@@ -9,8 +9,6 @@
 #include "base/hex.h"
 #include "base/text.h"
 
-#define ID_DIGITS_MIN 4
-
 static void
 take_text(const ofs_record *rec, const char *name, char *to, size_t size)
 {
@@ -33,31 +31,22 @@ take_number(const ofs_record *rec, const char *name)
 	return ofs_record_find(rec, name, &f) ? (uint64_t)f.number : 0;
 }
 
-/* *out is NULL when there is no key for it */
+/* its header, and its body unless h->sealed: then no key for it is here */
 static int
-open_record(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e)
+open_record(ofs_audit *a, uint64_t seq, struct ofs_record_head *h,
+	ofs_record **out, struct ofs_error *e)
 {
-	struct ofs_record_head h;
-
 	if (ofs_audit_get(a, seq, out) != 0) {
 		ofs_audit_error(a, e);
 		return e->code;
 	}
-	ofs_record_get_head(*out, &h);
-	if (!h.sealed)
-		return 0;
-	ofs_record_free(*out);
-	*out = NULL;
+	ofs_record_get_head(*out, h);
 	return 0;
 }
 
 static int
-read_record(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e)
+is_sealed(uint64_t seq, struct ofs_error *e)
 {
-	int rc = open_record(a, seq, out, e);
-
-	if (rc != 0 || *out != NULL)
-		return rc;
 	return err_set(e, OFS_EAUDIT,
 		"record %llu of the audit log is sealed, and no key for it is "
 		"here",
@@ -75,12 +64,12 @@ fill_opened(ofs_audit *a, uint64_t seq, struct ofs_batch_state *st,
 	ofs_record *rec;
 	int rc;
 
-	rc = read_record(a, seq, &rec, e);
+	rc = open_record(a, seq, &h, &rec, e);
 	if (rc != 0)
 		return rc;
-	ofs_record_get_head(rec, &h);
 	st->opened_seq = seq;
 	st->opened = h.time;
+	st->sealed = h.sealed;
 	hex_encode(st->batch_id, h.batch_id, 16);
 	if (ofs_record_find(rec, "resumes", &f) && f.len == 16)
 		hex_encode(st->resumes, f.bytes, 16);
@@ -88,7 +77,9 @@ fill_opened(ofs_audit *a, uint64_t seq, struct ofs_batch_state *st,
 	take_text(rec, "party.key.label", st->key_label, sizeof(st->key_label));
 	take_text(rec, "format", format, sizeof(format));
 	take_text(rec, "mechanism", mechanism, sizeof(mechanism));
-	snprintf(st->form, sizeof(st->form), "%.20s %.40s", format, mechanism);
+	if (!h.sealed)
+		snprintf(st->form, sizeof(st->form), "%.20s %.40s", format,
+			mechanism);
 	ofs_record_free(rec);
 	return 0;
 }
@@ -106,15 +97,21 @@ static int
 fill_closed(ofs_audit *a, uint64_t seq, bool counts, struct ofs_batch_state *st,
 	struct ofs_error *e)
 {
+	struct ofs_record_head h;
 	struct ofs_field list;
 	ofs_record *rec;
 	int rc;
 
-	/* who closed it for a process that had ended did so with its own key */
-	rc = counts ? read_record(a, seq, &rec, e)
-		    : open_record(a, seq, &rec, e);
-	if (rc != 0 || rec == NULL)
+	rc = open_record(a, seq, &h, &rec, e);
+	if (rc != 0)
 		return rc;
+	if (h.sealed && counts)
+		rc = is_sealed(seq, e);
+	/* who closed it for a process that had ended did so with its own key */
+	if (h.sealed) {
+		ofs_record_free(rec);
+		return rc;
+	}
 	/* an open-ended batch has as many as there came */
 	if (ofs_record_find(rec, "list_sha256", &list))
 		st->items = count_closed(rec);
@@ -228,11 +225,11 @@ parse_id(const char *id, uint8_t low[16], uint8_t high[16], struct ofs_error *e)
 	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 	size_t n = strlen(id), i;
 
-	if (n < ID_DIGITS_MIN || n > 32 || strspn(id, digits) != n)
+	if (n < TRACK_ID_DIGITS || n > 32 || strspn(id, digits) != n)
 		return err_set(e, OFS_EINVAL,
 			"'%s' is no id of a batch; give %d to 32 hexadecimal "
 			"digits",
-			TEXT_Q(id), ID_DIGITS_MIN);
+			TEXT_Q(id), TRACK_ID_DIGITS);
 	memset(low, 0, 16);
 	memset(high, 0xff, 16);
 	for (i = 0; i < n; i++) {
@@ -289,10 +286,9 @@ find_opened(ofs_audit *a, const char *id, uint64_t *seq, uint8_t batch_id[16],
 			"digits",
 			TEXT_Q(id));
 	*seq = found[0];
-	rc = read_record(a, *seq, &rec, e);
+	rc = open_record(a, *seq, &h, &rec, e);
 	if (rc != 0)
 		return rc;
-	ofs_record_get_head(rec, &h);
 	memcpy(batch_id, h.batch_id, 16);
 	ofs_record_free(rec);
 	return 0;
@@ -322,6 +318,8 @@ fill_untracked(ofs_audit *a, uint64_t seq, const uint8_t id[16],
 	int rc;
 
 	rc = fill_opened(a, seq, st, e);
+	if (rc == 0 && st->sealed)
+		rc = is_sealed(seq, e);
 	if (rc == 0)
 		rc = find_records(
 			a, OFS_REC_BATCH_CLOSED, id, id, closed, &n, e);

@@ -7,13 +7,10 @@
 #include "sign/resume.h"
 
 #include "base/file.h"
-#include "base/hex.h"
 #include "base/text.h"
 #include "crypto/pubkey.h"
 #include "sign/journal.h"
 #include "sign/standing.h"
-
-#define ID_DIGITS_MIN 4 /* of --resume */
 
 /*
  * SHA-256 of "ofs-outputs-v1" NUL, then for every item: u64 length of the
@@ -92,14 +89,6 @@ same_work(const struct track *a, const struct track *b)
 		strcmp(a->form, b->form) == 0 && a->items == b->items;
 }
 
-static bool
-has_id(const uint8_t id[16], const char *prefix)
-{
-	char hex[33];
-
-	return strncmp(hex_encode(hex, id, 16), prefix, strlen(prefix)) == 0;
-}
-
 static int
 look(void *arg, const struct track *t)
 {
@@ -107,7 +96,7 @@ look(void *arg, const struct track *t)
 	bool fits = s->root != NULL ? memcmp(s->root, t->root_id, 16) == 0
 		: s->id == NULL
 		? same_work(s->own, t)
-		: has_id(t->batch_id, s->id) || has_id(t->root_id, s->id);
+		: track_has_id(t, s->id);
 
 	if (!fits)
 		return 0;
@@ -138,11 +127,11 @@ check_asked(const struct search *s, struct ofs_error *e)
 {
 	const struct track *t = &s->hit, *own = s->own;
 
-	if (strlen(s->id) < ID_DIGITS_MIN)
+	if (strlen(s->id) < TRACK_ID_DIGITS)
 		return err_set(e, OFS_EINVAL,
 			"'%s' is too short for the id of a batch; give at "
 			"least %d digits",
-			TEXT_Q(s->id), ID_DIGITS_MIN);
+			TEXT_Q(s->id), TRACK_ID_DIGITS);
 	if (!s->found)
 		return err_set(e, OFS_EFORMAT,
 			"there is no unfinished batch '%s'; ofs-sign "
@@ -230,7 +219,7 @@ resume_before(struct resume *r, ofs_audit *audit,
 	int rc;
 
 	memset(r, 0, sizeof(*r));
-	if (s.id == NULL || strlen(s.id) < ID_DIGITS_MIN)
+	if (s.id == NULL || strlen(s.id) < TRACK_ID_DIGITS)
 		return 0;
 	rc = log_each_track(audit, look, &s, e);
 	r->was_asked = rc == 0 && s.found && !s.ambiguous;

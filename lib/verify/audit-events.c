@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "verify/audit-events.h"
+#include "verify/audit-track.h"
 #include "verify/authorise.h"
 
 #include "audit/erase.h"
@@ -193,5 +194,8 @@ av_log_event(struct av *v, const struct av_record *r, struct ofs_error *e)
 		return restored(v, r, e);
 	if (record_body_is(r->body, "event", "erase"))
 		return erased(v, r, e);
+	if (record_body_is(r->body, "event", "abandon") && !v->keyless &&
+		!v->hashes_only)
+		return av_track_abandoned(v, r, e);
 	return 0;
 }

@@ -199,6 +199,28 @@ av_track_closed(struct av *v, const struct av_record *r, uint64_t items,
 	return 0;
 }
 
+int
+av_track_abandoned(struct av *v, const struct av_record *r, struct ofs_error *e)
+{
+	struct av_tracks *ts = &v->links.tracks;
+	bool any = false;
+	size_t i;
+
+	for (i = ts->n; i > 0; i--) {
+		if (memcmp(ts->p[i - 1].row.root_id, r->h->batch_id, 16) != 0)
+			continue;
+		if (ts->p[i - 1].row.closed_seq == 0)
+			return av_damage(e, r->seq,
+				"a batch of the list that it abandons is open");
+		drop(ts, &ts->p[i - 1]);
+		any = true;
+	}
+	return any ? 0
+		   : av_damage(e, r->seq,
+			     "the list that it abandons is not an unfinished "
+			     "one");
+}
+
 struct rows {
 	struct av *v;
 	uint64_t n, items;

@@ -13,6 +13,10 @@ int av_track_item(struct av *v, const uint8_t batch_id[16], uint64_t index,
 int av_track_closed(struct av *v, const struct av_record *r, uint64_t items,
 	struct ofs_error *e);
 
+/* a log-event says that its list was given up */
+int av_track_abandoned(
+	struct av *v, const struct av_record *r, struct ofs_error *e);
+
 /* an outcome of that batch was erased */
 void av_track_absent(struct av *v, const uint8_t batch_id[16]);
 

@@ -144,4 +144,46 @@ run ofs-verify --quiet --trust cert.pem --sig out3 --recursive two
 status 0 'and valid'
 run ofs-audit verify
 status 0 'and the log verifies again'
+
+# --- a list that is given up
+mkdir four
+for i in 1 2 3 4; do echo "$i" >"four/doc-$i"; done
+FAULTP11_SCRIPT='C_Sign 3 kill' OFS_MODULE=$FAULT \
+	ofs-sign --key "$key" --out out4 --recursive --jobs 1 four \
+	>/dev/null 2>&1 </dev/null
+id=$(ofs-sign --list-unfinished --json | jq -r .batch)
+run ofs-sign --abandon "$id" --status "$id"
+status 2 '--abandon is alone'
+run ofs-sign --abandon abc
+status 2 'too few digits'
+run ofs-sign --abandon ffffffff
+status 3 'of no batch'
+like "$err" "there is no (unfinished )?batch 'ffffffff'" 'says so'
+cp -a "$OFS_AUDIT" before-abandon
+run ofs-sign --abandon "${id:0:8}"
+status 0 '--abandon'
+like "$err" "the list of batch $id is given up, 0 of it signed.*unknown" \
+	'says what that means'
+run ofs-sign --abandon "$id"
+status 3 'once'
+run ofs-sign --list-unfinished --json
+is "$out" '' 'it is not unfinished any more'
+run ofs-sign --status "$id" --json
+is "$(field batch state)" interrupted 'but still known'
+sign --out out4 --resume "$id" four
+status 5 '--resume of it'
+run ofs-audit list --type log-event --json
+like "$out" '"abandon"' 'it is recorded'
+like "$out" 'given up by the operator' 'with the reason'
+run ofs-audit verify
+status 0 'the log verifies'
+before=$(csigns)
+sign --out out4 --json four
+status 0 'begun again, it is new'
+is "$(csigns)" $((before + 4)) 'and signed whole'
+cp -a "$OFS_AUDIT" undone
+sqlite3 undone/log.db "ATTACH 'before-abandon/log.db' AS b;
+	INSERT INTO main.batch SELECT * FROM b.batch WHERE closed_seq = 0"
+run ofs-audit verify --audit undone
+status 6 'a row that comes back without a record'
 done_testing

@@ -105,6 +105,20 @@ sign --out "$T/out2" --resign-unknown docs
 status 0 'and the rest'
 is "$(kept)" 0 'no key is left'
 
+# what will never be finished
+FAULTP11_SCRIPT='C_Sign 101 kill' sign --out "$T/out3" docs
+isnt "$(kept)" 0 'another batch that is killed leaves a key'
+id=$(ofs-sign --list-unfinished --json | jq -r .batch)
+mv key away
+run ofs-sign --list-unfinished
+status 0 'without the station key'
+like "$out" "$id" 'it is still shown'
+run ofs-sign --abandon "$id"
+status 0 '--abandon'
+mv away key
+is "$(kept)" 0 'destroys it'
+is "$(readable log)" '' 'and nothing can be read'
+
 run ofs-audit verify --auditor-key alice.key --json
 status 0 'the auditor verifies it all'
 is "$(jq -r 'select(.type == "report") | "\(.sealed_bodies) \(.pending_outputs) \(.unclosed_batches)"' <<<"$out")" \

@@ -38,12 +38,20 @@ struct batch_of {
 	size_t results;
 	size_t by_status[5];
 	char message[1024];
-	int code, nested;
+	int code, nested, abandoned;
 	struct fixture *nest; /* another run of the list, at the first result */
 };
 
 static const char *self;
 static int run_list(struct fixture *f, struct batch_of *b);
+
+static int
+abandon(void *arg, const struct ofs_batch_state *st)
+{
+	struct fixture *f = arg;
+
+	return ofs_batch_abandon(f->ctx, f->audit, st->batch_id, "a test");
+}
 
 static void
 note(void *arg, const struct ofs_result *r)
@@ -56,8 +64,11 @@ note(void *arg, const struct ofs_result *r)
 	b->by_status[r->status]++;
 	if (r->message[0] != '\0')
 		snprintf(b->message, sizeof(b->message), "%s", r->message);
-	if (b->nest != NULL && b->results == 0)
+	if (b->nest != NULL && b->results == 0) {
 		b->nested = run_list(b->nest, &other);
+		b->abandoned = ofs_audit_each_unfinished(
+			b->nest->audit, abandon, b->nest);
+	}
 	if (++b->results != b->end_at)
 		return;
 	if (b->die)
@@ -429,6 +440,7 @@ one_run_of_a_list_at_a_time(void **state)
 	b.nest = &other;
 	assert_int_equal(run_list(f, &b), 0);
 	assert_int_equal(b.nested, OFS_EEXIST);
+	assert_int_equal(b.abandoned, OFS_EEXIST);
 	assert_int_equal(exactly_once(f, "once", ITEMS), ITEMS);
 	ofs_audit_free(other.audit);
 }

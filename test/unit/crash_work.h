@@ -352,7 +352,7 @@ step_event(void)
 	uint64_t seq;
 
 	work_begin();
-	ok(log_event_append(work.a, &r, &seq, &e), &e);
+	ok(log_event_append(work.a, &r, NULL, &seq, &e), &e);
 	work_commit();
 }
 

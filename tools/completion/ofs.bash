@@ -70,7 +70,7 @@ _ofs_value()
 		;;
 	--output | --key-file) _ofs_files "$2" ;;
 	--on-duplicate) _ofs_words 'skip sign refuse' "$2" ;;
-	--resume)
+	--resume | --abandon)
 		_ofs_words "$(ofs-sign --list-unfinished --json 2>/dev/null |
 			sed -n 's/.*"batch": *"\([0-9a-f]*\)".*/\1/p')" "$2"
 		;;
