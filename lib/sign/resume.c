@@ -94,9 +94,8 @@ look(void *arg, const struct track *t)
 {
 	struct search *s = arg;
 	bool fits = s->root != NULL ? memcmp(s->root, t->root_id, 16) == 0
-		: s->id == NULL
-		? same_work(s->own, t)
-		: track_has_id(t, s->id);
+		: s->id == NULL     ? same_work(s->own, t)
+				    : track_has_id(t, s->id);
 
 	if (!fits)
 		return 0;

@@ -115,8 +115,14 @@ status 0 'without the station key'
 like "$out" "$id" 'it is still shown'
 run ofs-sign --abandon "$id"
 status 0 '--abandon'
+is "$(sqlite3 log/log.db 'SELECT count(*) FROM batch')" 0 'gives it up'
+is "$(kept)" "$(sqlite3 log/log.db \
+	'SELECT count(DISTINCT batch_id) FROM pending')" \
+	'only what waits for its release keeps its key'
 mv away key
-is "$(kept)" 0 'destroys it'
+sign --out "$T/out4" docs/order-1
+status 0 'the next run releases that'
+is "$(kept)" 0 'then the key is destroyed'
 is "$(readable log)" '' 'and nothing can be read'
 
 run ofs-audit verify --auditor-key alice.key --json
