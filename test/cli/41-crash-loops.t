@@ -70,7 +70,9 @@ def must_tell(case, r):
         os.unlink(case.hits)
         # SQLite itself passes over a directory that it cannot sync
         silent = all(hit.endswith('/st/log') for hit in hits)
-        demand(r.rc in (1, 5, 6) or (silent and r.rc == 0),
+        # what an earlier run left, and this one makes good in the end
+        warned = 'still waits for its release' in r.err
+        demand(r.rc in (1, 5, 6) or (r.rc == 0 and (silent or warned)),
                f'a failure of {hits} is not told: {r}')
     return r
 
@@ -201,7 +203,8 @@ try:
     first.clear()
     broken = unknown = lost = 0
     each_case(tap, KINDS, CASES, run_case)
-    tap.ok(broken > 0, 'some came in the middle')
+    if not os.environ.get('OFS_CASE'):
+        tap.ok(broken > 0, 'some came in the middle')
     print(f'# {broken} cases broke off; {unknown} items were unknown, '
           f'{lost} of them signed')
     some, why = Station(60, 'ec:P-256'), ''
