@@ -7,6 +7,7 @@
 
 #include <offlinesig/heads.h>
 
+#include "audit/anchor.h"
 #include "base/ctx.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -72,31 +73,6 @@ find_note(struct store *s, const uint8_t sha256[32], uint64_t *size,
 }
 
 static int
-append(ofs_audit *a, uint64_t size, const void *response, size_t n,
-	uint64_t *seq, struct ofs_error *e)
-{
-	struct rec_anchor r = {
-		.kind = "timestamp", .records = size, .data = { response, n }
-	};
-	struct log_entry en = { .type = OFS_REC_ANCHOR, .plain = true };
-	struct buf body = BUF_INIT;
-	uint8_t root[32];
-	int rc;
-
-	rc = store_root_at(&a->store, size, root, e);
-	r.root = (struct rec_span){ root, sizeof(root) };
-	handle_plain_operator(a, &r.operator_);
-	if (rc == 0)
-		rc = record_anchor_encode(&r, &body, e);
-	en.body = body.p;
-	en.body_len = body.len;
-	if (rc == 0)
-		rc = log_append(a, &en, seq, e);
-	buf_free(&body);
-	return rc;
-}
-
-static int
 read_trust(
 	const struct ofs_tsa_opts *o, struct tsp_trust *t, struct ofs_error *e)
 {
@@ -123,13 +99,15 @@ static int
 record(ofs_audit *a, const uint8_t sha256[32], const void *response, size_t n,
 	struct ofs_audit_head *out, struct ofs_error *e)
 {
+	struct rec_anchor r = { .kind = "timestamp", .data = { response, n } };
 	int rc = log_begin(a, e);
 
 	if (rc != 0)
 		return rc;
-	rc = find_note(&a->store, sha256, &out->records, e);
+	rc = find_note(&a->store, sha256, &r.records, e);
 	if (rc == 0)
-		rc = append(a, out->records, response, n, &out->seq, e);
+		rc = anchor_append(a, &r, &out->seq, e);
+	out->records = r.records;
 	if (rc == 0)
 		return log_commit(a, e);
 	log_rollback(a);
