@@ -20,6 +20,8 @@ static const char help[] =
 "  --from-head FILE  a head that was kept outside: a copy of log.head,\n"
 "                backup.txt of a backup, or a checkpoint; may be given again.\n"
 "                Without one nobody can tell that the log was not put back\n"
+"  --head-token URI  the head that 'ofs-audit anchor' has put on a token; no PIN\n"
+"                is needed. --module PATH as in ofs-token\n"
 "  --tsa-trust CA, --tsa-chain FILE  roots of time-stamping authorities, and\n"
 "                more certificates: good time-stamps in the log count as heads\n"
 "                from outside\n"
@@ -266,8 +268,8 @@ print_exposure(FILE *f, const struct ofs_audit_exposure *x)
 			"shown: that nothing was cut off at the end or put "
 			"back to an older copy, head file included, or that "
 			"all of it was not written anew. Keep a head outside "
-			"this machine, and give it to --from-head the next "
-			"time.");
+			"this machine, and give it to --from-head or "
+			"--head-token the next time.");
 		return;
 	}
 	fprintf(f,
@@ -303,8 +305,23 @@ print_human(struct tool *s, const struct ofs_audit_report *r,
 	print_exposure(f, x);
 }
 
+/* whose head is compared; before anything is read, so that it is there */
 static int
-verify(struct tool *s, const struct strings *heads)
+open_token(struct tool *s, const struct tool_opts *so, const char *uri,
+	ofs_token **out)
+{
+	int rc;
+
+	if (uri == NULL)
+		return 0;
+	rc = tool_modules(s, so);
+	if (rc == 0 && ofs_token_open(s->ctx, uri, out) != 0)
+		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	return rc;
+}
+
+static int
+verify(struct tool *s, const struct strings *heads, ofs_token *token)
 {
 	struct ofs_audit_report r = { .size = sizeof(r) };
 	struct ofs_audit_exposure x = { .anchored = false };
@@ -314,6 +331,8 @@ verify(struct tool *s, const struct strings *heads)
 	rc = ofs_audit_verify(s->audit, show_finding, &found, &r);
 	for (size_t i = 0; rc == 0 && i < heads->n; i++)
 		rc = ofs_audit_check_head(s->audit, heads->p[i], NULL);
+	if (rc == 0 && token != NULL)
+		rc = ofs_audit_check_token_head(s->audit, token, NULL);
 	if (rc == 0)
 		rc = ofs_audit_get_exposure(s->audit, &x);
 	if (rc != 0)
@@ -333,12 +352,15 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	struct tool s = { 0 };
 	struct tsa t = { .opts = OFS_TSA_OPTS_INIT };
 	struct strings heads = { .n = 0 };
-	const char *vkey = NULL;
+	const char *vkey = NULL, *uri = NULL;
+	ofs_token *token = NULL;
 	bool json = false;
 	const struct opt table[] = {
 		CMD_AUDIT_UNLOCK_OPTS(u),
 		CMD_AUDIT_TSA_OPTS(t),
 		{ "from-head", .list = &heads },
+		{ "head-token", .text = &uri },
+		{ "module", .list = &so.modules },
 		{ "vkey", .text = &vkey },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
@@ -362,7 +384,10 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 		ofs_audit_trust_tsa(s.audit, &t.opts) != 0)
 		rc = cmd_audit_fail(&s);
 	if (rc == 0)
-		rc = verify(&s, &heads);
+		rc = open_token(&s, &so, uri, &token);
+	if (rc == 0)
+		rc = verify(&s, &heads, token);
+	ofs_token_free(token);
 	cmd_audit_tsa_free(&t);
 	tool_close(&s);
 	return rc;

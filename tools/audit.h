@@ -21,6 +21,7 @@ int cmd_audit_prove(struct out *o, int argc, char **argv);
 int cmd_audit_check_proof(struct out *o, int argc, char **argv);
 int cmd_audit_witness(struct out *o, int argc, char **argv);
 int cmd_audit_timestamp(struct out *o, int argc, char **argv);
+int cmd_audit_anchor(struct out *o, int argc, char **argv);
 int cmd_audit_backup(struct out *o, int argc, char **argv);
 int cmd_audit_erase(struct out *o, int argc, char **argv);
 int cmd_audit_reconcile(struct out *o, int argc, char **argv);

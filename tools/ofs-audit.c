@@ -22,6 +22,7 @@ static const char help[] =
 "  check-proof FILE  check one without the log\n"
 "  witness FILE  cosign a checkpoint of another station's log\n"
 "  timestamp   when a checkpoint was there, by a time-stamping authority\n"
+"  anchor      the newest checkpoint on a token, for who reads it there\n"
 "  backup DEST  a verified copy, made while others sign\n"
 "  restore BACKUP  put it in the place of the log, if nothing is lost by that\n"
 "  erase SEQ   remove what one record says, as an auditor allows\n"
@@ -37,9 +38,9 @@ static const char help[] =
 "read with; they work on a copy and on a medium that cannot be written.\n"
 "'ofs-audit VERB --help' has the options of a verb.\n"
 "\n"
-"Exit status: 0 done; 1 files and records differ; 2 usage; 5 the log exists\n"
-"already (init), an output cannot be written; 6 the log is damaged or cannot be\n"
-"used.\n"
+"Exit status: 0 done; 1 files and records differ; 2 usage; 3 token or module;\n"
+"4 PIN or login; 5 the log exists already (init), an output cannot be written;\n"
+"6 the log is damaged or cannot be used.\n"
 "\n"
 "Example: ofs-audit verify --audit /media/stick/log\n";
 /* clang-format on */
@@ -56,6 +57,7 @@ static const struct verb verbs[] = {
 	{ "check-proof", cmd_audit_check_proof },
 	{ "witness", cmd_audit_witness },
 	{ "timestamp", cmd_audit_timestamp },
+	{ "anchor", cmd_audit_anchor },
 	{ "backup", cmd_audit_backup },
 	{ "restore", cmd_audit_restore },
 	{ "erase", cmd_audit_erase },

@@ -40,6 +40,26 @@ struct ofs_audit_head {
 int ofs_audit_check_head(
 	ofs_audit *audit, const char *file, struct ofs_audit_head *out);
 /*
+ * The newest checkpoint as a data object on a token, which anybody can read
+ * there without a PIN. It shows that the log alone was put back; whoever may
+ * write to the token can put back the object, too. Errors are in the record of
+ * the log; out may be NULL. OFS_EKEY: the log has no audit key.
+ *
+ * ofs_audit_put_token_head: logs in, stores it, reads it back, deletes the
+ * older ones of this log, and records an anchor. OFS_EAUDIT: there is no
+ * checkpoint. OFS_EDAMAGED: the token knows of records that the log lacks;
+ * nothing is replaced then. OFS_EEXIST: a newer head is there.
+ * OFS_EUNSUPPORTED: the token keeps no such objects. OFS_ETOKEN: it has no
+ * room.
+ *
+ * ofs_audit_check_token_head: as ofs_audit_check_head, with the head on the
+ * token. OFS_ETOKEN: there is none, or an older one than a record tells of.
+ */
+int ofs_audit_put_token_head(
+	ofs_audit *audit, ofs_token *token, struct ofs_audit_head *out);
+int ofs_audit_check_token_head(
+	ofs_audit *audit, ofs_token *token, struct ofs_audit_head *out);
+/*
  * ofs_audit_each_head: the heads that the last ofs_audit_verify found at the
  * log, and those that ofs_audit_check_head compared since. A non-zero return
  * of fn ends it and is returned.

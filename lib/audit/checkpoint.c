@@ -135,16 +135,22 @@ sign_away(ofs_audit *a, struct ofs_error *e)
 	return rc;
 }
 
+static int
+no_key(const ofs_audit *a, struct ofs_error *e)
+{
+	return err_set(e, OFS_EKEY,
+		"audit log '%s' has no audit key; give it one with ofs-audit "
+		"audit-key",
+		TEXT_Q(a->place.dir));
+}
+
 int
 log_checkpoint(ofs_audit *a, struct ofs_error *e)
 {
 	int rc;
 
 	if (a->key.pub.pub == NULL)
-		return err_set(e, OFS_EKEY,
-			"audit log '%s' has no audit key; give it one with "
-			"ofs-audit audit-key",
-			TEXT_Q(a->place.dir));
+		return no_key(a, e);
 	if (a->key.secret == NULL && a->key.sign == NULL)
 		return err_set(e, OFS_EKEY,
 			"the audit key of the log is not at hand: %s",
@@ -204,6 +210,13 @@ log_token_key_sha256(ofs_audit *a, uint8_t out[32], struct ofs_error *e)
 			"audit log '%s' has no audit key on a token",
 			TEXT_Q(a->place.dir));
 	return pubkey_sha256(a->key.pub.pub, out, e);
+}
+
+int
+log_key_origin(ofs_audit *a, const char **origin, struct ofs_error *e)
+{
+	*origin = a->key.origin;
+	return a->key.pub.pub != NULL ? 0 : no_key(a, e);
 }
 
 int

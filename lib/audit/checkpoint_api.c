@@ -100,7 +100,9 @@ ofs_audit_checkpoint(ofs_audit *audit, bool sign, char **note)
 	rc = store_checkpoint_last(&audit->store, &size, &b, &e);
 	handle_leave(audit, nested);
 	if (rc == 0 && size == 0)
-		rc = err_set(&e, OFS_EAUDIT, "audit log '%s' has no checkpoint",
+		rc = err_set(&e, OFS_EAUDIT,
+			"audit log '%s' has no checkpoint; sign one with "
+			"ofs-audit checkpoint --sign",
 			TEXT_Q(audit->place.dir));
 	if (rc == 0 && buf_cstr(&b) == NULL)
 		rc = err_nomem(&e);

@@ -136,6 +136,8 @@ void log_checkpoint_after(ofs_audit *a, bool batch_end);
 int log_checkpoint(ofs_audit *a, struct ofs_error *e);
 /* SHA-256 of its SubjectPublicKeyInfo; OFS_EKEY: none is on a token */
 int log_token_key_sha256(ofs_audit *a, uint8_t out[32], struct ofs_error *e);
+/* its name for the log, owned by `a`; OFS_EKEY: there is no audit key */
+int log_key_origin(ofs_audit *a, const char **origin, struct ofs_error *e);
 /* OFS_EPOLICY when it is the audit key; a key without public half passes */
 int log_refuse_key(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e);
 /*

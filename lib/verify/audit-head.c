@@ -9,8 +9,6 @@
 
 #include "verify/audit-head.h"
 
-#include <offlinesig/heads.h>
-
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -73,6 +71,27 @@ take_checkpoint(const char *path, const struct note *note, const ofs_audit *a,
 	memcpy(h->root, c.root, sizeof(h->root));
 	memcpy(h->log_id, log_id, sizeof(h->log_id));
 	return 0;
+}
+
+int
+kept_note(const char *name, const struct buf *text, const ofs_audit *a,
+	const uint8_t log_id[16], int code, struct kept *out,
+	struct ofs_error *e)
+{
+	struct ofs_error why;
+	struct note note;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = note_parse(text->p, text->len, &note, &why);
+	if (rc == OFS_ENOMEM)
+		return err_nomem(e);
+	if (rc != 0)
+		return err_set(e, rc, "'%s' holds no checkpoint: %s",
+			TEXT_Q(name), why.message);
+	rc = take_checkpoint(name, &note, a, log_id, code, out, e);
+	note_free(&note);
+	return rc;
 }
 
 static int
@@ -157,9 +176,8 @@ take_time(void *arg, const struct store_record *r, struct ofs_error *e)
 	return rc;
 }
 
-/* a head that does not say when it was made is as old as its last record */
-static int
-remember(ofs_audit *a, const struct head *h, struct ofs_audit_head *out,
+int
+kept_remember(ofs_audit *a, const struct head *h, struct ofs_audit_head *out,
 	struct ofs_error *e)
 {
 	int rc = 0;
@@ -216,7 +234,7 @@ av_anchor(struct av *v, const struct av_record *r, struct ofs_error *e)
 	if (rc == 0 && strcmp(out.kind, "timestamp") == 0)
 		rc = av_timestamp(v, r, &h, &out.outside, e);
 	if (rc == 0)
-		rc = remember(v->a, &h, &out, e);
+		rc = kept_remember(v->a, &h, &out, e);
 	av_leave(v);
 	return rc;
 }
@@ -235,9 +253,9 @@ av_heads_report(struct av *v, struct ofs_error *e)
 		return rc;
 	v->a->heads_size = v->tree.size;
 	if (newest != NULL)
-		rc = remember(v->a, newest, &file, e);
+		rc = kept_remember(v->a, newest, &file, e);
 	if (rc == 0 && cp.size > 0)
-		rc = remember(v->a, &cp, &note, e);
+		rc = kept_remember(v->a, &cp, &note, e);
 	av_leave(v);
 	return rc;
 }
@@ -258,34 +276,44 @@ check_foreign(const ofs_audit *a, const char *path, struct ofs_error *e)
 		TEXT_Q(path));
 }
 
-static int
-compare_all(ofs_audit *a, const struct kept *k, const char *path,
-	struct ofs_audit_head *out, struct ofs_error *e)
+int
+kept_compare_all(ofs_audit *a, const struct kept *k, const char *name,
+	const struct head **newest, struct ofs_error *e)
 {
 	uint64_t size = a->heads_size;
-	const struct head *newest = &k->head[0];
 	int rc = 0;
 
+	*newest = &k->head[0];
 	for (size_t i = 0; i < k->n && rc == 0; i++) {
 		const struct head *h = &k->head[i];
 
-		if (h->size > newest->size)
-			newest = h;
+		if (h->size > (*newest)->size)
+			*newest = h;
 		if (h->size > size)
 			rc = err_set(e, OFS_EDAMAGED,
 				"audit log was rolled back: it holds %llu "
 				"records, and '%s' knows of %llu",
-				(unsigned long long)size, TEXT_Q(path),
+				(unsigned long long)size, TEXT_Q(name),
 				(unsigned long long)h->size);
 		else
-			rc = kept_compare(&a->store, h, path, e);
+			rc = kept_compare(&a->store, h, name, e);
 	}
+	return rc;
+}
+
+static int
+compare_file(ofs_audit *a, const struct kept *k, const char *path,
+	struct ofs_audit_head *out, struct ofs_error *e)
+{
+	const struct head *newest;
+	int rc = kept_compare_all(a, k, path, &newest, e);
+
 	if (rc != 0)
 		return rc;
 	snprintf(out->kind, sizeof(out->kind), "%s", k->kind);
 	snprintf(out->place, sizeof(out->place), "%s", path);
 	out->outside = true;
-	return remember(a, newest, out, e);
+	return kept_remember(a, newest, out, e);
 }
 
 static int
@@ -307,7 +335,7 @@ check_head(ofs_audit *a, const char *path, struct ofs_audit_head *out,
 	if (rc == 0 && st.size > a->heads_size)
 		a->heads_size = st.size;
 	if (rc == 0)
-		rc = compare_all(a, &k, path, out, e);
+		rc = compare_file(a, &k, path, out, e);
 	store_rollback(&a->store);
 	return rc;
 }

@@ -3,6 +3,8 @@
 #ifndef VERIFY_AUDIT_HEAD_H
 #define VERIFY_AUDIT_HEAD_H
 
+#include <offlinesig/heads.h>
+
 #include "verify/audit-verify.h"
 
 /* What a file says of one log: both slots of a head file, else one head. */
@@ -20,9 +22,41 @@ struct kept {
 int kept_read(const char *path, const ofs_audit *a, const uint8_t log_id[16],
 	int code, struct kept *out, struct ofs_error *e);
 
+/* the same of a checkpoint that is here; `name` says where from */
+int kept_note(const char *name, const struct buf *text, const ofs_audit *a,
+	const uint8_t log_id[16], int code, struct kept *out,
+	struct ofs_error *e);
+
 /* OFS_EDAMAGED unless the root of the first h->size records is h->root */
 int kept_compare(struct store *s, const struct head *h, const char *name,
 	struct ofs_error *e);
+
+/* the same of all of k, which a->heads_size records must cover */
+int kept_compare_all(ofs_audit *a, const struct kept *k, const char *name,
+	const struct head **newest, struct ofs_error *e);
+/*
+ * For ofs_audit_each_head(): kind, outside, place and seq are set. A head that
+ * does not say when it was made is as old as its last record.
+ */
+int kept_remember(ofs_audit *a, const struct head *h,
+	struct ofs_audit_head *out, struct ofs_error *e);
+
+/*
+ * audit-notes.c: compares checkpoints that somebody keeps at `name`, and what
+ * else is there, with the log. mine[i] says whether the audit key of the log
+ * has signed v[i]; what it has not is passed over and logged, and *passed says
+ * why of the last one. *newest has size 0 when none is ours. OFS_EDAMAGED: the
+ * log was rolled back or rewritten since one of ours.
+ */
+int kept_compare_notes(ofs_audit *a, const char *name, const struct buf *v,
+	size_t n, bool *mine, struct head *newest, struct ofs_error *passed,
+	struct ofs_error *e);
+/*
+ * The newest of these is one from outside: to be remembered, unless the log
+ * tells of a newer one that was put at the same place. Then OFS_ETOKEN.
+ */
+int kept_take_newest(ofs_audit *a, const char *name, const struct head *newest,
+	struct ofs_audit_head *out, struct ofs_error *e);
 
 /* audit-timestamp.c: that of an anchor, over the checkpoint of that size */
 int av_timestamp(struct av *v, const struct av_record *r, struct head *h,

@@ -77,7 +77,7 @@ _ofs_value()
 	--always-auth) _ofs_words 'hold ask refuse' "$2" ;;
 	--group) mapfile -t COMPREPLY < <(compgen -g -- "$2") ;;
 	--vkey | --witness | --since | --name |\
-		--key | --label | --jobs | --token | --erase | --subject | --days | \
+		--key | --label | --jobs | --token | --head-token | --erase | --subject | --days | \
 		--origin | --from | --to | --batch | --token-timeout | \
 		--san | --ext | --id | --yes | --seconds | --confirmed | \
 		--rate | --validate-timeout | --status | --discard-pending | \
@@ -101,7 +101,7 @@ _ofs()
 	ofs-audit)
 		verbs='init verify list show rotate backup restore erase
 			reconcile checkpoint audit-key
-			prove check-proof export witness timestamp'
+			prove check-proof export witness timestamp anchor'
 		;;
 	esac
 	_ofs_value "$prev" "$cur" && return
