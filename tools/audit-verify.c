@@ -18,13 +18,16 @@ static const char help[] =
 "they are findings, and the log is intact all the same.\n"
 "\n"
 "  --from-head FILE  a head that was kept outside: a copy of log.head,\n"
-"                backup.txt of a backup, or a checkpoint; may be given again.\n"
-"                Without one nobody can tell that the log was not put back\n"
+"                backup.txt of a backup, a checkpoint, or a time-stamp; may be\n"
+"                given again. Without one nobody can tell that the log was\n"
+"                not put back\n"
 "  --head-token URI  the head that 'ofs-audit anchor' has put on a token; no PIN\n"
 "                is needed. --module PATH as in ofs-token\n"
 "  --tsa-trust CA, --tsa-chain FILE  roots of time-stamping authorities, and\n"
 "                more certificates: good time-stamps in the log count as heads\n"
 "                from outside\n"
+"  --witness KEY  the verifier key of a witness: each checkpoint that is given\n"
+"                must be cosigned by one that is named; may be given again\n"
 "  --vkey KEY    the audit key that the log must have: without it, who wrote\n"
 "                the whole log anew can have named a key of their own\n"
 CMD_AUDIT_UNLOCK_HELP
@@ -351,7 +354,7 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	struct unlock u = { NULL, NULL, NULL };
 	struct tool s = { 0 };
 	struct tsa t = { .opts = OFS_TSA_OPTS_INIT };
-	struct strings heads = { .n = 0 };
+	struct strings heads = { .n = 0 }, witnesses = { .n = 0 };
 	const char *vkey = NULL, *uri = NULL;
 	ofs_token *token = NULL;
 	bool json = false;
@@ -361,6 +364,7 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 		{ "from-head", .list = &heads },
 		{ "head-token", .text = &uri },
 		{ "module", .list = &so.modules },
+		{ "witness", .list = &witnesses },
 		{ "vkey", .text = &vkey },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
@@ -383,6 +387,9 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	if (rc == 0 && t.trust_file != NULL &&
 		ofs_audit_trust_tsa(s.audit, &t.opts) != 0)
 		rc = cmd_audit_fail(&s);
+	for (size_t i = 0; rc == 0 && i < witnesses.n; i++)
+		if (ofs_audit_trust_witness(s.audit, witnesses.p[i]) != 0)
+			rc = cmd_audit_fail(&s);
 	if (rc == 0)
 		rc = open_token(&s, &so, uri, &token);
 	if (rc == 0)

@@ -20,7 +20,10 @@ extern "C" {
 /* A head that was compared with the log, and agrees. */
 struct ofs_audit_head {
 	size_t size;
-	/* "head-file", "backup", "checkpoint", or the kind of an anchor */
+	/*
+	 * "head-file", "backup", "checkpoint", "witness" (a checkpoint that is
+	 * cosigned), "timestamp", or the kind of an anchor
+	 */
 	char kind[24];
 	uint64_t records;
 	int64_t time;     /* us: made then, or of the last record in it */
@@ -32,10 +35,12 @@ struct ofs_audit_head {
 /*
  * ofs_audit_check_head: compares a head that was kept outside with the log,
  * after ofs_audit_verify on the same handle: a copy of log.head, the manifest
- * of a backup, or a checkpoint of the log's audit key. out may be NULL.
+ * of a backup, a checkpoint of the log's audit key, or a time-stamp (RFC 3161,
+ * DER) over a checkpoint that the log keeps. out may be NULL.
  * OFS_EDAMAGED: the log was rolled back, was rewritten, or is another one.
- * OFS_EINVAL: the file is the head file of the log itself. OFS_EFORMAT: it is
- * no head. OFS_ESIGNATURE: a checkpoint with a wrong signature. OFS_EIO.
+ * OFS_EINVAL: the file is the head file of the log itself, or a time-stamp
+ * without ofs_audit_trust_tsa(). OFS_EFORMAT: it is no head. OFS_ESIGNATURE,
+ * OFS_EUNTRUSTED: its signature is wrong, or somebody else's. OFS_EIO.
  */
 int ofs_audit_check_head(
 	ofs_audit *audit, const char *file, struct ofs_audit_head *out);
@@ -59,6 +64,13 @@ int ofs_audit_put_token_head(
 	ofs_audit *audit, ofs_token *token, struct ofs_audit_head *out);
 int ofs_audit_check_token_head(
 	ofs_audit *audit, ofs_token *token, struct ofs_audit_head *out);
+/*
+ * ofs_audit_trust_witness: names a witness (c2sp.org/tlog-cosignature), by its
+ * verifier key; may be called again. From now on checkpoints count for
+ * ofs_audit_check_head only with the cosignature of one of them, whose time is
+ * that of the head. OFS_EFORMAT, OFS_EINVAL: it is no such key.
+ */
+int ofs_audit_trust_witness(ofs_audit *audit, const char *vkey);
 /*
  * ofs_audit_each_head: the heads that the last ofs_audit_verify found at the
  * log, and those that ofs_audit_check_head compared since. A non-zero return

@@ -105,6 +105,9 @@ ofs_audit_free(ofs_audit *a)
 	buf_free(&a->heads);
 	sk_X509_pop_free(a->tsa_trust, X509_free);
 	sk_X509_pop_free(a->tsa_chain, X509_free);
+	for (size_t i = 0; i < a->n_witnesses; i++)
+		note_key_free(&a->witnesses[i]);
+	free(a->witnesses);
 	place_free(&a->place);
 	free(a->db_path);
 	pthread_mutex_destroy(&a->lock);

@@ -50,6 +50,8 @@ struct ofs_audit {
 	/* heads that verification compared; verify/audit-head.c */
 	struct buf heads;
 	STACK_OF(X509) *tsa_trust, *tsa_chain; /* or NULL */
+	struct note_key *witnesses;            /* whose cosignatures count */
+	size_t n_witnesses;
 	uint64_t heads_size;   /* records that there were then */
 	const char *asked_key; /* where a new log's is; borrowed for init */
 

@@ -85,27 +85,32 @@ read_request(const uint8_t *p, size_t n, TS_REQ **out, struct ofs_error *e)
 	return 0;
 }
 
+static int
+take_imprint(TS_MSG_IMPRINT *m, const char *of, uint8_t sha256[32],
+	struct ofs_error *e)
+{
+	ASN1_OCTET_STRING *msg = TS_MSG_IMPRINT_get_msg(m);
+	const ASN1_OBJECT *alg;
+
+	X509_ALGOR_get0(&alg, NULL, NULL, TS_MSG_IMPRINT_get_algo(m));
+	if (OBJ_obj2nid(alg) != NID_sha256 || ASN1_STRING_length(msg) != 32)
+		return err_set(e, OFS_EFORMAT,
+			"the time-stamp%s is not over SHA-256", of);
+	memcpy(sha256, ASN1_STRING_get0_data(msg), 32);
+	return 0;
+}
+
 int
 tsp_request_imprint(
 	const uint8_t *p, size_t n, uint8_t sha256[32], struct ofs_error *e)
 {
-	const ASN1_OBJECT *alg;
-	TS_MSG_IMPRINT *m;
-	ASN1_OCTET_STRING *msg;
 	TS_REQ *r;
 	int rc;
 
 	rc = read_request(p, n, &r, e);
 	if (rc != 0)
 		return rc;
-	m = TS_REQ_get_msg_imprint(r);
-	X509_ALGOR_get0(&alg, NULL, NULL, TS_MSG_IMPRINT_get_algo(m));
-	msg = TS_MSG_IMPRINT_get_msg(m);
-	if (OBJ_obj2nid(alg) != NID_sha256 || ASN1_STRING_length(msg) != 32)
-		rc = err_set(e, OFS_EFORMAT,
-			"the time-stamp request is not over SHA-256");
-	else
-		memcpy(sha256, ASN1_STRING_get0_data(msg), 32);
+	rc = take_imprint(TS_REQ_get_msg_imprint(r), " request", sha256, e);
 	TS_REQ_free(r);
 	return rc;
 }
@@ -135,6 +140,22 @@ read_response(const uint8_t *p, size_t n, TS_RESP **out, int64_t *time,
 	*time = ((int64_t)days * 86400 + seconds) * 1000000;
 	*out = r;
 	return 0;
+}
+
+int
+tsp_imprint(const uint8_t *p, size_t n, uint8_t sha256[32], struct ofs_error *e)
+{
+	TS_RESP *r;
+	int64_t time;
+	int rc;
+
+	rc = read_response(p, n, &r, &time, e);
+	if (rc != 0)
+		return rc;
+	rc = take_imprint(TS_TST_INFO_get_msg_imprint(TS_RESP_get_tst_info(r)),
+		"", sha256, e);
+	TS_RESP_free(r);
+	return rc;
 }
 
 int

@@ -15,6 +15,9 @@ int tsp_request(const void *p, size_t n, struct buf *der, struct ofs_error *e);
 /* the SHA-256 that a request is over; OFS_EFORMAT, also without a nonce */
 int tsp_request_imprint(
 	const uint8_t *p, size_t n, uint8_t sha256[32], struct ofs_error *e);
+/* the same of a response; nothing of it is checked */
+int tsp_imprint(
+	const uint8_t *p, size_t n, uint8_t sha256[32], struct ofs_error *e);
 /* the time that a response states, us; nothing of it is checked. OFS_EFORMAT */
 int tsp_time(const uint8_t *p, size_t n, int64_t *time, struct ofs_error *e);
 

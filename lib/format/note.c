@@ -12,8 +12,9 @@
 #include "crypto/pubkey.h"
 #include "format/decimal.h"
 
-#define COSIG_SIZE (8 + 64)        /* time, Ed25519 */
-#define SIG_PREFIX "\xe2\x80\x94 " /* em dash, blank */
+#define COSIG_SIZE (8 + 64)                  /* time, Ed25519 */
+#define COSIG_TIME_MAX (INT64_MAX / 1000000) /* it is kept in us */
+#define SIG_PREFIX "\xe2\x80\x94 "           /* em dash, blank */
 #define SIG_PREFIX_LEN 4
 
 static int
@@ -171,7 +172,7 @@ check_value(const struct note *note, const struct note_key *k,
 	if (k->type == NOTE_COSIGNATURE) {
 		uint64_t when = rd_u64(&r);
 
-		if (r.bad || s->len != COSIG_SIZE || when > INT64_MAX)
+		if (r.bad || s->len != COSIG_SIZE || when > COSIG_TIME_MAX)
 			return err_set(e, OFS_ESIGNATURE, "it has no time");
 		*time = (int64_t)when;
 	}

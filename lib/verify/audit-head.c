@@ -112,6 +112,11 @@ read_text(const char *path, const ofs_audit *a, const uint8_t log_id[16],
 		take_manifest(&m, out);
 	} else if (rc == 0 && note_parse(text.p, text.len, &note, &why) == 0) {
 		rc = take_checkpoint(path, &note, a, log_id, code, out, e);
+		if (rc == 0)
+			rc = kept_witnessed(
+				a, &note, path, &out->head[0].time, e);
+		if (rc == 0 && a->n_witnesses > 0)
+			out->kind = "witness";
 		note_free(&note);
 	} else {
 		rc = err_set(e, OFS_EFORMAT,
@@ -322,6 +327,7 @@ check_head(ofs_audit *a, const char *path, struct ofs_audit_head *out,
 {
 	struct store_state st;
 	struct kept k;
+	bool stamp;
 	int rc;
 
 	rc = store_begin(&a->store, false, e);
@@ -331,6 +337,8 @@ check_head(ofs_audit *a, const char *path, struct ofs_audit_head *out,
 	if (rc == 0)
 		rc = check_foreign(a, path, e);
 	if (rc == 0)
+		rc = kept_stamped(path, a, &k, &stamp, e);
+	if (rc == 0 && !stamp)
 		rc = kept_read(path, a, st.log_id, OFS_EDAMAGED, &k, e);
 	if (rc == 0 && st.size > a->heads_size)
 		a->heads_size = st.size;

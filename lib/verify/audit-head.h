@@ -27,6 +27,20 @@ int kept_note(const char *name, const struct buf *text, const ofs_audit *a,
 	const uint8_t log_id[16], int code, struct kept *out,
 	struct ofs_error *e);
 
+/*
+ * The same of a time-stamp, by an authority that a->tsa_trust names, over a
+ * checkpoint that the log keeps: OFS_EDAMAGED when it is over none of them.
+ * *is: whether it is a time-stamp at all.
+ */
+int kept_stamped(const char *path, ofs_audit *a, struct kept *out, bool *is,
+	struct ofs_error *e);
+/*
+ * audit-witness.c: the first cosignature of a checkpoint, us; 0 where no
+ * witnesses are named. OFS_ESIGNATURE; OFS_EUNTRUSTED: none of them has.
+ */
+int kept_witnessed(const ofs_audit *a, const struct note *note,
+	const char *path, int64_t *time, struct ofs_error *e);
+
 /* OFS_EDAMAGED unless the root of the first h->size records is h->root */
 int kept_compare(struct store *s, const struct head *h, const char *name,
 	struct ofs_error *e);

@@ -9,6 +9,7 @@
 
 #include "audit/anchor.h"
 #include "base/ctx.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "crypto/cert.h"
@@ -45,30 +46,24 @@ ofs_audit_timestamp_request(ofs_audit *audit, uint8_t **der, size_t *n)
 	return rc != 0 ? handle_fail(audit, &e) : 0;
 }
 
-/* the checkpoint that has this hash: most likely a new one, so all are read */
+/* the checkpoint that has this hash; *size is 0 when the log keeps none */
 static int
 find_note(struct store *s, const uint8_t sha256[32], uint64_t *size,
-	struct ofs_error *e)
+	struct buf *note, struct ofs_error *e)
 {
-	struct buf note = BUF_INIT;
 	uint8_t got[32];
 	bool found = false;
 	int rc;
 
 	*size = 0;
 	do {
-		rc = store_checkpoint_next(s, *size, size, &note, e);
+		rc = store_checkpoint_next(s, *size, size, note, e);
 		if (rc == 0 && *size != 0)
 			rc = digest_of(
-				&digest_sha256, note.p, note.len, got, e);
+				&digest_sha256, note->p, note->len, got, e);
 		found = rc == 0 && *size != 0 &&
 			memcmp(got, sha256, sizeof(got)) == 0;
 	} while (rc == 0 && *size != 0 && !found);
-	buf_free(&note);
-	if (rc == 0 && !found)
-		rc = err_set(e, OFS_EMISMATCH,
-			"the time-stamp request is over no checkpoint of audit "
-			"log");
 	return rc;
 }
 
@@ -100,11 +95,17 @@ record(ofs_audit *a, const uint8_t sha256[32], const void *response, size_t n,
 	struct ofs_audit_head *out, struct ofs_error *e)
 {
 	struct rec_anchor r = { .kind = "timestamp", .data = { response, n } };
+	struct buf note = BUF_INIT;
 	int rc = log_begin(a, e);
 
 	if (rc != 0)
 		return rc;
-	rc = find_note(&a->store, sha256, &r.records, e);
+	rc = find_note(&a->store, sha256, &r.records, &note, e);
+	buf_free(&note);
+	if (rc == 0 && r.records == 0)
+		rc = err_set(e, OFS_EMISMATCH,
+			"the time-stamp request is over no checkpoint of audit "
+			"log");
 	if (rc == 0)
 		rc = anchor_append(a, &r, &out->seq, e);
 	out->records = r.records;
@@ -157,6 +158,66 @@ ofs_audit_trust_tsa(ofs_audit *audit, const struct ofs_tsa_opts *opts)
 	audit->tsa_trust = trust.roots;
 	audit->tsa_chain = trust.chain;
 	return 0;
+}
+
+/* the head that a checkpoint of the log is, which this is the hash of */
+static int
+take_stamped(const char *path, const uint8_t sha256[32], ofs_audit *a,
+	struct head *h, struct ofs_error *e)
+{
+	struct buf text = BUF_INIT;
+	char t[TIME_TEXT_SIZE];
+	struct checkpoint c;
+	int rc;
+
+	rc = find_note(&a->store, sha256, &h->size, &text, e);
+	if (rc == 0 && h->size == 0)
+		rc = err_set(e, OFS_EDAMAGED,
+			"audit log keeps no checkpoint that '%s' of %s is "
+			"over: it was rolled back or rewritten since, or the "
+			"time-stamp is of another log",
+			TEXT_Q(path), time_rfc3339(t, h->time, false));
+	if (rc == 0)
+		rc = auditkey_check(&a->key, text.p, text.len, &c, e);
+	if (rc == 0)
+		memcpy(h->root, c.root, sizeof(h->root));
+	buf_free(&text);
+	return rc;
+}
+
+int
+kept_stamped(const char *path, ofs_audit *a, struct kept *out, bool *is,
+	struct ofs_error *e)
+{
+	struct tsp_trust trust = { .roots = a->tsa_trust,
+		.chain = a->tsa_chain };
+	struct buf der = BUF_INIT;
+	struct ofs_error why;
+	uint8_t sha256[32];
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	*is = file_read(path, TSP_MAX, &der, &why) == 0 &&
+		tsp_time(der.p, der.len, &out->head[0].time, &why) == 0;
+	if (!*is) {
+		buf_free(&der);
+		return 0;
+	}
+	rc = tsp_imprint(der.p, der.len, sha256, &why);
+	if (rc == 0 && trust.roots == NULL)
+		rc = err_set(&why, OFS_EINVAL,
+			"it counts only with the root of its authority; name "
+			"that with --tsa-trust");
+	else if (rc == 0)
+		rc = tsp_check(der.p, der.len, sha256, NULL, 0, &trust,
+			&out->head[0].time, &why);
+	buf_free(&der);
+	if (rc != 0)
+		return err_set(e, rc, "time-stamp '%s': %s", TEXT_Q(path),
+			why.message);
+	out->kind = "timestamp";
+	out->n = 1;
+	return take_stamped(path, sha256, a, &out->head[0], e);
 }
 
 int

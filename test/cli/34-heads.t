@@ -72,6 +72,41 @@ for forged in forged grown; do
 	unlike "$err" 'rolled back' "$forged.checkpoint does not blame the log"
 done
 
+# --- a witness of another station
+vkey=$(ofs-audit audit-key)
+cosign() { # CHECKPOINT KEY NAME OUT
+	must ofs-audit witness "$1" --vkey "$vkey" --key-file "$2.pem" \
+		--name "$3" --state "$2.memory" --output "$4"
+}
+cosign kept.checkpoint witness witness/1 kept.cosigned
+witness=$(ofs-audit witness --key-file witness.pem --name witness/1)
+nobody=$(ofs-audit witness --key-file nobody.pem --name witness/1)
+run ofs-audit verify --from-head kept.cosigned --witness "$witness"
+status 0 'a cosigned checkpoint agrees'
+like "$out" '  witness  .*from outside, kept.cosigned' 'and is listed as such'
+when=$(sed -n 's|^— witness/1 ||p' kept.cosigned | base64 -d |
+	od -An -tu8 --endian=big -j4 -N8)
+is "$(report --from-head kept.cosigned --witness "$nobody" \
+	--witness "$witness" | jq -c '[.exposed_since, (.heads[] |
+	select(.outside) | .kind, .time)]')" \
+	"$(date -u -d "@$((when))" '+["%FT%TZ","witness","%FT%TZ"]')" \
+	'the time of the cosignature counts'
+run ofs-audit verify --from-head kept.checkpoint --witness "$witness"
+status 1 'a checkpoint that is not cosigned'
+like "$err" "'kept.checkpoint' is cosigned by no witness" 'says so'
+run ofs-audit verify --from-head kept.cosigned --witness "$nobody"
+status 1 'or by another witness of that name'
+sed 's|^\(— witness/1 .\{20\}\).|\1A|' kept.cosigned >forged.cosigned
+cmp -s kept.cosigned forged.cosigned &&
+	sed 's|^\(— witness/1 .\{20\}\).|\1B|' kept.cosigned >forged.cosigned
+run ofs-audit verify --from-head forged.cosigned --witness "$witness"
+status 1 'a wrong signature of the witness'
+like "$err" "signature by 'witness/1' on the note is wrong" 'says so'
+run ofs-audit verify --from-head kept.cosigned --witness "$vkey"
+status 2 'the key of the log is none of a witness'
+run ofs-audit verify --from-head kept.cosigned --witness nonsense
+status 5 'nor is nonsense'
+
 # --- time-stamps, by an authority that is not ours
 tsa_ca() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
@@ -164,6 +199,38 @@ status 0 'of another authority'
 like "$out" 'UNANCHORED' 'it is none'
 like "$out" 'does not[[:space:]]+count' 'and that is a finding'
 
+# --- the response, kept elsewhere, is a head by itself
+stamped() { run ofs-audit verify --from-head "$1" --tsa-trust "$2"; }
+stamped head.tsr ca.pem
+status 0 'the response as a head'
+like "$out" '  timestamp .*from outside, head.tsr' 'which is named'
+when=$(openssl ts -reply -in head.tsr -text | sed -n 's/^Time stamp: //p')
+is "$(report --from-head head.tsr --tsa-trust ca.pem |
+	jq -c '.exposed_since, (.heads[] | select(.place == "head.tsr") |
+	.records)' | tr '\n' ' ')" \
+	"\"$(date -u -d "$when" +%FT%TZ)\" $(sed -n 2p stamped.checkpoint) " \
+	'with its time and its records'
+run ofs-audit verify --from-head head.tsr
+status 2 'without its authority'
+like "$err" 'name that with --tsa-trust' 'which is asked for'
+stamped head.tsr stranger.pem
+status 1 'with another authority'
+unlike "$err" 'rolled back' 'which does not blame the log'
+stamped flip.tsr ca.pem
+status 1 'with a changed bit'
+stamped cut.tsr ca.pem
+status 5 'cut off'
+stamped foreign.tsr ca.pem
+status 6 'over something else'
+like "$err" "keeps no checkpoint that 'foreign.tsr' of 2" 'says so'
+openssl ts -query -data stamped.checkpoint -sha512 -cert -out sha512.tsq \
+	>/dev/null 2>&1
+sed -i 's/^\tdigests = sha256$/&, sha512/;s/^digests = .*/&, sha512/' tsa.cnf
+stamp sha512.tsq sha512.tsr
+stamped sha512.tsr ca.pem
+status 5 'over SHA-512'
+like "$err" 'not over SHA-256' 'says so'
+
 # --- all of it replaced by an older copy, head file included
 mv "$OFS_AUDIT" new
 cp -rp old "$OFS_AUDIT"
@@ -177,6 +244,18 @@ for head in kept.head kept.checkpoint bak/backup.txt; do
 		"$head: says so"
 	like "$err" "'$head' knows of [0-9]+" "$head: and is named"
 done
+run ofs-audit verify --from-head kept.cosigned --witness "$witness"
+status 6 'a cosigned checkpoint finds it'
+like "$err" "rolled back: .* 'kept.cosigned' knows of $(sed -n 2p \
+	kept.cosigned)" 'and is named, with its records'
+run ofs-audit verify --from-head forged.cosigned --witness "$witness"
+status 1 'a forged one does not count'
+stamped head.tsr ca.pem
+status 6 'a time-stamp finds it'
+like "$err" "keeps no checkpoint that 'head.tsr' of 2.* is over: it was rolled" \
+	'and is named, with its time'
+stamped head.tsr stranger.pem
+status 1 'by a stranger it does not count'
 run ofs-audit verify --from-head kept.checkpoint --json
 status 6 'in JSON, too'
 is "$(jq -c 'select(.type == "report") |
@@ -193,6 +272,11 @@ for head in kept.head kept.checkpoint bak/backup.txt; do
 	like "$err" 'rewritten: its first [0-9]+ records are not those' \
 		"$head: says up to where"
 done
+run ofs-audit verify --from-head kept.cosigned --witness "$witness"
+status 6 'a cosigned checkpoint finds the fork'
+like "$err" 'rewritten: its first [0-9]+ records are not those' 'says so'
+stamped head.tsr ca.pem
+status 6 'a time-stamp finds the fork'
 rm -rf fork
 mv "$OFS_AUDIT" fork
 
