@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include "audit-filter.h"
+#include "audit-unlock.h"
 #include "audit.h"
 #include "common/plain.h"
 #include "common/small.h"
 
 /* clang-format off */
 static const char help[] =
-"usage: ofs-audit export --csv FILE | --jsonl FILE | --tiles DIR [options]\n"
+"usage: ofs-audit export --csv FILE | --jsonl FILE | --tiles DIR | --pending DIR\n"
+"       [options]\n"
 "\n"
 "Writes the records that the options fit, a line each, oldest first. The same\n"
 "log and options give the same bytes. What was exported is recorded. Or the\n"
@@ -23,6 +25,10 @@ static const char help[] =
 "                 a FILE of - is standard output\n"
 "  --tiles DIR    the newest checkpoint and all that is below it, as\n"
 "                 c2sp.org/tlog-tiles has it; DIR is made if missing\n"
+"  --pending DIR  signatures that were recorded and never released, for when\n"
+"                 ofs-sign cannot do that; DIR is made if missing\n"
+CMD_AUDIT_UNLOCK_HELP
+"                 these three with --pending\n"
 "  --force        replace FILE\n"
 "  --from, --to, --since, --until, --operator, --key, --token, --batch,\n"
 "  --document, --digest, --result, --type   as 'ofs-audit list --help' says\n"
@@ -249,12 +255,20 @@ export_lines(struct tool *s, struct ofs_audit_filter *filter,
 	return rc == 0 ? print(x, path, seq) : rc;
 }
 
+static bool
+has_unlock(const struct unlock *u)
+{
+	return u->key != NULL || u->passphrase != NULL ||
+		u->station_key != NULL;
+}
+
 int
 cmd_audit_export(struct out *o, int argc, char **argv)
 {
 	struct ofs_audit_filter filter = OFS_AUDIT_FILTER_INIT;
 	struct cmd_audit_filter fo = CMD_AUDIT_FILTER_INIT;
-	const char *csv = NULL, *jsonl = NULL, *tiles = NULL;
+	const char *csv = NULL, *jsonl = NULL, *tiles = NULL, *pending = NULL;
+	struct unlock u = { NULL, NULL, NULL };
 	struct exporting x = { .out = o };
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
@@ -264,6 +278,8 @@ cmd_audit_export(struct out *o, int argc, char **argv)
 		{ "csv", .text = &csv },
 		{ "jsonl", .text = &jsonl },
 		{ "tiles", .text = &tiles },
+		{ "pending", .text = &pending },
+		CMD_AUDIT_UNLOCK_OPTS(u),
 		{ "force", .flag = &force },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
@@ -278,15 +294,24 @@ cmd_audit_export(struct out *o, int argc, char **argv)
 		rc = args_operands(&a, o, &ops, 0, 0, "");
 	if (rc == 0)
 		rc = cmd_audit_filter(&a, o, &fo, &filter);
-	if (rc == 0 && (csv != NULL) + (jsonl != NULL) + (tiles != NULL) != 1)
-		rc = args_usage(
-			&a, o, "give one of '--csv', '--jsonl' and '--tiles'");
+	if (rc == 0 &&
+		(csv != NULL) + (jsonl != NULL) + (tiles != NULL) +
+				(pending != NULL) !=
+			1)
+		rc = args_usage(&a, o,
+			"give one of '--csv', '--jsonl', '--tiles' and "
+			"'--pending'");
+	if (rc == 0 && pending == NULL && has_unlock(&u))
+		rc = args_usage(&a, o, "keys are given with '--pending' only");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
 	x.csv = csv != NULL;
-	rc = tiles != NULL ? cmd_audit_open(&s, o, &so)
-			   : cmd_audit_open_to_write(&s, o, &so);
-	if (rc == 0 && tiles != NULL)
+	rc = pending != NULL    ? cmd_audit_open_with(&s, o, &so, &u)
+		: tiles != NULL ? cmd_audit_open(&s, o, &so)
+				: cmd_audit_open_to_write(&s, o, &so);
+	if (rc == 0 && pending != NULL)
+		rc = cmd_audit_export_pending(&s, pending, force);
+	else if (rc == 0 && tiles != NULL)
 		rc = cmd_audit_export_tiles(&s, tiles);
 	else if (rc == 0)
 		rc = export_lines(&s, &filter, &x, x.csv ? csv : jsonl, force);

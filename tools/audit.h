@@ -28,8 +28,9 @@ int cmd_audit_reconcile(struct out *o, int argc, char **argv);
 int cmd_audit_export(struct out *o, int argc, char **argv);
 int cmd_audit_restore(struct out *o, int argc, char **argv);
 
-/* the part of export that is no list of records */
+/* the parts of export that are no list of records */
 int cmd_audit_export_tiles(struct tool *s, const char *dir);
+int cmd_audit_export_pending(struct tool *s, const char *dir, bool force);
 
 /*
  * Prints text as a QR code, dark as on paper, or light as on a dark terminal;

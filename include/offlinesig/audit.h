@@ -185,7 +185,8 @@ struct ofs_audit_report {
 	/*
 	 * Bodies that no key was here for: of them headers, hashes and tree
 	 * were checked. With any, what follows from bodies was not: batches,
-	 * intents and outcomes are counted, and all counts behind them are 0.
+	 * intents and outcomes are counted, and all counts behind them are 0
+	 * but that of pending outputs: those of batches that are not running.
 	 */
 	uint64_t sealed_bodies;
 	uint64_t erased_bodies;      /* as auditors have allowed */
@@ -327,6 +328,26 @@ int ofs_audit_batch(
  */
 int ofs_audit_discard(
 	ofs_audit *audit, uint64_t outcome_seq, const char *reason);
+
+/* A recorded output that waits for its release. */
+struct ofs_audit_output {
+	size_t size;
+	uint64_t seq;     /* of its outcome */
+	bool running;     /* its batch is, and will release it */
+	const char *path; /* where it was to go; NULL: no key for it is here */
+	const uint8_t *p;
+	size_t n;
+};
+
+/*
+ * ofs_audit_each_output: what waits, in the order of the log, for when ofs-sign
+ * cannot release it. Nothing is changed. All is borrowed for the call; a
+ * non-zero return of fn ends it and is returned. OFS_EDAMAGED: an output is
+ * not the one that was recorded.
+ */
+typedef int (*ofs_audit_output_fn)(
+	void *arg, const struct ofs_audit_output *output);
+int ofs_audit_each_output(ofs_audit *audit, ofs_audit_output_fn fn, void *arg);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

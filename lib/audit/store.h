@@ -259,6 +259,9 @@ int store_kept_move(struct store *s, uint32_t from, uint32_t to,
 int store_kept_get(struct store *s, uint32_t epoch,
 	uint8_t wrap[STORE_KEPT_SIZE], bool *has, struct ofs_error *e);
 int store_kept_sweep(struct store *s, struct ofs_error *e);
+/* what a sweep would delete: epochs in the place of numbers of records */
+int store_kept_left(
+	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e);
 
 /*
  * The records of this type whose batch id is from `low` to `high`, in order;

@@ -6,6 +6,12 @@
 
 #include "audit/store_stmt.h"
 
+/* what is finished: its keys are to be destroyed */
+#define KEPT_DONE                                                    \
+	"batch_id NOT IN (SELECT batch_id FROM open_batch) AND "     \
+	"batch_id NOT IN (SELECT batch_id FROM batch) AND batch_id " \
+	"NOT IN (SELECT batch_id FROM pending)"
+
 static const char *const texts[STMT_COUNT] = {
 	[STATE_GET] = "SELECT log_id, size, frontier, root FROM state",
 	[STATE_PUT] = "INSERT INTO state (id, log_id, size, frontier, root) "
@@ -70,10 +76,9 @@ static const char *const texts[STMT_COUNT] = {
 		      "SELECT batch_id, ?, ? FROM kept_key WHERE epoch = ? "
 		      "AND batch_id IN (SELECT batch_id FROM open_batch)",
 	[KEPT_GET] = "SELECT wrap FROM kept_key WHERE epoch = ? LIMIT 1",
-	[KEPT_SWEEP] = "DELETE FROM kept_key WHERE batch_id NOT IN "
-		       "(SELECT batch_id FROM open_batch) AND batch_id NOT IN "
-		       "(SELECT batch_id FROM batch) AND batch_id NOT IN "
-		       "(SELECT batch_id FROM pending)",
+	[KEPT_SWEEP] = "DELETE FROM kept_key WHERE " KEPT_DONE,
+	[KEPT_LEFT] = "SELECT epoch, batch_id FROM kept_key WHERE " KEPT_DONE
+		      " ORDER BY epoch",
 	[CHECKPOINT_PUT] = "INSERT OR REPLACE INTO checkpoint (size, note) "
 			   "VALUES (?, ?)",
 	[CHECKPOINT_NEXT] = "SELECT size, note FROM checkpoint WHERE size > ? "
@@ -567,6 +572,13 @@ store_intent_each(
 	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e)
 {
 	return each_open(s, INTENT_EACH, "open_intent", fn, arg, e);
+}
+
+int
+store_kept_left(
+	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e)
+{
+	return each_open(s, KEPT_LEFT, "kept_key", fn, arg, e);
 }
 
 static int

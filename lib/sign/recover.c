@@ -229,8 +229,8 @@ recover_pending(struct recovery *r, struct ofs_error *e)
 	if (rc == 0 && r->sealed > 0)
 		ctx_log(r->ctx, OFS_LOG_WARNING,
 			"%llu recorded signatures of an earlier run that was "
-			"cut off are sealed: only with an auditor's key are "
-			"they to be had",
+			"cut off are sealed: an auditor takes them out with "
+			"ofs-audit export --pending DIR --auditor-key FILE",
 			(unsigned long long)r->sealed);
 	return rc;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Verifies what a log encrypts, with its keys or without. */
+#include <limits.h>
 #include <string.h>
 
 #include "verify/audit-verify.h"
+
+#include "base/hex.h"
 
 /* an encrypted log has nothing in the clear but how to read the rest */
 int
@@ -126,6 +129,58 @@ av_check_epochs(struct av *v, struct ofs_error *e)
 	return rc;
 }
 
+/* the row tells an epoch, and a batch of which nothing is unfinished */
+static int
+tell_left(void *arg, uint64_t epoch, const uint8_t id[16], struct ofs_error *e)
+{
+	struct av *v = arg;
+	uint64_t seq = 0;
+	char hex[33];
+	int rc = 0;
+
+	if (epoch <= v->epochs)
+		rc = store_epoch_get(&v->a->store, (uint32_t)epoch, &seq, e);
+	if (rc == 0)
+		av_find(v, seq, "kept-key",
+			"the key of epoch %llu is still kept, for batch %s, "
+			"which is finished: with the station key or the "
+			"passphrase of the log its records can be read; the "
+			"next batch that ends destroys that key",
+			(unsigned long long)epoch, hex_encode(hex, id, 16));
+	return rc;
+}
+
+int
+av_check_kept(struct av *v, struct ofs_error *e)
+{
+	bool has;
+	int rc = store_has_evidence(&v->a->store, &has, e);
+
+	if (rc != 0 || !has)
+		return rc;
+	return store_kept_left(&v->a->store, tell_left, v, e);
+}
+
+/* of a batch that is running, it will be released */
+static int
+count_waiting(void *arg, const struct store_pending *p, struct ofs_error *e)
+{
+	struct av *v = arg;
+	uint64_t opened = 0;
+	int rc = store_batch_get(&v->a->store, p->batch_id, &opened, e);
+
+	if (rc == 0 && (opened == 0 || !hold_alive(&v->a->hold, opened)))
+		v->rep->pending_outputs++;
+	return rc;
+}
+
+int
+av_count_waiting(struct av *v, struct ofs_error *e)
+{
+	return store_pending_each(
+		&v->a->store, 0, INT_MAX, count_waiting, v, e);
+}
+
 void
 av_keys_report(struct av *v)
 {
@@ -135,4 +190,12 @@ av_keys_report(struct av *v)
 			"is here: headers, hashes and tree were checked; what "
 			"the bodies say was not",
 			(unsigned long long)v->rep->sealed_bodies);
+	if (v->rep->sealed_bodies > 0 && v->rep->pending_outputs > 0)
+		av_find(v, v->tree.size - 1, "pending-output",
+			"%llu signatures are recorded and not yet released: "
+			"the next ofs-sign run that has the station key or the "
+			"passphrase of the log writes them; where it has none, "
+			"or they are lost, an auditor takes them out with "
+			"ofs-audit export --pending DIR --auditor-key FILE",
+			(unsigned long long)v->rep->pending_outputs);
 }

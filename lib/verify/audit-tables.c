@@ -246,6 +246,10 @@ av_check_tables(struct av *v, struct ofs_error *e)
 		rc = store_intent_each(s, list_intent, v, e);
 	if (rc == 0)
 		rc = av_events_end(v, e);
+	if (rc == 0 && !v->hashes_only)
+		rc = av_check_kept(v, e);
+	if (rc == 0 && v->keyless && !v->hashes_only)
+		rc = av_count_waiting(v, e);
 	/* the others are derived from bodies */
 	if (rc != 0 || v->keyless || v->hashes_only)
 		return rc;

@@ -162,6 +162,10 @@ int av_count_sealed(
 	struct av *v, const struct av_record *r, struct ofs_error *e);
 int av_epoch(struct av *v, const struct av_record *r, struct ofs_error *e);
 int av_check_epochs(struct av *v, struct ofs_error *e);
+/* a finding for each key that is kept for something that is finished */
+int av_check_kept(struct av *v, struct ofs_error *e);
+/* outputs that wait, where what they are of cannot be read */
+int av_count_waiting(struct av *v, struct ofs_error *e);
 void av_keys_report(struct av *v);
 
 /* audit-links.c: intents, outcomes and batches, record by record */

@@ -49,6 +49,11 @@ FAULTP11_SCRIPT='C_Sign 101 kill' sign --out "$T/out" docs
 is "$rc" 137 'a batch that is killed in the middle'
 asked=$(csigns)
 isnt "$(kept)" 0 'its key is kept'
+sqlite3 log/log.db "ATTACH 'kept.db' AS k;
+	CREATE TABLE k.kept_key AS SELECT * FROM kept_key"
+left() { ofs-audit verify --json | jq -r 'select(.id == "kept-key") | .seq' |
+	wc -l; }
+is "$(left)" 0 'for something that is unfinished'
 cp -a log stolen
 isnt "$(readable stolen)" '' 'who steals log and key reads what is unfinished'
 unlike "$(readable stolen)" early 'but not what had ended before'
@@ -85,6 +90,19 @@ is "$(readable log)" '' 'and nothing can be read any more'
 run ofs-sign --list-unfinished --json
 is "$out" '' 'nor is there anything to go on with'
 is "$(find out -name '*.p7s' | wc -l)" $items 'every document has its signature'
+
+# somebody puts a key back that was destroyed
+is "$(left)" 0 'verification finds no key that is left'
+sqlite3 log/log.db "ATTACH 'kept.db' AS k;
+	INSERT INTO kept_key SELECT * FROM k.kept_key"
+isnt "$(readable log)" '' 'one that is put back opens what is finished'
+run ofs-audit verify
+status 0 'the log is intact'
+like "$out" "^kept-key at record [0-9]+
+ +the key of epoch [0-9]+ is still kept, for batch $id" 'and that is found'
+is "$(left)" "$(kept)" 'all of them are'
+must ofs-sign --key "$key" --out "$T/before" --on-duplicate sign --force early
+is "$(kept) $(left)" '0 0' 'the next batch that ends destroys them'
 
 # what waits for its release
 IOFAIL='write .p7s 1 0' LD_PRELOAD=$iofail run ofs-sign --key "$key" \

@@ -155,11 +155,61 @@ crash(uint64_t *outcome)
 	ofs_audit_free(a);
 }
 
+/* out[0]: those without a key, out[1]: those with; the sample's, as it is */
+static int
+count_outputs(void *arg, const struct ofs_audit_output *o)
+{
+	size_t *n = arg;
+
+	assert_false(o->running);
+	n[o->path != NULL]++;
+	if (o->path != NULL) {
+		assert_string_equal(o->path, "/out/doc-0000.p7s");
+		assert_int_equal(o->n, strlen(o->path));
+		assert_memory_equal(o->p, o->path, o->n);
+	}
+	return 0;
+}
+
+static int
+stop(void *arg, const struct ofs_audit_output *o)
+{
+	(void)arg, (void)o;
+	return 7;
+}
+
+/* what waits in a log whose table somebody changes, and can */
+static void
+outputs_changed(void **state)
+{
+	struct ofs_audit_init_opts o = OFS_AUDIT_INIT_OPTS_INIT;
+	size_t n[2] = { 0, 0 };
+	uint64_t outcome;
+	ofs_audit *a;
+
+	(void)state;
+	shell("rm -rf '%s'", log_dir);
+	o.plain = true;
+	ok(ofs_audit_init(sample_ctx, log_dir, &o), ofs_ctx_error(sample_ctx));
+	crash(&outcome);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	ok(ofs_audit_each_output(a, count_outputs, n), &e);
+	assert_int_equal(n[1], 1);
+	ofs_audit_free(a);
+	shell("sqlite3 '%s/log.db' \"UPDATE pending SET output = x'00'\"",
+		log_dir);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_int_equal(
+		ofs_audit_each_output(a, count_outputs, n), OFS_EDAMAGED);
+	ofs_audit_free(a);
+}
+
 static void
 crashes(void **state)
 {
 	struct ofs_audit_report rep;
 	struct ofs_batch_state st;
+	size_t n[2] = { 0, 0 };
 	uint64_t outcome;
 	ofs_audit *a;
 
@@ -169,7 +219,14 @@ crashes(void **state)
 	/* the sample's output is its path */
 	assert_false(on_disk("/out/doc-0000"));
 	a = sample_open(OFS_AUDIT_READ_ONLY);
+	ok(ofs_audit_verify(a, NULL, NULL, &rep), &e);
+	assert_int_equal(rep.pending_outputs, 1);
+	ok(ofs_audit_each_output(a, count_outputs, n), &e);
+	assert_int_equal(n[0], 1);
 	unlock(a);
+	ok(ofs_audit_each_output(a, count_outputs, n), &e);
+	assert_int_equal(n[1], 1);
+	assert_int_equal(ofs_audit_each_output(a, stop, NULL), 7);
 	ok(ofs_audit_verify(a, NULL, NULL, &rep), &e);
 	assert_int_equal(rep.pending_outputs, 1);
 	assert_int_equal(rep.unclosed_batches, 1);
@@ -303,6 +360,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handles),
 		cmocka_unit_test(crashes),
+		cmocka_unit_test(outputs_changed),
 		cmocka_unit_test(kept),
 		cmocka_unit_test(rotates),
 	};

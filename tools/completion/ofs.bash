@@ -51,7 +51,7 @@ _ofs_value()
 			recovery login key-lent key-event token-event release
 			epoch anchor log-event' "$2"
 		;;
-	--out | --tiles | --state | --audit | --root | --copy-to)
+	--out | --tiles | --pending | --state | --audit | --root | --copy-to)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		;;
