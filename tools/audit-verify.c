@@ -300,8 +300,11 @@ print_human(struct tool *s, const struct ofs_audit_report *r,
 	print_contents(f, r);
 	fputs("heads\n", f);
 	(void)ofs_audit_each_head(s->audit, print_head, f);
-	fputs("\nthe log is intact: every record is as it was written, none is "
-	      "missing\nbetween the first and the last\n\n",
+	fputs(x->anchored ? "\nthe log is intact"
+			  : "\nthe log agrees with itself",
+		f);
+	fputs(": every record is as it was written, none is missing\n"
+	      "between the first and the last\n\n",
 		f);
 	if (r->audit_key[0] != '\0' && !r->audit_key_on_token)
 		plain_wrap(f, 0, 0,

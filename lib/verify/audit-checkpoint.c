@@ -191,6 +191,7 @@ static int
 check_one(struct av *v, uint64_t size, struct ofs_error *e)
 {
 	struct av_checkpoints *c = &v->checkpoints;
+	uint64_t before = c->tree.size;
 	struct checkpoint cp;
 	struct ofs_error why;
 	uint8_t root[32];
@@ -204,14 +205,14 @@ check_one(struct av *v, uint64_t size, struct ofs_error *e)
 		return err_nomem(e);
 	if (rc != 0)
 		return err_set(e, OFS_EDAMAGED,
-			"checkpoint of %llu records of the audit log: %s",
-			(unsigned long long)size, why.message);
+			"checkpoint up to record %llu of the audit log: %s",
+			(unsigned long long)size - 1, why.message);
 	rc = grow_to(v, size, e);
 	if (rc == 0)
 		rc = merkle_root(&c->tree, root, e);
 	if (rc == 0 &&
 		(cp.size != size || memcmp(cp.root, root, sizeof(root)) != 0))
-		rc = av_damage(e, size - 1,
+		rc = av_damage_within(e, before, size - 1,
 			"up to it the log is not the one that a checkpoint "
 			"was signed for");
 	c->n++;
@@ -235,11 +236,8 @@ next_one(struct av *v, bool *left, struct ofs_error *e)
 		&v->a->store, c->tree.size, &size, &c->note, e);
 	*left = rc == 0 && size != 0 && size <= v->tree.size;
 	if (rc == 0 && size > v->tree.size && v->locked)
-		rc = err_set(e, OFS_EDAMAGED,
-			"audit log was rolled back: it holds %llu records, and "
-			"a checkpoint in it is of %llu",
-			(unsigned long long)v->tree.size,
-			(unsigned long long)size);
+		rc = av_rolled_back(
+			e, v->tree.size, size, "a checkpoint in it");
 	if (rc == 0 && *left)
 		rc = check_one(v, size, e);
 	av_leave(v);
@@ -285,6 +283,29 @@ av_checkpoints(struct av *v, struct ofs_error *e)
 	if (rc == 0 && v->locked)
 		rc = count_again(v, e);
 	return rc;
+}
+
+uint64_t
+av_checkpoints_agree(struct av *v, uint64_t end)
+{
+	struct av_checkpoints *c = &v->checkpoints;
+	struct ofs_error ignored;
+	uint64_t good = 0, size = 0;
+	int rc;
+
+	merkle_reset(&c->tree);
+	do {
+		good = size;
+		rc = av_enter(v, &ignored);
+		if (rc != 0)
+			break;
+		rc = store_checkpoint_next(
+			&v->a->store, good, &size, &c->note, &ignored);
+		if (rc == 0 && size != 0 && size < end)
+			rc = check_one(v, size, &ignored);
+		av_leave(v);
+	} while (rc == 0 && size != 0 && size < end);
+	return good;
 }
 
 void

@@ -13,6 +13,8 @@ int av_checkpoint_record(
  * read of all, when none may be left.
  */
 int av_checkpoints(struct av *v, struct ofs_error *e);
+/* size of the newest below `end` that agrees, as all before it do; or 0 */
+uint64_t av_checkpoints_agree(struct av *v, uint64_t end);
 void av_checkpoints_free(struct av_checkpoints *c);
 
 #endif

@@ -56,8 +56,9 @@ take_checkpoint(const char *path, const struct note *note, const ofs_audit *a,
 	if (!found)
 		return err_set(e, code,
 			"checkpoint '%s' is not signed by the audit key of the "
-			"log: one of them is of another log, or was made anew",
-			TEXT_Q(path));
+			"log, which record %llu names: one of them is of "
+			"another log, or was made anew",
+			TEXT_Q(path), (unsigned long long)k->seq);
 	rc = checkpoint_parse(note->text, note->text_len, &c, &why);
 	if (rc != 0 || c.size == 0)
 		return err_set(e, OFS_EFORMAT, "checkpoint '%s': %s",
@@ -149,14 +150,16 @@ kept_read(const char *path, const ofs_audit *a, const uint8_t log_id[16],
 		rc = read_text(path, a, log_id, code, out, e);
 	for (size_t i = 0; rc == 0 && i < out->n; i++)
 		if (memcmp(out->head[i].log_id, log_id, 16) != 0)
-			rc = err_set(e, code, "'%s' is of another log",
+			rc = err_set(e, code,
+				"'%s' is of another log: record 0 is not its "
+				"genesis",
 				TEXT_Q(path));
 	return rc;
 }
 
 int
 kept_compare(struct store *s, const struct head *h, const char *name,
-	struct ofs_error *e)
+	uint64_t agreed, struct ofs_error *e)
 {
 	uint8_t root[32];
 	int rc = store_root_at(s, h->size, root, e);
@@ -164,8 +167,11 @@ kept_compare(struct store *s, const struct head *h, const char *name,
 	if (rc == 0 && memcmp(root, h->root, sizeof(root)) != 0)
 		rc = err_set(e, OFS_EDAMAGED,
 			"audit log was rewritten: its first %llu records are "
-			"not those that '%s' knows",
-			(unsigned long long)h->size, TEXT_Q(name));
+			"not those that '%s' knows; what differs is in records "
+			"%llu to %llu",
+			(unsigned long long)h->size, TEXT_Q(name),
+			(unsigned long long)agreed,
+			(unsigned long long)h->size - 1);
 	return rc;
 }
 
@@ -228,7 +234,7 @@ av_anchor(struct av *v, const struct av_record *r, struct ofs_error *e)
 	rc = av_enter(v, e);
 	if (rc != 0)
 		return rc;
-	rc = kept_compare(&v->a->store, &h, out.kind, &why);
+	rc = kept_compare(&v->a->store, &h, out.kind, 0, &why);
 	if (rc == OFS_EDAMAGED)
 		rc = av_damage(e, r->seq,
 			"the head that it tells of is not that of the %llu "
@@ -281,13 +287,39 @@ check_foreign(const ofs_audit *a, const char *path, struct ofs_error *e)
 		TEXT_Q(path));
 }
 
+struct below {
+	uint64_t size, agreed;
+};
+
+static int
+take_agreed(void *arg, const struct ofs_audit_head *h)
+{
+	struct below *b = arg;
+
+	if (h->outside && h->records < b->size && h->records > b->agreed)
+		b->agreed = h->records;
+	return 0;
+}
+
+/* so many records a head from outside has shown to be right */
+static uint64_t
+agreed_below(ofs_audit *a, uint64_t size)
+{
+	struct below b = { size, 0 };
+
+	(void)ofs_audit_each_head(a, take_agreed, &b);
+	return b.agreed;
+}
+
 int
 kept_compare_all(ofs_audit *a, const struct kept *k, const char *name,
 	const struct head **newest, struct ofs_error *e)
 {
 	uint64_t size = a->heads_size;
+	char quoted[sizeof(struct text_q) + 2];
 	int rc = 0;
 
+	snprintf(quoted, sizeof(quoted), "'%s'", TEXT_Q(name));
 	*newest = &k->head[0];
 	for (size_t i = 0; i < k->n && rc == 0; i++) {
 		const struct head *h = &k->head[i];
@@ -295,13 +327,10 @@ kept_compare_all(ofs_audit *a, const struct kept *k, const char *name,
 		if (h->size > (*newest)->size)
 			*newest = h;
 		if (h->size > size)
-			rc = err_set(e, OFS_EDAMAGED,
-				"audit log was rolled back: it holds %llu "
-				"records, and '%s' knows of %llu",
-				(unsigned long long)size, TEXT_Q(name),
-				(unsigned long long)h->size);
+			rc = av_rolled_back(e, size, h->size, quoted);
 		else
-			rc = kept_compare(&a->store, h, name, e);
+			rc = kept_compare(&a->store, h, name,
+				agreed_below(a, h->size), e);
 	}
 	return rc;
 }

@@ -41,9 +41,12 @@ int kept_stamped(const char *path, ofs_audit *a, struct kept *out, bool *is,
 int kept_witnessed(const ofs_audit *a, const struct note *note,
 	const char *path, int64_t *time, struct ofs_error *e);
 
-/* OFS_EDAMAGED unless the root of the first h->size records is h->root */
+/*
+ * OFS_EDAMAGED unless the root of the first h->size records is h->root; the
+ * first `agreed` of them are known to be right.
+ */
 int kept_compare(struct store *s, const struct head *h, const char *name,
-	struct ofs_error *e);
+	uint64_t agreed, struct ofs_error *e);
 
 /* the same of all of k, which a->heads_size records must cover */
 int kept_compare_all(ofs_audit *a, const struct kept *k, const char *name,

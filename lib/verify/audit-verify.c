@@ -49,6 +49,25 @@ av_damage(struct ofs_error *e, uint64_t seq, const char *fmt, ...)
 		(unsigned long long)seq, what);
 }
 
+int
+av_damage_within(
+	struct ofs_error *e, uint64_t first, uint64_t last, const char *what)
+{
+	return av_damage(e, last, "%s; what differs is in records %llu to %llu",
+		what, (unsigned long long)first, (unsigned long long)last);
+}
+
+int
+av_rolled_back(
+	struct ofs_error *e, uint64_t holds, uint64_t knows, const char *who)
+{
+	return err_set(e, OFS_EDAMAGED,
+		"audit log was rolled back: it holds %llu records, and %s "
+		"knows of %llu; records %llu to %llu are missing",
+		(unsigned long long)holds, who, (unsigned long long)knows,
+		(unsigned long long)holds, (unsigned long long)knows - 1);
+}
+
 void
 av_find(struct av *v, uint64_t seq, const char *id, const char *fmt, ...)
 {
@@ -153,10 +172,23 @@ av_get_body(struct av *v, uint64_t seq, struct record_header *h,
 	return rc;
 }
 
+/* below it a tile or a checkpoint has shown that all is right */
+static uint64_t
+first_suspect(struct av *v)
+{
+	uint64_t tile =
+		(v->tree.size - 1) / AV_RANGE_RECORDS * AV_RANGE_RECORDS;
+	uint64_t size = av_checkpoints_agree(v, v->tree.size);
+
+	return size > tile ? size : tile;
+}
+
 static int
 check_tiles(struct av *v, struct ofs_error *e)
 {
+	uint64_t last = v->tree.size - 1;
 	uint8_t stored[32];
+	bool same = true;
 	int rc;
 
 	if (v->tree.tiles == 0)
@@ -164,21 +196,22 @@ check_tiles(struct av *v, struct ofs_error *e)
 	rc = av_enter(v, e);
 	if (rc != 0)
 		return rc;
-	for (unsigned int level = 1; rc == 0 && level <= v->tree.tiles;
+	for (unsigned int level = 1; rc == 0 && same && level <= v->tree.tiles;
 		level++) {
 		uint64_t idx =
 			(v->tree.size >> (level * MERKLE_TILE_HEIGHT)) - 1;
 
 		rc = store_tile_get(&v->a->store, level, idx, stored, e);
-		if (rc == 0 &&
-			memcmp(stored, v->tree.tile[level], sizeof(stored)) !=
-				0)
-			rc = av_damage(e, v->tree.size - 1,
-				"the tile that it completes disagrees with the "
-				"records");
+		same = rc == 0 &&
+			memcmp(stored, v->tree.tile[level], sizeof(stored)) ==
+				0;
 	}
 	av_leave(v);
-	return rc;
+	return rc != 0 || same
+		? rc
+		: av_damage_within(e, first_suspect(v), last,
+			  "the tile that it completes disagrees with the "
+			  "records");
 }
 
 static int
@@ -194,7 +227,8 @@ check_heads_here(struct av *v, struct ofs_error *e)
 			continue;
 		rc = merkle_root(&v->tree, root, e);
 		if (rc == 0 && memcmp(root, h->root, sizeof(root)) != 0)
-			rc = av_damage(e, v->tree.size - 1,
+			rc = av_damage_within(e, first_suspect(v),
+				v->tree.size - 1,
 				"up to it the log is not the one that its head "
 				"file knows of");
 	}
@@ -343,9 +377,9 @@ check_root(struct av *v, struct ofs_error *e)
 	merkle_frontier_put(&v->tree, frontier);
 	if (memcmp(root, v->state.root, sizeof(root)) != 0 ||
 		memcmp(frontier, v->state.frontier, v->state.frontier_len) != 0)
-		return err_set(e, OFS_EDAMAGED,
-			"root of the audit log is not that of its %llu records",
-			(unsigned long long)v->tree.size);
+		return av_damage_within(e, first_suspect(v), v->tree.size - 1,
+			"up to it the log is not the one that its root was "
+			"computed for");
 	memcpy(v->rep->root, root, sizeof(root));
 	return 0;
 }
@@ -361,15 +395,9 @@ check_heads(struct av *v, struct ofs_error *e)
 
 		if (!v->head.valid[i])
 			continue;
-		if (memcmp(h->log_id, v->state.log_id, 16) != 0)
-			return err_set(e, OFS_EDAMAGED,
-				"head file is that of another audit log");
 		if (h->size > v->tree.size)
-			return err_set(e, OFS_EDAMAGED,
-				"audit log was rolled back: it holds %llu "
-				"records, and its head file knows of %llu",
-				(unsigned long long)v->tree.size,
-				(unsigned long long)h->size);
+			return av_rolled_back(
+				e, v->tree.size, h->size, "its head file");
 	}
 	if (newest == NULL) {
 		av_find(v, v->tree.size - 1, "no-head",
@@ -420,6 +448,20 @@ check_end(struct av *v, bool *more, struct ofs_error *e)
 	return rc;
 }
 
+/* before the tree: a head of another log says nothing of any record */
+static int
+check_head_id(const struct av *v, struct ofs_error *e)
+{
+	for (int i = 0; i < HEAD_SLOTS; i++)
+		if (v->head.valid[i] &&
+			memcmp(v->head.slot[i].log_id, v->state.log_id, 16) !=
+				0)
+			return err_set(e, OFS_EDAMAGED,
+				"head file is that of another audit log: "
+				"record 0 is not the genesis that it names");
+	return 0;
+}
+
 static int
 start(struct av *v, struct ofs_error *e)
 {
@@ -433,6 +475,8 @@ start(struct av *v, struct ofs_error *e)
 		v->head = v->a->head;
 		rc = read_state(v, e);
 	}
+	if (rc == 0)
+		rc = check_head_id(v, e);
 	av_leave(v);
 	return rc;
 }

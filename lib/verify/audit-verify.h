@@ -132,6 +132,15 @@ void av_leave(struct av *v);
 /* "record N: ..."; returns OFS_EDAMAGED */
 int av_damage(struct ofs_error *e, uint64_t seq, const char *fmt, ...)
 	ERR_PRINTF(3, 4);
+/*
+ * "record LAST: ...; what differs is in records FIRST to LAST": where a hash
+ * over all of them is another one, nobody can tell which.
+ */
+int av_damage_within(
+	struct ofs_error *e, uint64_t first, uint64_t last, const char *what);
+/* "...: it holds N records, and WHO knows of M"; returns OFS_EDAMAGED */
+int av_rolled_back(
+	struct ofs_error *e, uint64_t holds, uint64_t knows, const char *who);
 void av_find(struct av *v, uint64_t seq, const char *id, const char *fmt, ...)
 	ERR_PRINTF(4, 5);
 void av_flush_findings(struct av *v);

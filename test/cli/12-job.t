@@ -190,7 +190,7 @@ status 5 'a missing trust file'
 # --- the record
 run ofs-audit verify
 status 0 'audit verify'
-like "$out" 'the log is intact' 'says so'
+like "$out" 'the log agrees with itself' 'says so'
 like "$out" 'not shown: ' 'and what it does not show'
 run ofs-audit verify --json
 is "$(jq -r 'select(.type == "report") | [.intact, .head_present] | join(" ")' \
