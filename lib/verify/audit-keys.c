@@ -34,8 +34,13 @@ int
 av_count_sealed(struct av *v, const struct av_record *r, struct ofs_error *e)
 {
 	uint16_t type = r->h->type;
+	bool tagged = false;
+	int rc;
 
-	if (r->tag != NULL && r->tag_len != TAG_SIZE)
+	rc = r->tag != NULL ? av_is_tagged(v, r->h, &tagged, e) : 0;
+	if (rc != 0)
+		return rc;
+	if (r->tag != NULL && (!tagged || r->tag_len != TAG_SIZE))
 		return av_damage(
 			e, r->seq, "it may not have such a document tag");
 	if (!v->keyless)

@@ -134,6 +134,12 @@ handles(void **state)
 	ofs_audit_free(a);
 	assert_false(on_disk("doc-0001"));
 	assert_false(on_disk("payroll"));
+	/* its epochs have no key for tags, which needs no key to be seen */
+	shell("sqlite3 '%s/log.db' 'UPDATE record SET tag = zeroblob(16) "
+	      "WHERE seq = 5'",
+		log_dir);
+	assert_int_equal(sample_verify(&rep, &e), OFS_EDAMAGED);
+	assert_non_null(strstr(e.message, "record 5 "));
 }
 
 /* a process that ended between its commit and its release, and in an intent */
