@@ -57,8 +57,7 @@ static const char help[] =
 "  --resign-unknown    sign again where nobody knows whether the token did\n"
 "  --on-duplicate D    signed by this key before: skip (default), sign, refuse\n"
 "  --list-unfinished, --status ID, --abandon ID, --discard-pending SEQ: lists\n"
-"  --jobs N            token sessions; default: one for each processor\n"
-"  --rate N            at most N signatures a minute\n"
+"  --jobs N, --rate N  token sessions at once; at most N signatures a minute\n"
 "  --stop-on-error     no further document once one has failed\n"
 "Before and after\n"
 "  --dry-run           check everything, show the plan, sign nothing\n"
@@ -66,6 +65,7 @@ static const char help[] =
 "  --confirmed HEX     sign only the list whose digest begins with these digits\n"
 "  --validate CMD, --validate-timeout S: ask CMD about each document, 60 s\n"
 "  --copy-to DIR       a second copy of each signature, read back\n"
+"  --anchor            put the newest head of the log on the key's token, too\n"
 "  --report FILE       keep the result of the run, as --json prints it\n"
 "  --quiet             only what failed, and the count; --json, --help, --version\n"
 "\n"
@@ -347,12 +347,27 @@ static const char *const duplicates[] = { "default", "sign", "skip", "refuse",
 static const char *const policies[] = { "refuse", "hold", "ask", NULL };
 
 static int
+act(struct out *o, struct sign_options *op, struct operands *ops)
+{
+	struct tool s = { 0 };
+	int rc;
+
+	set_timeouts(op);
+	rc = tool_open(&s, o, &op->session);
+	if (rc == 0 && cmd_sign_is_batches(op))
+		rc = cmd_sign_batches(&s, op);
+	else if (rc == 0)
+		rc = sign(&s, op, ops);
+	tool_close(&s);
+	return rc;
+}
+
+static int
 run(struct out *o, int argc, char **argv)
 {
 	struct sign_options op = { .token_timeout = TIMEOUT_UNSET,
 		.validate_timeout = 60,
 		.session = { .lists = true } };
-	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
 		{ "key", .list = &op.keys },
@@ -404,6 +419,7 @@ run(struct out *o, int argc, char **argv)
 		{ "copy-to", .text = &op.copy_to },
 		{ "report", .text = &op.report },
 		{ "rate", .number = &op.rate, .min = 1, .max = 1000000000 },
+		{ "anchor", .flag = &op.anchor },
 		{ "stop-on-error", .flag = &op.stop_on_error },
 		{ "json", .flag = &json },
 		{ "quiet", .flag = &o->quiet },
@@ -418,14 +434,7 @@ run(struct out *o, int argc, char **argv)
 		rc = check_usage(&a, o, &op, &ops);
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	set_timeouts(&op);
-	rc = tool_open(&s, o, &op.session);
-	if (rc == 0 && cmd_sign_is_batches(&op))
-		rc = cmd_sign_batches(&s, &op);
-	else if (rc == 0)
-		rc = sign(&s, &op, &ops);
-	tool_close(&s);
-	return rc;
+	return act(o, &op, &ops);
 }
 
 int

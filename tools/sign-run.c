@@ -143,6 +143,57 @@ warn_same_disk(struct out *o, const struct sign_options *opts)
 			"signatures are on; name a directory on another medium");
 }
 
+/* before the first signature: what --anchor needs */
+static int
+can_anchor(struct tool *s)
+{
+	struct ofs_audit_key_info k = { .size = sizeof(k) };
+	struct ofs_error e;
+
+	if (ofs_audit_get_key(s->audit, &k) != 0) {
+		ofs_audit_error(s->audit, &e);
+		return out_fail_with(s->out, &e);
+	}
+	if (k.vkey[0] == '\0')
+		return out_fail(s->out, OFS_EKEY,
+			"there is no head to --anchor: the audit log has no "
+			"audit key; give it one with ofs-audit audit-key "
+			"--set, or leave --anchor out");
+	return 0;
+}
+
+/* the first token that takes it; what was signed is signed in any case */
+static int
+anchor(struct tool *s, struct sign_report *r, const struct keyring *ring)
+{
+	struct ofs_audit_head h = { .size = sizeof(h) };
+	struct ofs_error e = { .code = OFS_ETOKEN };
+	struct jline j;
+	size_t i;
+
+	for (i = 0; i < ring->n; i++) {
+		if (ofs_audit_put_token_head(s->audit, ring->tokens[i], &h) ==
+			0)
+			break;
+		ofs_audit_error(s->audit, &e);
+		out_warn(r->out,
+			"the head of the audit log was not put on the token: "
+			"%s; %s",
+			e.message,
+			e.code == OFS_EDAMAGED
+				? "trust no record before 'ofs-audit verify "
+				  "--head-token' is content"
+				: "'ofs-audit anchor' does it later");
+	}
+	if (i == ring->n)
+		return e.code;
+	jline_begin(&j, "anchor");
+	jline_number(&j, "records", (int64_t)h.records);
+	jline_text(&j, "place", h.place);
+	jline_number(&j, "seq", (int64_t)h.seq);
+	return cmd_sign_report_line(r, &j);
+}
+
 int
 cmd_sign_run(struct tool *s, struct sign_report *r, struct keyring *ring,
 	ofs_batch *b)
@@ -150,7 +201,7 @@ cmd_sign_run(struct tool *s, struct sign_report *r, struct keyring *ring,
 	const struct sign_options *o = r->opts;
 	struct ofs_progress done = { .size = sizeof(done) };
 	bool go_on = true;
-	int rc = 0;
+	int rc = 0, anchored = 0;
 
 	ofs_batch_on_result(b, cmd_sign_report_item, r);
 	if (o->dry_run)
@@ -158,7 +209,13 @@ cmd_sign_run(struct tool *s, struct sign_report *r, struct keyring *ring,
 	warn_same_disk(r->out, o);
 	if (cmd_sign_logs_in_late(o))
 		rc = confirm(s, r, ring, b, &go_on);
+	if (rc == 0 && go_on && o->anchor)
+		rc = can_anchor(s);
 	if (rc != 0 || !go_on)
 		return rc;
-	return finish(r, b, &done, work(r, b, ofs_batch_run, &done));
+	rc = work(r, b, ofs_batch_run, &done);
+	if (o->anchor && (rc == 0 || rc == OFS_EITEMS || rc == OFS_EINTR))
+		anchored = anchor(s, r, ring);
+	rc = finish(r, b, &done, rc);
+	return rc != 0 ? rc : anchored;
 }

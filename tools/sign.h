@@ -27,7 +27,7 @@ struct sign_options {
 	unsigned long discard;                 /* an outcome; 0: none */
 	bool list_unfinished, resign_unknown;
 	bool force, skip_existing, recursive, dry_run, stop_on_error,
-		allow_expired, low_s, confirm;
+		allow_expired, low_s, confirm, anchor;
 	const char *confirmed;   /* digits of the list digest, or NULL */
 	struct strings validate; /* commands */
 	unsigned long validate_timeout, rate;

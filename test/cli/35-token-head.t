@@ -231,6 +231,36 @@ run ofs-audit verify --audit sealed --head-token "$token"
 status 0 'a sealed log, without any key'
 is "$(report --audit sealed --head-token "$token" | jq -r .verdict)" anchored \
 	'is anchored'
+# --- with every batch
+echo pay >order
+run ofs-sign --key "$key" --anchor --audit keyless --format raw order
+status 3 'ofs-sign --anchor into a log without an audit key'
+like "$err" 'has no audit key; give it one with ofs-audit audit-key --set' \
+	'says what to do'
+[ ! -e order.sig ]
+ok $? 'before anything is signed'
+must ofs-audit init --audit batches --audit-key file:batches.pem \
+	--origin batches
+run ofs-sign --key "$key" --anchor --audit batches --format raw --json order
+status 0 'ofs-sign --anchor'
+is "$(jq -r .type <<<"$out" | xargs)" 'item anchor summary' 'says so'
+is "$(jq -r 'select(.type == "anchor") | .records' <<<"$out")" \
+	"$(head_on_token batches | sed -n 2p)" 'the head is on the token'
+rm -rf later && cp -rp batches later
+run ofs-sign --key "$key" --anchor --audit batches --format raw --force order
+status 0 'the next batch replaces it'
+run ofs-audit verify --audit later --head-token "$token"
+status 6 'the log before it was rolled back'
+must ofs-audit anchor --audit batches --token "$token"
+cp -rp batches ahead
+must ofs-sign --key "$key" --anchor --audit ahead --format raw --force order
+rm order.sig
+run ofs-sign --key "$key" --anchor --audit batches --format raw --json order
+status 6 'a token that knows of more than the log'
+like "$err" 'was not put on the token: .*rewritten' 'is told'
+[ -e order.sig ]
+ok $? 'and the signature is there all the same'
+
 # --- usage
 run ofs-audit anchor
 status 2 'without a token'
