@@ -64,6 +64,28 @@ authorised(struct av *v, const struct av_record *r, enum statement_kind kind,
 	return 0;
 }
 
+/* the backup that was accepted is what is in front of the event */
+static int
+check_backup(struct av *v, const struct av_record *r, const struct statement *s,
+	struct ofs_error *e)
+{
+	uint8_t root[32];
+	int rc;
+
+	if (s->records == r->seq) {
+		rc = av_enter(v, e);
+		if (rc != 0)
+			return rc;
+		rc = store_root_at(&v->a->store, r->seq, root, e);
+		av_leave(v);
+		if (rc != 0 || memcmp(root, s->root, sizeof(root)) == 0)
+			return rc;
+	}
+	return av_damage(e, r->seq,
+		"the records in front of it are not the backup that an auditor "
+		"has accepted");
+}
+
 /* a gap stays visible for ever; without one there is nothing to say */
 static int
 restored(struct av *v, const struct av_record *r, struct ofs_error *e)
@@ -78,7 +100,10 @@ restored(struct av *v, const struct av_record *r, struct ofs_error *e)
 	rc = authorised(v, r, STATEMENT_RESTORE, &s, who, e);
 	if (rc != 0)
 		return rc;
-	if (s.records != r->seq || s.known_records <= s.records ||
+	rc = check_backup(v, r, &s, e);
+	if (rc != 0)
+		return rc;
+	if (s.known_records <= s.records ||
 		(int64_t)s.records != av_int(r->body, "first") ||
 		(int64_t)s.known_records != av_int(r->body, "last") + 1 ||
 		!av_bytes(r->body, "sha256", &root) ||
@@ -156,8 +181,7 @@ erased(struct av *v, const struct av_record *r, struct ofs_error *e)
 	if (rc != 0)
 		return rc;
 	a = av_find_absent(v, s.record);
-	if (s.record >= r->seq ||
-		(int64_t)s.record != av_int(r->body, "first") ||
+	if ((int64_t)s.record != av_int(r->body, "first") ||
 		(int64_t)s.record != av_int(r->body, "last"))
 		return av_damage(e, r->seq,
 			"it is not the erasure that an auditor has allowed");
