@@ -123,11 +123,6 @@ erase_body(ofs_audit *a, uint64_t erased, struct rec_log_event *event,
 			n.found ? "record %llu is erased already"
 				: "there is no record %llu in the audit log",
 			(unsigned long long)erased);
-	if (!erase_is_possible((enum ofs_record_type)n.h.type))
-		return err_set(e, OFS_EINVAL,
-			"record %llu cannot be erased: a record of type '%s' "
-			"is needed to verify the log",
-			(unsigned long long)erased, record_type_name(n.h.type));
 	if (n.by != NULL)
 		return err_set(e, OFS_EEXIST,
 			"record %llu cannot be erased now: %s",

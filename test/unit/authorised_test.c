@@ -19,6 +19,7 @@ setup(void **state)
 {
 	sample_setup(state);
 	kit_auditor("alice");
+	kit_auditor("mallory");
 	return 0;
 }
 
@@ -48,14 +49,20 @@ fresh(void **state)
 }
 
 static void
-sign(const struct statement *s)
+sign_as(const char *name, const struct statement *s)
 {
 	struct buf text = BUF_INIT;
 
 	ok(statement_encode(s, &text, &e), &e);
 	assert_non_null(buf_cstr(&text));
-	kit_sign("alice", (const char *)text.p, "-nodetach -binary", &cms);
+	kit_sign(name, (const char *)text.p, "-nodetach -binary", &cms);
 	buf_free(&text);
+}
+
+static void
+sign(const struct statement *s)
+{
+	sign_as("alice", s);
 }
 
 static void
@@ -271,6 +278,43 @@ erasing(void **state)
 	erase_refused(&s);
 }
 
+/* whose certificate the log keeps for other reasons is no auditor */
+static void
+only_auditors(void **state)
+{
+	struct ofs_audit_report rep;
+	struct buf der = BUF_INIT;
+	struct rec_log_event r;
+	struct statement s;
+	ofs_audit *a;
+	char path[128];
+	uint64_t seq;
+
+	(void)state;
+	true_ones(&s, &r);
+	s.kind = STATEMENT_ERASE;
+	shell("openssl x509 -in %s/mallory.pem -outform DER -out %s/m.der",
+		sample_dir, sample_dir);
+	snprintf(path, sizeof(path), "%s/m.der", sample_dir);
+	ok(file_read(path, 1 << 20, &der, &e), &e);
+	a = sample_open(0);
+	sample_begin(a);
+	ok(log_cert_add(a, der.p, der.len, &e), &e);
+	sample_commit(a);
+	buf_free(&der);
+	sign_as("mallory", &s);
+	assert_int_equal(ofs_audit_erase(a, ERASED, cms.p, cms.len, &seq),
+		OFS_EUNTRUSTED);
+	sign(&s);
+	assert_int_equal(ofs_audit_erase(a, ERASED, cms.p, cms.len, &seq), 0);
+	ofs_audit_free(a);
+	ok(sample_verify(&rep, &e), &e);
+	shell("sqlite3 %s/log.db \"DELETE FROM cert WHERE sha256 <> "
+	      "x'$(sha256sum <%s/m.der | head -c 64)'\"",
+		log_dir, sample_dir);
+	damaged("certificates of the auditors are not kept");
+}
+
 /* those that ofs-audit-format(5) lists */
 static void
 types(void **state)
@@ -289,6 +333,7 @@ main(void)
 		TEST(erasures),
 		TEST(gaps),
 		TEST(erasing),
+		TEST(only_auditors),
 		cmocka_unit_test(types),
 	};
 

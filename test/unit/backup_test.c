@@ -266,7 +266,7 @@ while_others_sign(void **state)
 static void
 refuses(void **state)
 {
-	ofs_audit *a = sample_open(OFS_AUDIT_CREATE);
+	ofs_audit *a = sample_open(OFS_AUDIT_CREATE), *longer;
 	char kept[sizeof(dest)];
 
 	(void)state;
@@ -285,6 +285,21 @@ refuses(void **state)
 	ofs_audit_free(a);
 	a = sample_open(OFS_AUDIT_READ_ONLY);
 	refused(a, OFS_EAUDIT, "read-only");
+	ofs_audit_free(a);
+	/* a head file that knows of more */
+	a = sample_open(0);
+	shell("cp -r %s %s/longer", log_dir, sample_dir);
+	snprintf(kept, sizeof(kept), "%s", log_dir);
+	snprintf(log_dir, sizeof(log_dir), "%s/longer", sample_dir);
+	longer = sample_open(0);
+	add_logins(longer, 1);
+	ofs_audit_free(longer);
+	snprintf(log_dir, sizeof(log_dir), "%s", kept);
+	shell("cp %s/log.head %s/head; cp %s/longer/log.head %s/log.head",
+		log_dir, sample_dir, sample_dir, log_dir);
+	refused(a, OFS_EDAMAGED, "rolled back");
+	shell("cp %s/head %s/log.head; rm -r %s/longer", sample_dir, log_dir,
+		sample_dir);
 	ofs_audit_free(a);
 	/* a body that is another, deep below the tail */
 	shell("sqlite3 %s/log.db 'UPDATE record SET body = zeroblob(9) WHERE "

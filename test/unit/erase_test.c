@@ -3,6 +3,7 @@
 #include "keep_kit.h"
 
 #include "audit/handle.h"
+#include "audit/track.h"
 
 static struct buf cms;
 static char *text;
@@ -213,6 +214,7 @@ refuses(void **state)
 {
 	uint8_t id[16] = { 9 };
 	uint64_t intent, outcome, opened;
+	char reason[513] = "";
 	struct ofs_error e;
 	ofs_audit *a;
 
@@ -230,6 +232,7 @@ refuses(void **state)
 	sample_pending(a, outcome, 0);
 	ok(log_intent_done(a, intent, &e), &e);
 	sample_commit(a);
+	refused(outcome - 1, OFS_EEXIST, "its batch is not closed");
 	refused(outcome, OFS_EEXIST, "cannot be erased now");
 	sample_begin(a);
 	sample_batch_closed(a, id, opened, 1, 0);
@@ -242,11 +245,60 @@ refuses(void **state)
 	erases(outcome);
 	refused(outcome + 2, OFS_EINVAL, "log-event");
 	verifies(1);
+	/* nobody is asked to allow what cannot be */
+	a = sample_open(0);
+	assert_int_equal(
+		ofs_audit_erase_statement(a, 0, "x", &text), OFS_EINVAL);
+	assert_int_equal(
+		ofs_audit_erase_statement(a, outcome, "x", &text), OFS_EKEY);
+	memset(reason, 'x', sizeof(reason) - 1);
+	assert_int_equal(
+		ofs_audit_erase_statement(a, 4, reason, &text), OFS_EINVAL);
+	reason[sizeof(reason) - 2] = '\0';
+	assert_int_equal(ofs_audit_erase_statement(a, 4, reason, &text), 0);
+	free(text);
+	ofs_audit_free(a);
 	/* what was signed for one record is good for no other */
 	a = sample_open(0);
 	assert_int_equal(
 		ofs_audit_erase(a, 4, cms.p, cms.len, &intent), OFS_EMISMATCH);
 	ofs_audit_free(a);
+}
+
+/* what resuming or recovery needs; and the handle can be used afterwards */
+static void
+still_needed(void **state)
+{
+	struct track t = { .items = 3, .form = "cms ecdsa-sha256" };
+	uint8_t id[16] = { 9 };
+	uint64_t intent, event;
+	struct ofs_error e;
+	ofs_audit *a;
+
+	(void)state;
+	a = sample_open(0);
+	sample_begin(a);
+	intent = sample_intent(a, NULL, 0, 1);
+	sample_commit(a);
+	ofs_audit_free(a);
+	refused(intent, OFS_EEXIST, "its outcome is not recorded");
+	a = sample_open(0);
+	assert_int_equal(
+		ofs_audit_erase(a, intent, cms.p, cms.len, &event), OFS_EEXIST);
+	sample_begin(a);
+	(void)sample_outcome(a, NULL, intent, 0, REC_SIGNED);
+	ok(log_intent_done(a, intent, &e), &e);
+	memcpy(t.batch_id, id, 16);
+	memcpy(t.root_id, id, 16);
+	t.opened_seq = sample_batch_opened(a, id, 3);
+	ok(log_track_open(a, &t, &e), &e);
+	intent = sample_intent(a, id, 0, 1);
+	(void)sample_outcome(a, id, intent, 0, REC_SIGNED);
+	ok(log_intent_done(a, intent, &e), &e);
+	sample_batch_closed(a, id, t.opened_seq, 1, 0);
+	sample_commit(a);
+	ofs_audit_free(a);
+	refused(intent, OFS_EEXIST, "the list of its batch is not finished");
 }
 
 static void
@@ -350,6 +402,7 @@ main(void)
 		TEST(erases_more),
 		TEST(erases_among_unknown),
 		TEST(refuses),
+		TEST(still_needed),
 		TEST(only_gone),
 		TEST(forged),
 		TEST(erases_encrypted),

@@ -254,6 +254,9 @@ only_what_auditors_signed(void **state)
 	free(other);
 	/* any byte of a good one, in DER */
 	kit_sign("alice", text, "-nodetach -binary -outform DER", &cms);
+	buf_u8(&cms, 0);
+	TRY(OFS_EUNREADABLE, "no CMS file");
+	cms.len--;
 	for (i = 0; i < cms.len; i += 7) {
 		cms.p[i] ^= 1;
 		o.accept = cms.p;
@@ -342,7 +345,12 @@ refuses_other_things(void **state)
 	ok(log_batch_hold(a, 5, &e), &e);
 	refused(NULL, OFS_EEXIST, "is running");
 	ofs_audit_free(a);
-	/* damaged backups */
+	/* damaged backups; one slot of a head file makes up for the other */
+	shell("cp %s/log.head %s/head; printf x | dd of=%s/log.head bs=1 "
+	      "seek=40 conv=notrunc 2>/dev/null",
+		backup, sample_dir, backup);
+	refused(NULL, OFS_EDAMAGED, "manifest");
+	shell("cp %s/head %s/log.head", sample_dir, backup);
 	shell("printf x | dd of=%s/log.db bs=1 seek=9000 conv=notrunc "
 	      "2>/dev/null",
 		backup);
