@@ -252,6 +252,18 @@ only_what_auditors_signed(void **state)
 	kit_sign("alice", other, "-nodetach", &cms);
 	TRY(OFS_EMISMATCH, "another backup");
 	free(other);
+	/* any hash in it is another one */
+	for (i = 0; i < 3; i++) {
+		static const char *const names[] = {
+			"log id: ", "\nroot: ", "known root: "
+		};
+		char *at = strstr(text, names[i]) + strlen(names[i]);
+
+		*at ^= 1; /* another digit */
+		kit_sign("alice", text, "-nodetach", &cms);
+		TRY(OFS_EMISMATCH, "the auditor has accepted");
+		*at ^= 1;
+	}
 	/* any byte of a good one, in DER */
 	kit_sign("alice", text, "-nodetach -binary -outform DER", &cms);
 	buf_u8(&cms, 0);
@@ -370,18 +382,105 @@ refuses_a_fork(void **state)
 	ofs_audit *a;
 
 	(void)state;
-	/* 301 of the backup, and 20 others than the 11 that followed */
-	shell("rm -r %s; cp -r %s %s; rm %s/backup.txt", log_dir, backup,
-		log_dir, log_dir);
+	/* 301 of the backup, and 11 others than those that followed */
+	shell("mv %s %s/mine; cp -r %s %s; rm %s/backup.txt", log_dir,
+		sample_dir, backup, log_dir, log_dir);
 	a = sample_open(0);
-	kit_logins(a, 20);
+	kit_logins(a, 11);
 	shell("rm -r %s", backup);
 	assert_int_equal(ofs_audit_backup(a, backup, NULL, NULL, NULL), 0);
-	ofs_audit_free(a);
-	shell("rm -r %s", log_dir);
 	o.heads = &(const char *){ head };
 	o.n_heads = 1;
 	refused(&o, OFS_EDAMAGED, "first 312 records differ");
+	kit_logins(a, 9);
+	shell("rm -r %s", backup);
+	assert_int_equal(ofs_audit_backup(a, backup, NULL, NULL, NULL), 0);
+	ofs_audit_free(a);
+	refused(&o, OFS_EDAMAGED, "first 312 records differ");
+	/* what stands there is longer, and nothing but its store says so */
+	shell("rm -r %s; mv %s/mine %s", log_dir, sample_dir, log_dir);
+	a = sample_open(0);
+	kit_logins(a, 20);
+	ofs_audit_free(a);
+	shell("rm %s/log.head", log_dir);
+	refused(NULL, OFS_EDAMAGED, "first 322 records differ");
+}
+
+/* whether a process waits for a lock that another one has */
+static bool
+waits(pid_t pid)
+{
+	char cmd[80];
+
+	snprintf(cmd, sizeof(cmd), "grep -q -- '-> FLOCK.* %d ' /proc/locks",
+		(int)pid);
+	return system(cmd) == 0;
+}
+
+/* what is added before its turn comes is known to it */
+static void
+waits_for_writers(void **state)
+{
+	struct buf body = BUF_INIT;
+	int status = 0;
+	ofs_audit *a;
+	pid_t pid;
+
+	(void)state;
+	shell("rm -r %s; cp -r %s %s; rm %s/backup.txt", log_dir, backup,
+		log_dir, log_dir);
+	a = sample_open(0);
+	sample_begin(a);
+	sample_login(a, &body);
+	(void)sample_append(a, OFS_REC_LOGIN, NULL, &body, NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		ofs_ctx *ctx;
+
+		(void)ofs_ctx_new(NULL, &ctx);
+		_exit(ofs_audit_restore(ctx, backup, log_dir, NULL, NULL) ==
+					OFS_EDAMAGED
+				? 0
+				: 1);
+	}
+	while (!waits(pid) && waitpid(pid, &status, WNOHANG) == 0)
+		usleep(1000);
+	assert_true(waits(pid));
+	sample_commit(a);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	ofs_audit_free(a);
+	sample_verifies(302);
+}
+
+/* who can write a backup can write its manifest, too */
+static void
+verifies_what_it_restores(void **state)
+{
+	(void)state;
+	shell("rm -r %s; sqlite3 %s/log.db 'UPDATE record SET body = "
+	      "zeroblob(9) WHERE seq = 9'; sed -i \"s/^log.db sha256: .*/"
+	      "log.db sha256: $(sha256sum <%s/log.db | head -c 64)/\" "
+	      "%s/backup.txt",
+		log_dir, backup, backup, backup);
+	refused(NULL, OFS_EDAMAGED, "record 9");
+}
+
+/* a log that is shared stays so */
+static void
+stays_shared(void **state)
+{
+	struct ofs_audit_restore_report r;
+
+	(void)state;
+	shell("rm -r %s; cp -r %s %s; rm %s/backup.txt; chmod 2770 %s; "
+	      "chmod 660 %s/*",
+		log_dir, backup, log_dir, log_dir, log_dir, log_dir);
+	restores(NULL, &r);
+	shell("test \"$(stat -c %%a %s %s/log.db %s/log.head | xargs)\" = "
+	      "'2770 660 660'",
+		log_dir, log_dir, log_dir);
 }
 
 int
@@ -396,6 +495,9 @@ main(void)
 		TEST(verify_wants_the_auditor),
 		TEST(refuses_other_things),
 		TEST(refuses_a_fork),
+		TEST(waits_for_writers),
+		TEST(verifies_what_it_restores),
+		TEST(stays_shared),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
