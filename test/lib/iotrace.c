@@ -333,6 +333,21 @@ mkdir(const char *name, mode_t mode)
 	return mkdirat(AT_FDCWD, name, mode);
 }
 
+char *
+mkdtemp(char *name)
+{
+	char path[PATH_MAX], *made;
+	struct stat st;
+
+	pthread_mutex_lock(&lock);
+	made = REAL(char *, "mkdtemp", (char *))(name);
+	if (made != NULL && is_on() && path_of_name(AT_FDCWD, made, path) &&
+		stat(path, &st) == 0)
+		note('d', st.st_ino, 0, path, NULL, 0);
+	pthread_mutex_unlock(&lock);
+	return made;
+}
+
 int
 renameat2(int from_at, const char *from, int to_at, const char *to,
 	unsigned int flags)
