@@ -399,10 +399,38 @@ proofs(void **state)
 				 "4ZCbV54Id2LKaANYcrnKv3U2k"),
 		OFS_ESIGNATURE);
 	free(p);
+	/* that it grew: from nothing, from all of it, and from no more */
+	assert_int_equal(ofs_audit_prove_growth(a, 0, &p), 0);
+	assert_int_equal(strncmp(p, "old 0\n\n", 7), 0);
+	assert_int_equal(check(p, strlen(p), i.vkey), OFS_EFORMAT);
+	free(p);
+	assert_int_equal(ofs_audit_prove_growth(a, i.records, &p), 0);
+	free(p);
 	logins(a, 1);
+	assert_int_equal(
+		ofs_audit_prove_growth(a, i.records + 1, &p), OFS_EAUDIT);
 	assert_int_equal(ofs_audit_prove(a, i.records, false, &p), OFS_EAUDIT);
 	assert_int_equal(
 		ofs_audit_prove(a, i.records + 1, false, &p), OFS_EINVAL);
+	ofs_audit_free(a);
+}
+
+/* of a log without one, and of a record that no checkpoint covers */
+static void
+no_checkpoint(void **state)
+{
+	ofs_audit *a;
+	uint64_t n;
+	char *p;
+
+	(void)state;
+	fresh();
+	assert_int_equal(init(NULL), 0);
+	a = sample_open(0);
+	assert_int_equal(ofs_audit_prove(a, 0, false, &p), OFS_EAUDIT);
+	assert_int_equal(ofs_audit_prove_growth(a, 0, &p), OFS_EAUDIT);
+	assert_int_equal(ofs_audit_export_tiles(a, other_dir, &n), OFS_EAUDIT);
+	assert_int_equal(access(other_dir, F_OK), -1);
 	ofs_audit_free(a);
 }
 
@@ -449,6 +477,8 @@ large(void **state)
 	assert_int_equal(ofs_audit_export_tiles(a, other_dir, &n), 0);
 	assert_int_equal(n, 66001);
 	assert_int_equal(ofs_audit_export_tiles(a, other_dir, &n), OFS_EEXIST);
+	ofs_audit_error(a, &e);
+	assert_non_null(strstr(e.message, "holds an export already"));
 	shell("cd '%s' && test -f tile/0/000 && test -f tile/0/256 && "
 	      "test -f tile/0/257.p/209 && test -f tile/1/000 && "
 	      "test -f tile/1/001.p/1 && test -f tile/2/000.p/1 && "
@@ -474,6 +504,7 @@ main(void)
 		cmocka_unit_test(pinned),
 		cmocka_unit_test(tampered),
 		cmocka_unit_test(proofs),
+		cmocka_unit_test(no_checkpoint),
 		cmocka_unit_test(large),
 	};
 

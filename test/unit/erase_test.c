@@ -2,6 +2,8 @@
 /* Bodies that are erased, and those that are only gone. */
 #include "keep_kit.h"
 
+#include <offlinesig/checkpoint.h>
+
 #include "audit/handle.h"
 #include "audit/track.h"
 
@@ -99,6 +101,23 @@ verifies(uint64_t n_erased)
 	ofs_audit_free(sample_open(0));
 }
 
+/* its header can be proven, and nothing more disclosed */
+static void
+proves(uint64_t seq)
+{
+	ofs_audit *a = sample_open(0);
+	char place[128], *proof;
+
+	snprintf(place, sizeof(place), "file:%s.audit", log_dir);
+	assert_int_equal(ofs_audit_set_key(a, place), 0);
+	assert_int_equal(ofs_audit_checkpoint(a, true, &proof), 0);
+	free(proof);
+	assert_int_equal(ofs_audit_prove(a, seq, true, &proof), OFS_EKEY);
+	assert_int_equal(ofs_audit_prove(a, seq, false, &proof), 0);
+	free(proof);
+	ofs_audit_free(a);
+}
+
 static int
 only_intents(void *arg, const ofs_record *rec)
 {
@@ -142,6 +161,7 @@ erases_an_outcome(void **state)
 	/* the intent that names it is another record */
 	assert_int_equal(ofs_audit_find(a, &f, only_intents, NULL), 0);
 	ofs_audit_free(a);
+	proves(4);
 }
 
 static void

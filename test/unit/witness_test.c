@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a witness cosigns: checkpoints of a log that only grows. */
+#include "log_sample.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <offlinesig/checkpoint.h>
+
+static char memory[96], witness_key[96], vkey[1024];
+
+static int
+setup(void **state)
+{
+	sample_setup(state);
+	snprintf(memory, sizeof(memory), "%s/memory", sample_dir);
+	snprintf(witness_key, sizeof(witness_key), "%s/witness", sample_dir);
+	return 0;
+}
+
+/* a new log of the same name and with the same audit key */
+static int
+fresh(void **state)
+{
+	struct ofs_audit_init_opts o = OFS_AUDIT_INIT_OPTS_INIT;
+	char key[128];
+
+	(void)state;
+	shell("rm -rf '%s'", log_dir);
+	snprintf(key, sizeof(key), "file:%s/audit", sample_dir);
+	o.origin = "log";
+	o.audit_key = key;
+	ok(ofs_audit_init(sample_ctx, log_dir, &o), ofs_ctx_error(sample_ctx));
+	return 0;
+}
+
+static int
+forgets(void **state)
+{
+	shell("rm -rf '%s'", memory);
+	return fresh(state);
+}
+
+/* a checkpoint, after n more records */
+static char *
+checkpoint(int n)
+{
+	struct ofs_audit_key_info i;
+	struct buf body = BUF_INIT;
+	ofs_audit *a = sample_open(0);
+	char *note;
+
+	for (; n > 0; n--) {
+		sample_begin(a);
+		sample_login(a, &body);
+		(void)sample_append(a, OFS_REC_LOGIN, NULL, &body, NULL);
+		sample_commit(a);
+	}
+	assert_int_equal(ofs_audit_checkpoint(a, true, &note), 0);
+	assert_int_equal(ofs_audit_get_key(a, &i), 0);
+	snprintf(vkey, sizeof(vkey), "%s", i.vkey);
+	ofs_audit_free(a);
+	return note;
+}
+
+static char *
+growth(uint64_t since)
+{
+	ofs_audit *a = sample_open(OFS_AUDIT_READ_ONLY);
+	char *proof;
+
+	assert_int_equal(ofs_audit_prove_growth(a, since, &proof), 0);
+	ofs_audit_free(a);
+	return proof;
+}
+
+static int
+ask(ofs_ctx *ctx, const char *request)
+{
+	struct ofs_witness_opts o = OFS_WITNESS_OPTS_INIT;
+	char *note;
+	int rc;
+
+	o.dir = memory;
+	o.key_file = witness_key;
+	o.name = "witness";
+	o.vkey = vkey;
+	rc = ofs_witness_cosign(ctx, request, strlen(request), &o, &note);
+	assert_true((rc == 0) == (note != NULL));
+	free(note);
+	return rc;
+}
+
+/* and what is said */
+static void
+cosigns(char *request, int code, const char *words)
+{
+	assert_int_equal(ask(sample_ctx, request), code);
+	if (words != NULL &&
+		strstr(ofs_ctx_error(sample_ctx)->message, words) == NULL)
+		fail_msg("'%s' does not say '%s'",
+			ofs_ctx_error(sample_ctx)->message, words);
+	free(request);
+}
+
+/* first record: a genesis, so that sizes are 4 and 7 */
+static void
+growing(void **state)
+{
+	(void)state;
+	cosigns(checkpoint(3), 0, NULL);
+	cosigns(checkpoint(0), 0, NULL);
+	cosigns(checkpoint(3), OFS_EINVAL, "--since 4");
+	cosigns(growth(3), OFS_EINVAL, "--since 4");
+	cosigns(growth(4), 0, NULL);
+	cosigns(growth(4), OFS_EINVAL, "--since 7");
+	/* from where it stands, and nothing was added */
+	cosigns(growth(7), 0, NULL);
+}
+
+static void
+forged(void **state)
+{
+	char *older = checkpoint(3);
+
+	cosigns(checkpoint(3), 0, NULL);
+	cosigns(older, OFS_ESIGNATURE, "shrank");
+	(void)fresh(state);
+	cosigns(checkpoint(6), OFS_ESIGNATURE, "differ: keep both");
+	cosigns(growth(7), OFS_ESIGNATURE, NULL);
+	free(checkpoint(3));
+	cosigns(growth(7), OFS_ESIGNATURE, NULL);
+}
+
+static void
+signed_by_another(void **state)
+{
+	char *note = checkpoint(1);
+
+	(void)state;
+	snprintf(vkey, sizeof(vkey),
+		"example.com/foo+530d903a+"
+		"AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k");
+	cosigns(note, OFS_ESIGNATURE, "is not signed by");
+	note = checkpoint(1);
+	note[strlen("log\n")] ^= 1;
+	cosigns(note, OFS_ESIGNATURE, NULL);
+}
+
+/* it does not begin anew because it cannot remember */
+static void
+remembers(void **state)
+{
+	(void)state;
+	cosigns(checkpoint(3), 0, NULL);
+	shell("cd '%s' && f=$(echo *.checkpoint) && rm \"$f\" && "
+	      "ln -s \"$f\" \"$f\"",
+		memory);
+	cosigns(checkpoint(3), OFS_EIO, NULL);
+	shell("cd '%s' && f=$(echo *.checkpoint) && rm \"$f\" && "
+	      "echo nonsense >\"$f\"",
+		memory);
+	cosigns(checkpoint(3), OFS_EFORMAT, NULL);
+}
+
+static bool
+waits(pid_t pid)
+{
+	char cmd[80];
+
+	snprintf(cmd, sizeof(cmd), "grep -q -- '-> FLOCK.* %d ' /proc/locks",
+		(int)pid);
+	return system(cmd) == 0;
+}
+
+/* two at once could cosign two histories */
+static void
+one_at_a_time(void **state)
+{
+	char *note = checkpoint(1), lock[128];
+	int fd, status = 0;
+	ofs_ctx *ctx;
+	pid_t pid;
+
+	(void)state;
+	shell("mkdir '%s'", memory);
+	snprintf(lock, sizeof(lock), "%s/lock", memory);
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)ofs_ctx_new(NULL, &ctx);
+		_exit(ask(ctx, note) == 0 ? 0 : 1);
+	}
+	while (!waits(pid) && waitpid(pid, &status, WNOHANG) == 0)
+		usleep(1000);
+	assert_true(waits(pid));
+	assert_int_equal(flock(fd, LOCK_UN), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(fd);
+	free(note);
+}
+
+int
+main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup(fn, forgets)
+	const struct CMUnitTest tests[] = {
+		TEST(growing),
+		TEST(forged),
+		TEST(signed_by_another),
+		TEST(remembers),
+		TEST(one_at_a_time),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, setup, sample_teardown);
+}
