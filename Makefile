@@ -254,14 +254,16 @@ check-long: #: the same with every bit, byte and kill instead of a sample
 	@OFS_LONG=1 $(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory check-tsan TSAN_TESTS='$(TSAN_ALL)'
 
-check-san: #: unit and token tests under ASan and UBSan
+# tools without a preloaded library, and few seconds long
+SAN_CLI := $(patsubst %,test/cli/%.t,26-encrypted 34-heads)
+check-san: #: unit and token tests and some of the tools under ASan and UBSan
 	@$(SUBMAKE) O='$(O)/san' SAN=address,undefined \
 	CFLAGS='-O1 -g' check-san-now
-check-san-now: $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS)
+check-san-now: all $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS)
 	@$(TEST_ENV) ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
 	LSAN_OPTIONS=suppressions='$(CURDIR)/test/lib/lsan.supp':print_suppressions=0 \
 	UBSAN_OPTIONS=print_stacktrace=1 \
-	test/lib/run-tests $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS)
+	test/lib/run-tests $(SAN_CLI) $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS)
 
 # what has threads: the engine, the token layer below it, the log
 TSAN_ALL := $(patsubst %,token/%,batch plan resume recover quirks campaign \

@@ -15,7 +15,7 @@ static const char help[] =
 "Reads every record and checks headers, bodies, the tree over them, the head\n"
 "file, and that every intent has its outcome. Batches that were not closed,\n"
 "items whose outcome is unknown and outputs that were not released are named;\n"
-"they are findings, and the log is intact all the same.\n"
+"they are findings, and no damage.\n"
 "\n"
 "  --from-head FILE  a head that was kept outside: a copy of log.head,\n"
 "                backup.txt of a backup, a checkpoint, or a time-stamp; may be\n"

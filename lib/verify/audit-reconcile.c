@@ -132,8 +132,7 @@ add_entry(struct reconcile *r, const char *dir, const char *name, int depth,
 		find(r, "unreadable", path, 0, "it cannot be looked at");
 	} else if (S_ISDIR(st.st_mode)) {
 		rc = add_dir(r, path, depth + 1, e);
-	} else if (S_ISREG(st.st_mode) && ofs_is_signature_name(name) &&
-		!file_out_is_tmp(name, NULL)) {
+	} else if (S_ISREG(st.st_mode) && ofs_is_signature_name(name)) {
 		rc = add_file(r, path, e);
 	}
 	free(path);

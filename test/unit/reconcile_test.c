@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Signature files against records: what is missed, and what is not. */
+#include "log_sample.h"
+
+#include <offlinesig/keep.h>
+
+static char findings[2048];
+
+/* outputs of three items, which are signed, of a batch */
+static int
+fresh(void **state)
+{
+	static int n;
+
+	(void)state;
+	snprintf(log_dir, sizeof(log_dir), "%s/log%d", sample_dir, n);
+	snprintf(sample_out, sizeof(sample_out), "%s/out%d", sample_dir, n++);
+	shell("mkdir -p '%s'", sample_out);
+	return 0;
+}
+
+/* as it was released: what sample_outcome() says of its bytes */
+static void
+release(uint64_t index)
+{
+	char path[128];
+	FILE *f;
+
+	sample_output(index, path, sizeof(path));
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(path, f);
+	fclose(f);
+}
+
+static void
+note(void *arg, const struct ofs_reconcile_finding *f)
+{
+	size_t n = strlen(findings);
+
+	(void)arg;
+	snprintf(findings + n, sizeof(findings) - n, "%s %llu %s\n", f->id,
+		(unsigned long long)f->seq, strrchr(f->path, '/') + 1);
+}
+
+static struct ofs_reconcile_report
+reconcile(const char *dir, int code, const char *want)
+{
+	struct ofs_reconcile_report rep;
+	struct ofs_error e;
+	ofs_audit *a = sample_open(0);
+
+	findings[0] = '\0';
+	if (ofs_audit_reconcile(a, &dir, 1, note, NULL, &rep) != code) {
+		ofs_audit_error(a, &e);
+		fail_msg("%s%s", findings, e.message);
+	}
+	ofs_audit_free(a);
+	assert_string_equal(findings, want);
+	return rep;
+}
+
+/* 1 opened, 2 intent, 3..5 signed, 6 closed */
+static void
+counts(void **state)
+{
+	struct ofs_reconcile_report r;
+	struct ofs_record_head h;
+	struct ofs_field f;
+	ofs_record *rec;
+	ofs_audit *a;
+
+	(void)state;
+	a = sample_open(OFS_AUDIT_CREATE);
+	sample_whole_batch(a, 1, 3);
+	release(0);
+	release(1);
+	shell("cd '%s' && cp doc-0000.p7s copy.p7s && cp doc-0000.p7s doc.txt "
+	      "&& mkdir below && echo x >below/other.p7s && "
+	      "cp below/other.p7s below/twin.sig && ln -s doc-0000.p7s l.p7s",
+		sample_out);
+	r = reconcile(sample_out, OFS_EITEMS,
+		"foreign-signature 0 other.p7s\nforeign-signature 0 twin.sig\n"
+		"missing-file 5 doc-0002.p7s\n");
+	assert_int_equal(r.files, 5);
+	assert_int_equal(r.known, 3);
+	assert_int_equal(r.foreign, 2);
+	assert_int_equal(r.missing, 1);
+	assert_int_equal(ofs_audit_get(a, r.seq, &rec), 0);
+	ofs_record_get_head(rec, &h);
+	assert_int_equal(h.type, OFS_REC_LOG_EVENT);
+	assert_true(ofs_record_find(rec, "count", &f));
+	assert_int_equal(f.number, 5);
+	ofs_record_free(rec);
+	ofs_audit_free(a);
+	release(2);
+	(void)reconcile(sample_out, 0,
+		"foreign-signature 0 other.p7s\n"
+		"foreign-signature 0 twin.sig\n");
+}
+
+/* what failed, waits, was given up or went elsewhere */
+static void
+is_not_missed(void **state)
+{
+	struct rec_release r = { .result = "discarded: it stood there" };
+	ofs_audit *a = sample_open(OFS_AUDIT_CREATE);
+	static const uint8_t id[16] = { 4 };
+	uint64_t opened, intent, outcome[3];
+	struct buf body = BUF_INIT;
+	char path[128], prefix[128];
+	struct ofs_error e;
+
+	(void)state;
+	sample_begin(a);
+	opened = sample_batch_opened(a, id, 4);
+	intent = sample_intent(a, id, 0, 4);
+	for (uint64_t i = 0; i < 3; i++)
+		outcome[i] = sample_outcome(a, id, intent, i, REC_SIGNED);
+	(void)sample_outcome(a, id, intent, 3, REC_FAILED);
+	sample_pending(a, outcome[0], 0);
+	ok(log_intent_done(a, intent, &e), &e);
+	r.outcome_seq = outcome[1];
+	sample_output(1, path, sizeof(path));
+	r.path = path;
+	ok(record_release_encode(&r, &body, &e), &e);
+	(void)sample_append(a, OFS_REC_RELEASE, id, &body, NULL);
+	sample_batch_closed(a, id, opened, 3, 1);
+	sample_commit(a);
+	/* a directory whose name this one only begins with */
+	snprintf(prefix, sizeof(prefix), "%.*s", (int)strlen(sample_out) - 1,
+		sample_out);
+	shell("mkdir '%s'", prefix);
+	(void)reconcile(prefix, 0, "");
+	shell("rmdir '%s'", prefix);
+	(void)reconcile(
+		sample_out, OFS_EITEMS, "missing-file 5 doc-0002.p7s\n");
+	/* the same output again, by a later batch */
+	release(2);
+	(void)reconcile(sample_out, 0, "");
+	sample_begin(a);
+	ok(log_pending_done(a, outcome[0], &e), &e);
+	sample_commit(a);
+	(void)reconcile(
+		sample_out, OFS_EITEMS, "missing-file 3 doc-0000.p7s\n");
+	ofs_audit_free(a);
+}
+
+static void
+refuses(void **state)
+{
+	ofs_audit *a = sample_open(OFS_AUDIT_CREATE);
+	const char *dir = sample_out;
+
+	(void)state;
+	assert_int_equal(
+		ofs_audit_reconcile(a, &dir, 0, NULL, NULL, NULL), OFS_EINVAL);
+	ofs_audit_free(a);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_int_equal(
+		ofs_audit_reconcile(a, &dir, 1, NULL, NULL, NULL), OFS_EAUDIT);
+	ofs_audit_free(a);
+	shell("cd '%s' && for i in $(seq 64); do mkdir d && cd d; done",
+		sample_out);
+	(void)reconcile(sample_out, 0, "");
+	shell("cd '%s' && for i in $(seq 64); do cd d; done && mkdir d",
+		sample_out);
+	(void)reconcile(sample_out, OFS_EIO, "");
+}
+
+int
+main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup(fn, fresh)
+	const struct CMUnitTest tests[] = {
+		TEST(counts),
+		TEST(is_not_missed),
+		TEST(refuses),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, sample_setup, sample_teardown);
+}
