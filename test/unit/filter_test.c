@@ -168,6 +168,25 @@ by_party(void **state)
 	FINDS("", .token = "vault", .key = "payroll");
 }
 
+/* ids are random: later ones may be smaller */
+static void
+by_party_of_many(void **state)
+{
+	uint8_t id[16] = { 0 };
+	uint64_t opened;
+
+	(void)state;
+	sample_begin(audit);
+	for (uint8_t i = 9; i > 0; i--) {
+		id[0] = i;
+		opened = sample_batch_opened(audit, id, 0);
+		sample_batch_closed(audit, id, opened, 0, 0);
+	}
+	sample_commit(audit);
+	FINDS("6 11 13 15 17 19 21 23 25 27", .key = "payroll",
+		.type = OFS_REC_BATCH_CLOSED);
+}
+
 static void
 by_document(void **state)
 {
@@ -251,14 +270,21 @@ names_what_is_missing(void **state)
 {
 	struct ofs_audit_filter f = OFS_AUDIT_FILTER_INIT;
 	char got[256] = "";
+	struct ofs_error e;
 
 	(void)state;
 	shell("sqlite3 %s/log.db 'DELETE FROM record WHERE seq = 4'", log_dir);
 	f.type = OFS_REC_LOGIN;
 	assert_int_equal(ofs_audit_find(audit, &f, add_seq, got), OFS_EDAMAGED);
+	ofs_audit_error(audit, &e);
+	assert_non_null(strstr(e.message, "record 4 "));
 	f.first = 5;
 	assert_int_equal(ofs_audit_find(audit, &f, add_seq, got), 0);
 	assert_string_equal(got, "7");
+	shell("sqlite3 %s/log.db 'DELETE FROM record WHERE seq = 9'", log_dir);
+	assert_int_equal(ofs_audit_find(audit, &f, add_seq, got), OFS_EDAMAGED);
+	ofs_audit_error(audit, &e);
+	assert_non_null(strstr(e.message, "record 9 "));
 }
 
 int
@@ -269,6 +295,7 @@ main(void)
 		TEST(by_number_and_type),
 		TEST(by_batch),
 		TEST(by_party),
+		TEST(by_party_of_many),
 		TEST(by_document),
 		TEST(by_result),
 		TEST(by_time),

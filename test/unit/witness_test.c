@@ -163,6 +163,89 @@ remembers(void **state)
 	cosigns(checkpoint(3), OFS_EFORMAT, NULL);
 }
 
+static int64_t
+at_time(void *arg)
+{
+	return *(int64_t *)arg * 1000000;
+}
+
+/* the checkpoint as this witness has cosigned it, at that second */
+static char *
+cosigned(const char *name, int64_t second, const char *note, char **key)
+{
+	struct ofs_ctx_opts co = OFS_CTX_OPTS_INIT;
+	struct ofs_witness_opts o = OFS_WITNESS_OPTS_INIT;
+	char dir[128], file[128], *out;
+	ofs_ctx *ctx;
+
+	co.clock = at_time;
+	co.clock_arg = &second;
+	ok(ofs_ctx_new(&co, &ctx), NULL);
+	snprintf(dir, sizeof(dir), "%s/%s", memory, name);
+	snprintf(file, sizeof(file), "%s/%s.key", sample_dir, name);
+	o.dir = dir;
+	o.key_file = file;
+	o.name = name;
+	o.vkey = vkey;
+	ok(ofs_witness_cosign(ctx, note, strlen(note), &o, &out),
+		ofs_ctx_error(ctx));
+	ok(ofs_witness_vkey(ctx, &o, key), ofs_ctx_error(ctx));
+	ofs_ctx_free(ctx);
+	return out;
+}
+
+static int
+check(const char *proof, const char *const *witnesses, size_t n,
+	struct ofs_proof_report *rep)
+{
+	struct ofs_proof_opts o = OFS_PROOF_OPTS_INIT;
+	ofs_record *rec;
+	int rc;
+
+	o.vkey = vkey;
+	o.witnesses = witnesses;
+	o.n_witnesses = n;
+	rc = ofs_proof_check(sample_ctx, proof, strlen(proof), &o, rep, &rec);
+	ofs_record_free(rec);
+	return rc;
+}
+
+/* all that are named have to be there; the first of them counts */
+static void
+two_of_them(void **state)
+{
+	char *note = checkpoint(1), *one, *both, *proof, *end, *keys[3];
+	struct ofs_proof_report rep;
+	char text[4096];
+	ofs_audit *a;
+
+	(void)state;
+	one = cosigned("w1", 2000, note, &keys[0]);
+	both = cosigned("w2", 1000, one, &keys[1]);
+	free(cosigned("w3", 3000, one, &keys[2]));
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_int_equal(ofs_audit_prove(a, 1, false, &proof), 0);
+	ofs_audit_free(a);
+	end = strstr(proof, "\n\n");
+	assert_non_null(end);
+	snprintf(text, sizeof(text), "%.*s\n\n%s", (int)(end - proof), proof,
+		both);
+	assert_int_equal(check(text, NULL, 0, &rep), 0);
+	assert_int_equal(rep.witnesses, 0);
+	assert_int_equal(check(text, (const char *const *)keys, 2, &rep), 0);
+	assert_int_equal(rep.witnesses, 2);
+	assert_int_equal(rep.witnessed, 1000 * 1000000);
+	assert_int_equal(check(text, (const char *const *)keys, 3, &rep),
+		OFS_EUNTRUSTED);
+	assert_int_equal(rep.witnesses, 0);
+	free(proof);
+	free(note);
+	free(one);
+	free(both);
+	for (int i = 0; i < 3; i++)
+		free(keys[i]);
+}
+
 static bool
 waits(pid_t pid)
 {
@@ -212,6 +295,7 @@ main(void)
 		TEST(forged),
 		TEST(signed_by_another),
 		TEST(remembers),
+		TEST(two_of_them),
 		TEST(one_at_a_time),
 	};
 
