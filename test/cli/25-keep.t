@@ -205,6 +205,9 @@ status 0 'copies are known, too'
 # signed by the same key, in a log of its own
 must ofs-sign --key "$key" --audit "$T/elsewhere" --out "$T/past" "$T/docs/order-1"
 f=$(find "$T/past" -name '*.p7s')
+run ofs-audit reconcile "$T/past"
+status 1 'a signature whose document is not here'
+like "$out" '^unchecked-signature: .*order-1.p7s' 'is named'
 cp "$T/docs/order-1" "${f%.p7s}"
 run ofs-audit reconcile --json "$T/past"
 status 1 'a signature that no record knows'

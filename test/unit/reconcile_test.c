@@ -92,11 +92,16 @@ counts(void **state)
 	assert_true(ofs_record_find(rec, "count", &f));
 	assert_int_equal(f.number, 5);
 	ofs_record_free(rec);
-	ofs_audit_free(a);
 	release(2);
 	(void)reconcile(sample_out, 0,
 		"foreign-signature 0 other.p7s\n"
 		"foreign-signature 0 twin.sig\n");
+	/* signed again, 11..13: the first is not missed any more */
+	sample_whole_batch(a, 2, 3);
+	ofs_audit_free(a);
+	shell("cd '%s' && rm -r below doc-0001.p7s", sample_out);
+	(void)reconcile(
+		sample_out, OFS_EITEMS, "missing-file 12 doc-0001.p7s\n");
 }
 
 /* what failed, waits, was given up or went elsewhere */
