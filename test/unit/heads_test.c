@@ -132,27 +132,74 @@ flips(void **state)
 	ofs_audit_free(a);
 }
 
+static struct ofs_error e;
+
 static int
-add_anchor(uint64_t records, const uint8_t root[32])
+add(const struct rec_anchor *r)
 {
-	struct rec_anchor r = { .kind = "print",
-		.records = records,
-		.root = { root, 32 },
-		.place = "the safe" };
 	struct buf body = BUF_INIT;
-	struct ofs_error e;
 	ofs_audit *a = sample_open(0);
 	int rc;
 
-	ok(record_anchor_encode(&r, &body, &e), &e);
+	ok(record_anchor_encode(r, &body, &e), &e);
 	sample_begin(a);
 	(void)sample_append(a, OFS_REC_ANCHOR, NULL, &body, NULL);
 	sample_commit(a);
 	ofs_audit_free(a);
 	a = sample_open(OFS_AUDIT_READ_ONLY);
 	rc = ofs_audit_verify(a, NULL, NULL, NULL);
+	ofs_audit_error(a, &e);
 	ofs_audit_free(a);
 	return rc;
+}
+
+static int
+add_anchor(uint64_t records, const uint8_t root[32])
+{
+	return add(&(struct rec_anchor){ .kind = "print",
+		.records = records,
+		.root = { root, 32 },
+		.place = "the safe" });
+}
+
+static int
+add_stamp(uint64_t records, struct rec_span data)
+{
+	ofs_audit *a = sample_open(OFS_AUDIT_READ_ONLY);
+	uint8_t root[32];
+
+	ok(store_root_at(&a->store, records, root, &e), &e);
+	ofs_audit_free(a);
+	return add(&(struct rec_anchor){ .kind = "timestamp",
+		.records = records,
+		.root = { root, 32 },
+		.data = data });
+}
+
+/* a time-stamp is over a checkpoint that the log keeps */
+static void
+stamps(void **state)
+{
+	static const uint8_t nonsense[] = "nonsense";
+	const char *top = getenv("OFS_TOP");
+	struct buf response = BUF_INIT;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/test/fuzz/corpus/tsp/response",
+		top != NULL ? top : ".");
+	ok(file_read(path, 1 << 20, &response, &e), &e);
+	ok(add_stamp(301, (struct rec_span){ response.p, response.len }), &e);
+	assert_int_equal(
+		add_stamp(300, (struct rec_span){ response.p, response.len }),
+		OFS_EDAMAGED);
+	assert_non_null(strstr(e.message, "record 313 "));
+	assert_non_null(strstr(e.message, "is missing"));
+	buf_free(&response);
+	(void)fresh(state);
+	assert_int_equal(
+		add_stamp(301, (struct rec_span){ nonsense, 8 }), OFS_EDAMAGED);
+	assert_non_null(strstr(e.message, "record 312 "));
+	assert_non_null(strstr(e.message, "cannot be read"));
 }
 
 static void
@@ -193,6 +240,7 @@ main(void)
 		cmocka_unit_test_setup(flips, fresh),
 		cmocka_unit_test_setup(anchors, fresh),
 		cmocka_unit_test_setup(anchor_of_the_future, fresh),
+		cmocka_unit_test_setup(stamps, fresh),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
