@@ -20,6 +20,9 @@ static const char help[] =
 "  --audit-key file[:PATH]\n"
 "                  the key that signs heads of the log; made at PATH if nothing\n"
 "                  is there; default: beside the log's directory\n"
+"  --audit-key pkcs11:URI\n"
+"                  one on a token, made before without a certificate: ed25519 or\n"
+"                  ec:P-256; --module PATH, --pin-source SOURCE as in ofs-token\n"
 "\n"
 "Records are encrypted. A station key, in a file, lets this station read them:\n"
 "  --station-key FILE  where it is, or is to be made; default: ID.key in\n"
@@ -42,8 +45,8 @@ static const char help[] =
 /* clang-format on */
 
 static int
-say_created(
-	struct tool *s, const char *dir, const struct ofs_audit_init_opts *opts)
+say_created(struct tool *s, const char *dir,
+	const struct ofs_audit_init_opts *opts, bool on_token)
 {
 	struct jline j;
 	FILE *f;
@@ -57,23 +60,58 @@ say_created(
 	fputs("created the audit log ", f);
 	plain_put(f, dir, strlen(dir));
 	fputc('\n', f);
-	if (opts->audit_key != NULL)
+	if (on_token)
+		fputs("its audit key is on a token: who has the PIN of that "
+		      "can sign other\nhistories with it\n",
+			f);
+	else if (opts->audit_key != NULL)
 		fputs("its audit key is in a file: whoever owns this machine "
 		      "can sign other\nhistories with it\n",
 			f);
 	return 0;
 }
 
+/* `uri` is that of the audit key, or NULL */
 static int
-create(struct tool *s, const char *dir, const struct ofs_audit_init_opts *opts)
+make(struct tool *s, const struct tool_opts *so, const char *dir,
+	const struct ofs_audit_init_opts *opts, const char *uri)
 {
+	ofs_token *token = NULL;
 	int rc;
 
-	if (ofs_audit_init(s->ctx, dir, opts) != 0 ||
+	if (uri == NULL)
+		return ofs_audit_init(s->ctx, dir, opts) == 0
+			? 0
+			: out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	rc = tool_modules(s, so);
+	if (rc == 0 && ofs_token_open(s->ctx, uri, &token) != 0)
+		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	if (rc == 0 && ofs_audit_init_token_key(token, uri, dir, opts) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	ofs_token_free(token);
+	return rc;
+}
+
+static int
+create(struct tool *s, const struct tool_opts *so, const char *dir,
+	struct ofs_audit_init_opts *opts)
+{
+	const char *uri = NULL;
+	int rc;
+
+	if (opts->audit_key != NULL &&
+		strncmp(opts->audit_key, "pkcs11:", 7) == 0) {
+		uri = opts->audit_key;
+		opts->audit_key = NULL;
+	}
+	rc = make(s, so, dir, opts, uri);
+	if (rc == 0 &&
 		ofs_audit_open(s->ctx, dir, OFS_AUDIT_READ_ONLY, &s->audit) !=
 			0)
-		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
-	rc = say_created(s, dir, opts);
+		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	if (rc != 0)
+		return rc;
+	rc = say_created(s, dir, opts, uri != NULL);
 	if (rc == 0)
 		rc = cmd_audit_readers(s);
 	if (rc == 0 && !s->out->json)
@@ -103,7 +141,7 @@ create_with(struct tool *s, const struct tool_opts *so,
 	if (rc == 0 && (dir = tool_audit_dir(s->out, so)) == NULL)
 		rc = OFS_EAUDIT;
 	if (rc == 0)
-		rc = create(s, dir, io);
+		rc = create(s, so, dir, io);
 	pinsrc_buffer_free(passphrase);
 	cmd_audit_certs_free(certs);
 	free(dir);
@@ -130,6 +168,8 @@ cmd_audit_init(struct out *o, int argc, char **argv)
 		{ "plain", .flag = &io.plain },
 		{ "auditor", .list = &auditors },
 		{ "audit-key", .text = &io.audit_key },
+		{ "module", .list = &so.modules },
+		{ "pin-source", .text = &so.pin },
 		{ "json", .flag = &json },
 		{ .name = NULL },
 	};

@@ -273,8 +273,8 @@ look_for_use(void *arg, uint64_t seq, const struct record_body *body,
 }
 
 /* who signs documents with it could be given a forged head to sign */
-static int
-check_unused(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e)
+int
+log_refuse_used_key(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e)
 {
 	static const enum ofs_record_type types[] = { OFS_REC_KEY_EVENT,
 		OFS_REC_BATCH_OPENED, OFS_REC_INTENT, OFS_REC_KEY_LENT };
@@ -340,7 +340,7 @@ log_name_key(ofs_audit *a, EVP_PKEY *pub, const char *place, const char *hint,
 	bool nested;
 	int rc;
 
-	rc = check_unused(a, pub, e);
+	rc = log_refuse_used_key(a, pub, e);
 	if (rc == 0)
 		rc = log_begin(a, e);
 	if (rc != 0)

@@ -52,8 +52,10 @@ struct ofs_audit {
 	STACK_OF(X509) *tsa_trust, *tsa_chain; /* or NULL */
 	struct note_key *witnesses;            /* whose cosignatures count */
 	size_t n_witnesses;
-	uint64_t heads_size;   /* records that there were then */
-	const char *asked_key; /* where a new log's is; borrowed for init */
+	uint64_t heads_size; /* records that there were then */
+	/* of a new log; borrowed for init: where its audit key is */
+	const char *asked_key;
+	const struct log_token_key *asked_token_key;
 
 	bool in_tx;
 	pthread_t owner;   /* of the transaction */

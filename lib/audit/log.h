@@ -123,6 +123,19 @@ int log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
 typedef int (*log_sign_fn)(void *arg, ofs_audit *a, const void *text, size_t n,
 	struct buf *sig, struct ofs_error *e);
 
+/* An audit key on a token: its public half, and a URI that finds it. */
+struct log_token_key {
+	EVP_PKEY *pub;
+	const char *uri;
+};
+/*
+ * ofs_audit_init() with such a key, or NULL; *out is open for writing, and the
+ * caller frees it with ofs_audit_free().
+ */
+int log_init(ofs_ctx *ctx, const char *dir,
+	const struct ofs_audit_init_opts *opts, const struct log_token_key *key,
+	ofs_audit **out, struct ofs_error *e);
+
 /*
  * A key on a token is lent to the log by who opened it, and signs outside
  * transactions: what it does is recorded by intent and outcome, which follow
@@ -140,6 +153,11 @@ int log_token_key_sha256(ofs_audit *a, uint8_t out[32], struct ofs_error *e);
 int log_key_origin(ofs_audit *a, const char **origin, struct ofs_error *e);
 /* OFS_EPOLICY when it is the audit key; a key without public half passes */
 int log_refuse_key(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e);
+/*
+ * OFS_EPOLICY when records tell that it is one for documents, and can be read
+ * here
+ */
+int log_refuse_used_key(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e);
 /*
  * Names this as the audit key of a log that has none, in a record. `place` is
  * "file" or "token". OFS_EEXIST: it has one.

@@ -381,32 +381,53 @@ prepare_init(
 }
 
 int
+log_init(ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts,
+	const struct log_token_key *key, ofs_audit **out, struct ofs_error *e)
+{
+	ofs_audit *a = NULL;
+	bool made = false;
+	int rc = 0;
+
+	*out = NULL;
+	if (opts == NULL)
+		opts = &no_init_opts;
+	if (opts->size != sizeof(*opts))
+		return err_set(e, OFS_EINVAL,
+			"options for making an audit log have a wrong size");
+	if (key != NULL && opts->audit_key != NULL)
+		rc = err_set(e, OFS_EINVAL,
+			"an audit log has one audit key: on a token or in a "
+			"file");
+	if (rc == 0)
+		rc = birth_check(opts, e);
+	if (rc == 0)
+		rc = handle_new(ctx, false, &a, e);
+	if (rc == 0)
+		rc = prepare_init(a, dir, opts->group, e);
+	if (rc == 0) {
+		a->asked_key = opts->audit_key;
+		a->asked_token_key = key;
+		rc = open_for_writing(a, dir, true, opts, &made, e);
+		a->asked_key = NULL;
+		a->asked_token_key = NULL;
+	}
+	if (rc == 0 && !made)
+		rc = already(dir, e);
+	if (rc != 0)
+		ofs_audit_free(a);
+	else
+		*out = a;
+	return rc;
+}
+
+int
 ofs_audit_init(
 	ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts)
 {
-	ofs_audit *a = NULL;
+	ofs_audit *a;
 	struct ofs_error e;
-	bool made = false;
-	int rc;
+	int rc = log_init(ctx, dir, opts, NULL, &a, &e);
 
-	if (opts == NULL)
-		opts = &no_init_opts;
-	if (opts->size != sizeof(*opts)) {
-		(void)err_set(&e, OFS_EINVAL,
-			"options for making an audit log have a wrong size");
-		return ctx_fail(ctx, &e);
-	}
-	rc = birth_check(opts, &e);
-	if (rc == 0)
-		rc = handle_new(ctx, false, &a, &e);
-	if (rc == 0)
-		rc = prepare_init(a, dir, opts->group, &e);
-	if (rc == 0)
-		a->asked_key = opts->audit_key;
-	if (rc == 0)
-		rc = open_for_writing(a, dir, true, opts, &made, &e);
-	if (rc == 0 && !made)
-		rc = already(dir, &e);
 	ofs_audit_free(a);
 	return rc != 0 ? ctx_fail(ctx, &e) : 0;
 }

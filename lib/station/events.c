@@ -7,8 +7,8 @@
 #include "station/recorded.h"
 #include "token/token.h"
 
-static int
-record_login(void *arg, const struct ctx_event *ev, struct ofs_error *e)
+int
+recorded_login(void *arg, const struct ctx_event *ev, struct ofs_error *e)
 {
 	ofs_audit *audit = arg;
 	struct rec_login r;
@@ -39,7 +39,7 @@ ofs_ctx_set_audit(ofs_ctx *ctx, ofs_audit *audit)
 		return err_set(&ctx->err, OFS_EINVAL,
 			"the audit log is open for reading only; open it "
 			"for writing");
-	ctx->event = audit != NULL ? record_login : NULL;
+	ctx->event = audit != NULL ? recorded_login : NULL;
 	ctx->event_arg = audit;
 	return 0;
 }
@@ -55,7 +55,7 @@ ofs_token_init(ofs_ctx *ctx, const struct ofs_token_init_opts *opts,
 	err_clear(&ctx->err);
 	err_clear(&e);
 	rc = token_init(ctx, opts, info, &e);
-	if (rc == 0 && ctx->event == record_login)
+	if (rc == 0 && ctx->event == recorded_login)
 		rc = recorded_token_event(ctx->event_arg, "init", info, &e);
 	return rc == 0 ? 0 : ctx_fail(ctx, &e);
 }

@@ -89,17 +89,115 @@ ofs_audit_find_key(ofs_audit *audit, ofs_token *token, ofs_key **out)
 	return ofs_key_open(token, s.uri, 0, out);
 }
 
+/* what the key itself shows; a record says more, if there is a log yet */
+static int
+check_key(const ofs_key *key, ofs_audit *audit, struct ofs_error *e)
+{
+	const struct ofs_key_info *i = ofs_key_get_info(key);
+	int rc;
+
+	if (note_type_of(key_pub(key)) == 0)
+		return err_set(e, OFS_EUNSUPPORTED,
+			"checkpoints are signed by Ed25519 and P-256 keys");
+	if (!i->has_cert)
+		return 0;
+	rc = audit != NULL ? log_refuse_used_key(audit, key_pub(key), e) : 0;
+	if (rc == 0)
+		rc = err_set(e, OFS_EPOLICY,
+			"key '%s' is one for documents: it has a certificate, "
+			"of '%s'; the audit key signs checkpoints and nothing "
+			"else",
+			i->label, i->cert_subject);
+	return rc;
+}
+
 int
 ofs_audit_set_token_key(ofs_audit *audit, ofs_key *key)
 {
 	struct ofs_error e;
 	int rc;
 
-	if (note_type_of(key_pub(key)) == 0)
-		rc = err_set(&e, OFS_EUNSUPPORTED,
-			"checkpoints are signed by Ed25519 and P-256 keys");
-	else
+	rc = check_key(key, audit, &e);
+	if (rc == 0)
 		rc = log_name_key(audit, key_pub(key), "token",
 			ofs_key_get_info(key)->uri, &e);
 	return rc == 0 ? 0 : key_fail(key, &e);
+}
+
+/* A login that happens before the log is there. */
+struct early_login {
+	bool happened;
+	struct ctx_event ev;
+	struct ofs_token_info token;
+};
+
+/* a ctx_event_fn */
+static int
+remember_login(void *arg, const struct ctx_event *ev, struct ofs_error *e)
+{
+	struct early_login *l = arg;
+
+	(void)e;
+	l->happened = true;
+	l->ev = *ev;
+	l->token = *(const struct ofs_token_info *)ev->token;
+	l->ev.token = &l->token;
+	return 0;
+}
+
+/* logs in; nothing is made where that fails */
+static int
+open_first(ofs_token *token, const char *uri, struct early_login *login,
+	ofs_key **key)
+{
+	ofs_ctx *ctx = token_ctx(token);
+	ctx_event_fn event = ctx->event;
+	void *arg = ctx->event_arg;
+	int rc;
+
+	ctx->event = remember_login;
+	ctx->event_arg = login;
+	rc = ofs_key_open(token, uri, 0, key);
+	ctx->event = event;
+	ctx->event_arg = arg;
+	return rc;
+}
+
+static int
+init(ofs_key *key, const char *dir, const struct ofs_audit_init_opts *opts,
+	const struct early_login *login, struct ofs_error *e)
+{
+	struct log_token_key k = { key_pub(key), ofs_key_get_info(key)->uri };
+	ofs_audit *audit = NULL;
+	int rc;
+
+	rc = check_key(key, NULL, e);
+	if (rc == 0 && k.uri[0] == '\0')
+		rc = err_set(e, OFS_EUNSUPPORTED,
+			"names of token and key are too long for a URI");
+	if (rc == 0)
+		rc = log_init(
+			token_ctx(key_token(key)), dir, opts, &k, &audit, e);
+	if (rc == 0 && login->happened)
+		rc = recorded_login(audit, &login->ev, e);
+	ofs_audit_free(audit);
+	return rc;
+}
+
+int
+ofs_audit_init_token_key(ofs_token *token, const char *uri, const char *dir,
+	const struct ofs_audit_init_opts *opts)
+{
+	struct early_login login = { .happened = false };
+	struct ofs_error e;
+	ofs_key *key;
+	int rc;
+
+	err_clear(&e);
+	rc = open_first(token, uri, &login, &key);
+	if (rc != 0)
+		return rc;
+	rc = init(key, dir, opts, &login, &e);
+	ofs_key_free(key);
+	return rc == 0 ? 0 : token_fail(token, &e);
 }

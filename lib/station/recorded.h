@@ -4,6 +4,7 @@
 #define STATION_RECORDED_H
 
 #include "audit/log.h"
+#include "base/ctx.h"
 #include "crypto/alg.h"
 #include "token/attest.h"
 #include "token/key.h"
@@ -55,6 +56,8 @@ int recorded_enrolled(struct recorded *r, const char *event, X509 *cert,
 /* a record of the token: what was done with it, by whom */
 int recorded_token_event(ofs_audit *audit, const char *event,
 	const struct ofs_token_info *info, struct ofs_error *e);
+/* of a login, as the token layer reports it; arg is the log */
+int recorded_login(void *arg, const struct ctx_event *ev, struct ofs_error *e);
 int recorded_lent(struct recorded *r, const char *purpose, struct ofs_error *e);
 
 #endif

@@ -66,7 +66,7 @@ _ofs_value()
 	--audit-key | --set)
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 		compopt -o nospace
-		_ofs_words 'file file:' "$2"
+		_ofs_words 'file file: pkcs11:' "$2"
 		;;
 	--output | --key-file) _ofs_files "$2" ;;
 	--on-duplicate) _ofs_words 'skip sign refuse' "$2" ;;
