@@ -77,6 +77,7 @@ make(struct tool *s, const struct tool_opts *so, const char *dir,
 	const struct ofs_audit_init_opts *opts, const char *uri)
 {
 	ofs_token *token = NULL;
+	ofs_key *key = NULL;
 	int rc;
 
 	if (uri == NULL)
@@ -88,6 +89,12 @@ make(struct tool *s, const struct tool_opts *so, const char *dir,
 		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
 	if (rc == 0 && ofs_audit_init_token_key(token, uri, dir, opts) != 0)
 		rc = out_fail_with(s->out, ofs_token_error(token));
+	if (rc == 0 && ofs_key_open(token, uri, 0, &key) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	if (rc == 0)
+		rc = cmd_audit_neighbours(
+			s, token, ofs_key_get_info(key)->spki_sha256);
+	ofs_key_free(key);
 	ofs_token_free(token);
 	return rc;
 }

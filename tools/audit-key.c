@@ -24,7 +24,7 @@ static const char help[] =
 "A log has one audit key, for good. It signs nothing else, and a key that has\n"
 "signed documents is refused. A key in a file is in the hands of whoever owns\n"
 "this machine; one behind the PIN of the documents' key does not protect\n"
-"against the operator.\n"
+"against the operator, and a warning says so.\n"
 "\n"
 "Example: ofs-audit audit-key --set file:/root/audit-key.pem\n";
 /* clang-format on */
@@ -32,6 +32,7 @@ static const char help[] =
 static int
 print(struct tool *s)
 {
+	struct ofs_audit_key_check c = { .size = sizeof(c) };
 	struct ofs_audit_key_info k = { .size = sizeof(k) };
 	struct jline j;
 	FILE *f;
@@ -41,6 +42,14 @@ print(struct tool *s)
 	if (k.vkey[0] == '\0')
 		return out_fail(s->out, OFS_EAUDIT,
 			"the log has no audit key; name one with --set");
+	if (ofs_audit_check_key(s->audit, &c) != 0)
+		return cmd_audit_fail(s);
+	if (c.shared)
+		out_warn(s->out,
+			"no protection against the operator: token '%s' holds "
+			"the audit key and signs documents, as record %" PRIu64
+			" tells; keep that key on another token",
+			c.token, c.seq);
 	if (s->out->json) {
 		jline_begin(&j, "audit-key");
 		jline_text(&j, "vkey", k.vkey);
@@ -49,6 +58,10 @@ print(struct tool *s)
 		if (k.place[0] != '\0')
 			jline_text(&j, "place", k.place);
 		jline_number(&j, "checkpoint_records", (int64_t)k.records);
+		if (c.known || !k.on_token)
+			jline_bool(&j, "shared", c.shared);
+		else
+			jline_null(&j, "shared");
 		return jline_end(&j, s->out);
 	}
 	f = out_human(s->out);
@@ -72,6 +85,9 @@ set_on_token(struct tool *s, const struct tool_opts *so, const char *uri)
 		rc = out_fail_with(s->out, ofs_token_error(token));
 	if (rc == 0 && ofs_audit_set_token_key(s->audit, key) != 0)
 		rc = out_fail_with(s->out, ofs_key_error(key));
+	if (rc == 0)
+		rc = cmd_audit_neighbours(
+			s, token, ofs_key_get_info(key)->spki_sha256);
 	ofs_key_free(key);
 	ofs_token_free(token);
 	return rc;

@@ -138,6 +138,7 @@ print_json(struct tool *s, const struct ofs_audit_report *r,
 	jline_text(&j, "audit_key", r->audit_key);
 	jline_text(&j, "audit_key_place", key_place(r));
 	jline_bool(&j, "audit_key_pinned", r->audit_key_pinned);
+	jline_bool(&j, "audit_key_shared", r->audit_key_shared);
 	jline_number(&j, "checkpoints", (int64_t)r->checkpoints);
 	jline_number(&j, "checkpoint_records", (int64_t)r->checkpoint_records);
 	jline_time(&j, "first_time", r->first_time);
@@ -310,6 +311,10 @@ print_human(struct tool *s, const struct ofs_audit_report *r,
 		plain_wrap(f, 0, 0,
 			"the audit key is in a file: whoever owns the station "
 			"can sign other histories");
+	if (r->audit_key_shared)
+		plain_wrap(f, 0, 0,
+			"the audit key is behind the PIN that signs documents: "
+			"no protection against the operator");
 	print_exposure(f, x);
 }
 

@@ -48,6 +48,9 @@ int cmd_audit_fail(struct tool *s);
 
 /* who can read the log, and what must be kept for it */
 int cmd_audit_readers(struct tool *s);
+/* warns of other keys on the token of an audit key; the user is logged in */
+int cmd_audit_neighbours(
+	struct tool *s, ofs_token *token, const uint8_t spki_sha256[32]);
 /* reads the files of auditors' certificates; free them in every case */
 int cmd_audit_certs(struct out *o, const struct strings *files,
 	struct ofs_audit_cert certs[STRINGS_MAX]);

@@ -194,6 +194,7 @@ struct ofs_audit_report {
 	char audit_key[1024];        /* verifier key of the log; "": none */
 	bool audit_key_on_token;     /* else in a file */
 	bool audit_key_pinned;       /* ofs_audit_pin() named it */
+	bool audit_key_shared;       /* its token signs documents, too */
 	uint64_t checkpoints;        /* signed heads, all of which agreed */
 	uint64_t checkpoint_records; /* size of the newest; 0: none */
 };

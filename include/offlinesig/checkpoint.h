@@ -31,6 +31,21 @@ struct ofs_audit_key_info {
 };
 int ofs_audit_get_key(ofs_audit *audit, struct ofs_audit_key_info *out);
 
+/* Whether an audit key on a token is behind the PIN of the operator. */
+struct ofs_audit_key_check {
+	size_t size;
+	bool known;      /* the records that would tell can be read here */
+	bool shared;     /* its token is one that batches sign with, too */
+	uint64_t seq;    /* of the record that opens the first of those */
+	char token[136]; /* its label */
+};
+/*
+ * ofs_audit_check_key: reads through the log for it. An audit key behind the
+ * PIN of a key for documents does not protect against who has that PIN. All
+ * is false for a key in a file, which is known to whoever owns the machine.
+ */
+int ofs_audit_check_key(ofs_audit *audit, struct ofs_audit_key_check *out);
+
 /*
  * ofs_audit_set_key: names an audit key in a file for a log that has none, in
  * a record. `place` is "file" or "file:PATH"; an Ed25519 key is made where

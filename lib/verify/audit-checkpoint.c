@@ -309,6 +309,21 @@ av_checkpoints_agree(struct av *v, uint64_t end)
 }
 
 void
+av_key_token_report(struct av *v)
+{
+	struct keytokens_both both;
+
+	if (!keytokens_both(&v->keytokens, &both))
+		return;
+	v->rep->audit_key_shared = true;
+	av_find(v, both.seq, "audit-key-shared",
+		"no protection against the operator: it opens a batch of token "
+		"'%s', which holds the audit key, too, and one PIN signs "
+		"documents and checkpoints; keep that key on another token",
+		both.label);
+}
+
+void
 av_checkpoints_free(struct av_checkpoints *c)
 {
 	merkle_free(&c->tree);

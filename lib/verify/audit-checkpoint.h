@@ -16,5 +16,7 @@ int av_checkpoints(struct av *v, struct ofs_error *e);
 /* size of the newest below `end` that agrees, as all before it do; or 0 */
 uint64_t av_checkpoints_agree(struct av *v, uint64_t end);
 void av_checkpoints_free(struct av_checkpoints *c);
+/* whether the audit key is behind the PIN of those who sign documents */
+void av_key_token_report(struct av *v);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "crypto/pubkey.h"
 
 #define LAST_RECORDS 512 /* so few are checked within one read transaction */
 
@@ -320,6 +321,8 @@ link_row(struct av *v, const struct av_range *range, const struct av_row *row,
 		rc = av_checkpoint_record(v, &r, e);
 	if (rc == 0 && row->h.type == OFS_REC_LOG_EVENT)
 		rc = av_log_event(v, &r, e);
+	if (rc == 0 && v->a->key.on_token && keytokens_told_by(row->h.type))
+		keytokens_take(&v->keytokens, row->h.type, row->seq, row->body);
 	if (rc == 0 && !v->keyless && !v->hashes_only)
 		rc = av_link(v, &r, e);
 	return rc;
@@ -441,6 +444,8 @@ check_end(struct av *v, bool *more, struct ofs_error *e)
 			rc = av_check_tables(v, e);
 		if (rc == 0)
 			av_keys_report(v);
+		if (rc == 0)
+			av_key_token_report(v);
 		if (rc == 0 && !v->keyless && !v->hashes_only)
 			av_links_report(v);
 	}
@@ -477,6 +482,9 @@ start(struct av *v, struct ofs_error *e)
 	}
 	if (rc == 0)
 		rc = check_head_id(v, e);
+	if (rc == 0 && v->a->key.on_token)
+		rc = pubkey_sha256(
+			v->a->key.pub.pub, v->keytokens.audit_sha256, e);
 	av_leave(v);
 	return rc;
 }
@@ -545,6 +553,7 @@ av_verify(ofs_audit *audit, const struct av_how *how, ofs_audit_finding_fn fn,
 	av_links_free(&v.links);
 	av_events_free(&v.events);
 	av_checkpoints_free(&v.checkpoints);
+	keytokens_free(&v.keytokens);
 	buf_free(&v.queue);
 	if (out != NULL)
 		*out = rep;

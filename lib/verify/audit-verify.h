@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include "audit/handle.h"
+#include "audit/keytokens.h"
 #include "verify/audit-range.h"
 
 /* A record that was read and whose header and body hash hold. */
@@ -107,6 +108,7 @@ struct av {
 	int64_t last_time;
 	struct av_links links;
 	struct av_checkpoints checkpoints;
+	struct keytokens keytokens;
 	uint32_t epochs; /* seen so far */
 	bool keyless;    /* a body was not opened: links are not followed */
 	struct av_events events;

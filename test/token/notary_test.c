@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An audit key on a token: logs made with it. */
+/* An audit key on a token: logs made with it, and whose PIN it is behind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -187,12 +187,122 @@ is_refused(void **state)
 	f->seen.pin = NULL;
 }
 
+static void
+sign(struct fixture *f, ofs_audit *log)
+{
+	ofs_token *t = softhsm_open(f->ctx, "pkcs11:token=desk");
+	struct ofs_progress p;
+	ofs_batch *b;
+	ofs_key *k;
+
+	ok(ofs_key_open(t, URI("desk", "docs"), 0, &k), ofs_token_error(t));
+	ok(ofs_batch_new(f->ctx, k, log, NULL, &b), ofs_ctx_error(f->ctx));
+	assert_int_equal(ofs_batch_add_bytes(b, "order 1", "pay", 3), 0);
+	assert_int_equal(ofs_batch_run(b, &p), 0);
+	ofs_batch_free(b);
+	ofs_key_free(k);
+	ofs_token_free(t);
+}
+
+static void
+checkpoint(struct fixture *f, ofs_audit *log, const char *token)
+{
+	ofs_token *t = softhsm_open(f->ctx, token);
+	ofs_key *k;
+	char *note;
+
+	ok(ofs_audit_find_key(log, t, &k), ofs_token_error(t));
+	ok(ofs_audit_use_key(log, k), ofs_key_error(k));
+	assert_int_equal(ofs_audit_checkpoint(log, true, &note), 0);
+	(void)ofs_audit_use_key(log, NULL);
+	free(note);
+	ofs_key_free(k);
+	ofs_token_free(t);
+}
+
+struct found {
+	int n;
+	uint64_t seq;
+};
+
+static void
+find(void *arg, const struct ofs_audit_finding *f)
+{
+	struct found *found = arg;
+
+	if (strcmp(f->id, "audit-key-shared") != 0)
+		return;
+	found->n++;
+	found->seq = f->seq;
+}
+
+/* what ofs_audit_check_key and ofs_audit_verify say */
+static void
+assert_shared(ofs_audit *log, bool shared)
+{
+	struct ofs_audit_report r = { .size = sizeof(r) };
+	struct ofs_audit_key_check c;
+	struct ofs_record_head h;
+	struct found found = { 0, 0 };
+	ofs_record *rec;
+
+	assert_int_equal(ofs_audit_check_key(log, &c), 0);
+	assert_int_equal(ofs_audit_verify(log, find, &found, &r), 0);
+	assert_int_equal(c.shared, shared);
+	assert_int_equal(r.audit_key_shared, shared);
+	assert_int_equal(found.n, shared);
+	if (!shared)
+		return;
+	assert_int_equal(found.seq, c.seq);
+	assert_string_equal(c.token, "desk");
+	assert_int_equal(ofs_audit_get(log, c.seq, &rec), 0);
+	ofs_record_get_head(rec, &h);
+	assert_int_equal(h.type, OFS_REC_BATCH_OPENED);
+	ofs_record_free(rec);
+}
+
+static void
+is_on_the_same_token(void **state)
+{
+	struct fixture *f = *state;
+	ofs_audit *log =
+		new_log(f, "same", "pkcs11:token=desk", URI("desk", "audit"));
+
+	assert_shared(log, false);
+	sign(f, log);
+	assert_shared(log, false); /* no record tells where it is */
+	checkpoint(f, log, "pkcs11:token=desk");
+	assert_shared(log, true);
+	sign(f, log);
+	assert_shared(log, true);
+	ofs_audit_free(log);
+}
+
+static void
+is_on_another_token(void **state)
+{
+	struct fixture *f = *state;
+	ofs_audit *log = new_log(
+		f, "other", "pkcs11:token=vault", URI("vault", "audit"));
+
+	sign(f, log);
+	checkpoint(f, log, "pkcs11:token=vault");
+	assert_shared(log, false);
+	ofs_audit_free(log);
+	assert_int_equal(
+		ofs_audit_open(f->ctx, in_dir(f, "setup"), 0, &log), 0);
+	assert_shared(log, false); /* it has none */
+	ofs_audit_free(log);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_in_the_genesis),
 		cmocka_unit_test(is_refused),
+		cmocka_unit_test(is_on_the_same_token),
+		cmocka_unit_test(is_on_another_token),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
