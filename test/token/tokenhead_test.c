@@ -383,6 +383,36 @@ keeps_the_old_one(void **state)
 	}
 }
 
+/* one call after the other: a head is there at every moment */
+static void
+whichever_call_fails(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before = put(f, f->audit), now;
+	int failed = 0, done = 0;
+	char script[64];
+
+	for (int n = 1; n <= 60; n++) {
+		(void)checkpoint(f->audit);
+		reopen(f);
+		snprintf(script, sizeof(script), "any %d ckr=DEVICE_ERROR", n);
+		fault_script(script);
+		if (ofs_audit_put_token_head(f->audit, f->token, NULL) != 0)
+			failed++;
+		else
+			done++;
+		fault_script("");
+		reopen(f);
+		now = check(f);
+		assert_true(now >= before);
+		before = now;
+	}
+	(void)put(f, f->audit);
+	assert_int_equal(count(f, ORIGIN), 1);
+	print_message("# %d failed, %d did not\n", failed, done);
+	assert_true(failed > 10 && done > 5);
+}
+
 /* a token on which the SO alone stores objects */
 static void
 leaves_it_to_the_so(void **state)
@@ -441,6 +471,7 @@ main(void)
 		TEST(refuses_what_is_none),
 		TEST(survives_a_crash),
 		TEST(keeps_the_old_one),
+		TEST(whichever_call_fails),
 		TEST(leaves_it_to_the_so),
 		TEST(has_a_bound),
 		TEST(needs_a_log_to_write),
