@@ -105,7 +105,8 @@ exposure_json(struct jline *j, const struct ofs_audit_exposure *x, int code)
 {
 	jline_bool(j, "outside_head", x->anchored);
 	jline_text(j, "verdict",
-		code != 0             ? "damaged"
+		code == OFS_EDAMAGED  ? "damaged"
+			: code != 0   ? "undecided"
 			: x->anchored ? "anchored"
 				      : "unanchored");
 	jline_number(j, "exposed_records", (int64_t)x->records);

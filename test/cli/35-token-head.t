@@ -34,6 +34,8 @@ run ofs-audit verify --head-token "$token"
 status 3 'a token without a head of this log'
 like "$err" "'token sandbox' holds no head of this audit log; put one there" \
 	'says so, and what to do'
+is "$(report --head-token "$token" | jq -c '[.verdict, .exit]')" \
+	'["undecided",3]' 'which is no damage'
 run ofs-audit verify --head-token pkcs11:token=none
 status 3 'a token that is not there'
 is "$out" '' 'is no reason to say that all is well'
