@@ -17,8 +17,12 @@ static const char help[] =
 "  --drop-auditor SHA256  this one no more: the hash of the certificate as\n"
 "                 shown, at least 8 digits; may be given again\n"
 "  --station-key FILE  a new station key; made where there is none\n"
-"  --passphrase-source SOURCE  needed when a passphrase opens the log;\n"
-"                 SOURCE as for --pin-source\n"
+"  --new-passphrase-source SOURCE  a new passphrase; SOURCE as for --pin-source\n"
+"  --passphrase-source SOURCE  that of now, when the log has one; or that of\n"
+"                 the auditor's key\n"
+"  --auditor-key FILE  instead of a station key or passphrase that is lost; in\n"
+"                 a sealed log it also opens to the station what is unfinished\n"
+"                 since a backup was restored\n"
 "  --reason TEXT  for the record\n"
 "  --audit DIR    the log (OFS_AUDIT)\n"
 "  --json         one JSON object a line\n"
@@ -26,23 +30,24 @@ static const char help[] =
 "Example: ofs-audit rotate --drop-auditor 0f3a55c1 --reason 'left the firm'\n";
 /* clang-format on */
 
+/* what opens it now, and what will */
 static int
-unlock(struct tool *s, const char *spec)
+rotate(struct tool *s, const struct unlock *u, const char *source,
+	struct ofs_audit_rotate_opts *ro)
 {
-	struct ofs_audit_unlock_opts u = OFS_AUDIT_UNLOCK_OPTS_INIT;
-	char *passphrase;
+	char *passphrase = NULL;
 	int rc;
 
-	if (spec == NULL)
-		return 0;
-	rc = cmd_audit_passphrase(
-		s->out, spec, "the audit log", false, &passphrase);
-	if (rc != 0)
-		return rc;
-	u.passphrase = passphrase;
-	rc = ofs_audit_unlock(s->audit, &u);
+	rc = cmd_audit_unlock(s, u);
+	if (rc == 0 && source != NULL)
+		rc = pinsrc_passphrase(s->out,
+			"the value of '--new-passphrase-source'", source,
+			"the audit log", true, &passphrase);
+	ro->passphrase = passphrase;
+	if (rc == 0 && ofs_audit_rotate(s->audit, ro) != 0)
+		rc = cmd_audit_fail(s);
 	pinsrc_buffer_free(passphrase);
-	return rc != 0 ? cmd_audit_fail(s) : 0;
+	return rc;
 }
 
 int
@@ -51,6 +56,7 @@ cmd_audit_rotate(struct out *o, int argc, char **argv)
 	struct ofs_audit_rotate_opts ro = OFS_AUDIT_ROTATE_OPTS_INIT;
 	struct ofs_audit_cert certs[STRINGS_MAX] = { { NULL, 0 } };
 	struct strings auditors = { .n = 0 }, drop = { .n = 0 };
+	struct unlock u = { NULL, NULL, NULL };
 	const char *passphrase = NULL;
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
@@ -59,7 +65,9 @@ cmd_audit_rotate(struct out *o, int argc, char **argv)
 		{ "auditor", .list = &auditors },
 		{ "drop-auditor", .list = &drop },
 		{ "station-key", .text = &ro.station_key },
-		{ "passphrase-source", .text = &passphrase },
+		{ "new-passphrase-source", .text = &passphrase },
+		{ "passphrase-source", .text = &u.passphrase },
+		{ "auditor-key", .text = &u.key },
 		{ "reason", .text = &ro.reason },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
@@ -82,9 +90,7 @@ cmd_audit_rotate(struct out *o, int argc, char **argv)
 	if (rc == 0)
 		rc = cmd_audit_open_to_write(&s, o, &so);
 	if (rc == 0)
-		rc = unlock(&s, passphrase);
-	if (rc == 0 && ofs_audit_rotate(s.audit, &ro) != 0)
-		rc = cmd_audit_fail(&s);
+		rc = rotate(&s, &u, passphrase, &ro);
 	if (rc == 0)
 		rc = cmd_audit_readers(&s);
 	cmd_audit_certs_free(certs);

@@ -29,7 +29,7 @@ try(struct tool *s, const struct unlock *u, const struct bytes *key,
 
 /* a passphrase that is named is asked for; else only when the key wants it */
 static int
-unlock(struct tool *s, const struct unlock *u, const struct bytes *key)
+unlock_with(struct tool *s, const struct unlock *u, const struct bytes *key)
 {
 	const char *of = key->p != NULL ? "the auditor's key" : "the audit log";
 	char *passphrase = NULL;
@@ -49,6 +49,24 @@ unlock(struct tool *s, const struct unlock *u, const struct bytes *key)
 	}
 	pinsrc_buffer_free(passphrase);
 	return rc != 0 ? cmd_audit_fail(s) : 0;
+}
+
+int
+cmd_audit_unlock(struct tool *s, const struct unlock *u)
+{
+	struct bytes key = { NULL, 0 };
+	int rc = 0;
+
+	if (u->key == NULL && u->passphrase == NULL && u->station_key == NULL)
+		return 0;
+	if (u->key != NULL)
+		rc = small_read(s->out, u->key, SMALL_PEM_MAX, &key);
+	if (rc == 0)
+		rc = unlock_with(s, u, &key);
+	if (key.p != NULL)
+		explicit_bzero(key.p, key.n);
+	small_free(&key);
+	return rc;
 }
 
 /* the reading is recorded where the log is at home and can be written */
@@ -73,22 +91,12 @@ int
 cmd_audit_open_with(struct tool *s, struct out *o, const struct tool_opts *so,
 	const struct unlock *u)
 {
-	struct bytes key = { NULL, 0 };
 	int rc;
 
 	rc = tool_open(s, o, so);
-	if (rc == 0 && u->key != NULL)
-		rc = small_read(o, u->key, SMALL_PEM_MAX, &key);
 	if (rc == 0)
 		rc = u->key != NULL || u->passphrase != NULL
 			? open_recording(s, so)
 			: tool_audit(s, so, OFS_AUDIT_READ_ONLY);
-	if (rc == 0 &&
-		(u->key != NULL || u->passphrase != NULL ||
-			u->station_key != NULL))
-		rc = unlock(s, u, &key);
-	if (key.p != NULL)
-		explicit_bzero(key.p, key.n);
-	small_free(&key);
-	return rc;
+	return rc != 0 ? rc : cmd_audit_unlock(s, u);
 }

@@ -31,6 +31,9 @@ struct unlock {
 int cmd_audit_open_with(struct tool *s, struct out *o,
 	const struct tool_opts *so, const struct unlock *u);
 
+/* the same with a log that is open; nothing to do where nothing is given */
+int cmd_audit_unlock(struct tool *s, const struct unlock *u);
+
 /* asks for one: free it with pinsrc_buffer_free(); `fresh`: twice */
 int cmd_audit_passphrase(struct out *o, const char *spec, const char *of,
 	bool fresh, char **out);

@@ -149,17 +149,24 @@ struct ofs_audit_rotate_opts {
 	size_t n_drop;           /* or its first 8 digits and more */
 	const char *station_key; /* another file from now on; or NULL */
 	const char *reason;      /* for the record; or NULL */
+	const char *passphrase;  /* a new one from now on; or NULL */
 };
 
-#define OFS_AUDIT_ROTATE_OPTS_INIT                                     \
-	{                                                              \
-		sizeof(struct ofs_audit_rotate_opts), 0, 0, 0, 0, 0, 0 \
+#define OFS_AUDIT_ROTATE_OPTS_INIT                                        \
+	{                                                                 \
+		sizeof(struct ofs_audit_rotate_opts), 0, 0, 0, 0, 0, 0, 0 \
 	}
 /*
  * ofs_audit_rotate: begins an epoch with a new key, for a changed set of
  * readers. No record is encrypted again: who is dropped still reads what was
  * before. Who comes to a station log reads that, too. OFS_EINVAL: the log is
  * not encrypted, or nobody could read it any more.
+ *
+ * For another station key or passphrase the handle must have been opened with
+ * the old one, or unlocked with an auditor's key (OFS_EAUDIT), and no batch may
+ * run (OFS_EEXIST). In a sealed log the old one opens nothing from then on, and
+ * a handle that has an auditor's key makes all that is unfinished readable to
+ * the new one, or to the present one: also after a backup was restored.
  */
 int ofs_audit_rotate(
 	ofs_audit *audit, const struct ofs_audit_rotate_opts *opts);

@@ -344,6 +344,20 @@ check_commit(struct keys *k, uint32_t epoch, const struct record_body *b,
 	return rc;
 }
 
+int
+keys_hash_batches(struct keys *k, const struct record_body *b, uint8_t out[32],
+	struct ofs_error *e)
+{
+	struct digest *d = &k->seal.sha;
+	struct key_wrap w;
+	size_t i = 0;
+	int rc = digest_begin(d, &digest_sha256, e);
+
+	while (rc == 0 && kept_wrap(b, &i, &w))
+		rc = digest_update(d, w.data.bytes, w.data.len, e);
+	return rc != 0 ? rc : digest_end(d, out, e);
+}
+
 /* what the certificates of an epoch are, and whether documents have tags */
 static int
 describe(struct keys *k, const struct record_body *b, struct key_epoch *ep,
@@ -359,7 +373,9 @@ describe(struct keys *k, const struct record_body *b, struct key_epoch *ep,
 			w.hint.bytes != NULL)
 			rc = digest_update(d, w.hint.bytes, w.hint.len, e);
 	}
-	return rc != 0 ? rc : digest_end(d, ep->readers, e);
+	if (rc == 0)
+		rc = digest_end(d, ep->readers, e);
+	return rc != 0 ? rc : keys_hash_batches(k, b, ep->batches, e);
 }
 
 static int
@@ -574,6 +590,26 @@ no_key(ofs_audit *a, struct ofs_error *e)
 				 "a backup of its station key, opens it");
 }
 
+/* before anything is recorded that the new secret would not open */
+static int
+check_batches(ofs_audit *a, const struct key_epoch *newest, struct ofs_error *e)
+{
+	struct keys *k = &a->keys;
+	bool same = true;
+	int rc = 0;
+
+	if (k->s->has_batch &&
+		memcmp(k->batch_of, newest->batches, sizeof(k->batch_of)) != 0)
+		rc = kept_check(a, &same, e);
+	if (rc == 0 && !same)
+		rc = err_set(e, OFS_EAUDIT,
+			"cannot write audit log '%s': its station key or "
+			"passphrase was changed meanwhile; begin again with "
+			"the new one",
+			TEXT_Q(a->place.dir));
+	return rc;
+}
+
 /* the newest epoch decides; one of another process may be newer than ours */
 static int
 own_epoch(ofs_audit *a, const struct key_epoch *newest, bool *fits,
@@ -615,7 +651,9 @@ keys_for_writing(ofs_audit *a, struct key_epoch **out, struct ofs_error *e)
 		*out = k->writer = newest;
 		return 0;
 	}
-	rc = own_epoch(a, newest, &fits, e);
+	rc = check_batches(a, newest, e);
+	if (rc == 0)
+		rc = own_epoch(a, newest, &fits, e);
 	if (rc == 0 && !fits) {
 		rc = keys_plan_of(a, k->newest, &plan, e);
 		plan.reason = "process";

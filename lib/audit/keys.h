@@ -28,6 +28,7 @@ struct key_epoch {
 	bool own;            /* made by this handle, which may write with it */
 	bool tagged;         /* its record has a tag key: documents have tags */
 	uint8_t readers[32]; /* hash over the certificates it is wrapped for */
+	uint8_t batches[32]; /* hash over the wraps of the batch key */
 	uint8_t data[SEAL_KEY];
 	struct xaes xaes;
 };
@@ -55,6 +56,7 @@ struct keys {
 	EVP_PKEY *reader;         /* an auditor's */
 	X509 *reader_cert;
 	struct ofs_error why; /* no station key: the reason */
+	uint8_t batch_of[32]; /* the hash of an epoch: s->batch is of that */
 	bool served;          /* a batch was written with the current epoch */
 	bool sweep;           /* in this transaction something was finished */
 	struct seal seal;
@@ -128,6 +130,7 @@ void keys_plan_free(struct key_plan *plan);
  * key. begin: a batch is to be opened in this transaction; put: with this id.
  * moved: the handle's epoch, which was `from`, is another one from now on.
  * open: the data key of an epoch, if it is kept and the batch key is here.
+ * lacks: how many lists are not finished that no key is kept for.
  */
 int kept_begin(ofs_audit *a, struct ofs_error *e);
 int kept_put(ofs_audit *a, const uint8_t batch_id[16], struct ofs_error *e);
@@ -136,6 +139,30 @@ int kept_moved(ofs_audit *a, uint32_t from, const struct key_epoch *to,
 int kept_open(ofs_audit *a, uint32_t epoch, uint8_t data[SEAL_KEY], bool *has,
 	struct ofs_error *e);
 int kept_sweep(ofs_audit *a, struct ofs_error *e);
+int kept_lacks(ofs_audit *a, uint64_t *n, struct ofs_error *e);
+/*
+ * The secret that opens the batch key may be changed by another process: then
+ * the batch key is another one. *same is false when it was, and what is here
+ * does not open the new one.
+ */
+int kept_check(ofs_audit *a, bool *same, struct ofs_error *e);
+/*
+ * For another batch key. load: opens, with the batch key or an auditor's key,
+ * all epochs that are needed, and remembers which; OFS_EAUDIT when one that is
+ * kept cannot be. renew: keeps them with the present batch key, and nothing
+ * else; *left: of how many batches not all could be opened.
+ */
+struct kept_entry {
+	uint8_t batch_id[16];
+	uint32_t epoch;
+};
+struct kept_list {
+	struct kept_entry *p;
+	size_t n, cap;
+};
+int kept_load(ofs_audit *a, struct kept_list *l, struct ofs_error *e);
+int kept_renew(ofs_audit *a, const struct kept_list *l, uint64_t *left,
+	struct ofs_error *e);
 /* the batch key out of the newest epoch, with the secrets that are here */
 int kept_find(ofs_audit *a, struct ofs_error *e);
 /* before a walk: other processes may have kept keys since */
@@ -149,6 +176,9 @@ int keys_unwrap(struct keys *k, const struct record_body *b, const char *what,
 /* for keys*.c: the decoded record of an epoch; free it */
 int keys_record_of(ofs_audit *a, uint32_t epoch, uint64_t *seq,
 	struct record_body **out, struct ofs_error *e);
+/* hash over its wraps of the batch key */
+int keys_hash_batches(struct keys *k, const struct record_body *b,
+	uint8_t out[32], struct ofs_error *e);
 /* the i-th wrap of it; false: there are no more */
 bool keys_wrap(const struct record_body *b, size_t i, struct key_wrap *w);
 bool keys_is(const struct ofs_field *f, const char *text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The keys of what is unfinished in a sealed log. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "audit/handle.h"
@@ -69,6 +70,7 @@ kept_open(ofs_audit *a, uint32_t epoch, uint8_t data[SEAL_KEY], bool *has,
 	struct ofs_error *e)
 {
 	uint8_t wrap[WRAP_KWP_SIZE];
+	bool same;
 	int rc;
 
 	*has = false;
@@ -78,6 +80,13 @@ kept_open(ofs_audit *a, uint32_t epoch, uint8_t data[SEAL_KEY], bool *has,
 	if (rc == 0 && *has)
 		rc = wrap_kwp_open(
 			a->keys.s->batch, wrap, sizeof(wrap), data, e);
+	if (rc == OFS_EDAMAGED) {
+		rc = kept_check(a, &same, e);
+		*has = same;
+		if (rc == 0 && same)
+			rc = wrap_kwp_open(
+				a->keys.s->batch, wrap, sizeof(wrap), data, e);
+	}
 	if (rc == OFS_EDAMAGED)
 		rc = err_set(e, OFS_EDAMAGED,
 			"key that is kept for epoch %u of the audit log is "
@@ -112,8 +121,107 @@ kept_find(ofs_audit *a, struct ofs_error *e)
 	if (rc == 0)
 		rc = keys_unwrap(
 			k, b, "batch", k->s->batch, &k->s->has_batch, e);
+	if (rc == 0)
+		rc = keys_hash_batches(k, b, k->batch_of, e);
 	record_body_free(b);
 	return rc;
+}
+
+int
+kept_check(ofs_audit *a, bool *same, struct ofs_error *e)
+{
+	struct keys *k = &a->keys;
+	struct record_body *b = NULL;
+	uint8_t now[32];
+	uint64_t seq;
+	int rc;
+
+	*same = true;
+	rc = store_epoch_last(&a->store, &k->newest, e);
+	if (rc == 0)
+		rc = keys_record_of(a, k->newest, &seq, &b, e);
+	if (rc == 0)
+		rc = keys_hash_batches(k, b, now, e);
+	record_body_free(b);
+	if (rc != 0 || memcmp(now, k->batch_of, sizeof(now)) == 0)
+		return rc;
+	mem_wipe(k->s->batch, sizeof(k->s->batch));
+	k->s->has_batch = false;
+	/* a station key may be found at another place, too */
+	rc = keys_find(a, e);
+	if (rc == 0)
+		rc = kept_find(a, e);
+	*same = k->s->has_batch;
+	return rc;
+}
+
+int
+kept_lacks(ofs_audit *a, uint64_t *n, struct ofs_error *e)
+{
+	*n = 0;
+	return is_used(a) ? store_kept_lacks(&a->store, n, e) : 0;
+}
+
+static int
+remember(void *arg, uint64_t epoch, const uint8_t id[16], struct ofs_error *e)
+{
+	struct kept_list *l = arg;
+	struct kept_entry *grown;
+
+	if (l->n == l->cap) {
+		grown = reallocarray(l->p, l->cap * 2 + 8, sizeof(*grown));
+		if (grown == NULL)
+			return err_nomem(e);
+		l->p = grown;
+		l->cap = l->cap * 2 + 8;
+	}
+	memcpy(l->p[l->n].batch_id, id, 16);
+	l->p[l->n++].epoch = (uint32_t)epoch;
+	return 0;
+}
+
+int
+kept_load(ofs_audit *a, struct kept_list *l, struct ofs_error *e)
+{
+	uint8_t wrap[WRAP_KWP_SIZE];
+	struct key_epoch *ep;
+	bool is_kept;
+	int rc;
+
+	rc = store_kept_needed(&a->store, remember, l, e);
+	for (size_t i = 0; rc == 0 && i < l->n; i++) {
+		rc = keys_epoch(a, l->p[i].epoch, &ep, e);
+		if (rc != 0 || ep->open)
+			continue;
+		rc = store_kept_get(
+			&a->store, l->p[i].epoch, wrap, &is_kept, e);
+		if (rc == 0 && is_kept)
+			rc = err_set(e, OFS_EAUDIT,
+				"the old station key or passphrase, or the key "
+				"of an auditor, is needed: without it what is "
+				"unfinished could not be gone on with");
+	}
+	return rc;
+}
+
+int
+kept_renew(ofs_audit *a, const struct kept_list *l, uint64_t *left,
+	struct ofs_error *e)
+{
+	uint8_t wrap[WRAP_KWP_SIZE];
+	struct key_epoch *ep;
+	int rc = store_kept_clear(&a->store, e);
+
+	for (size_t i = 0; rc == 0 && i < l->n; i++) {
+		rc = keys_epoch(a, l->p[i].epoch, &ep, e);
+		if (rc != 0 || !ep->open)
+			continue;
+		rc = wrap_kwp(a->keys.s->batch, ep->data, wrap, e);
+		if (rc == 0)
+			rc = store_kept_put(&a->store, l->p[i].batch_id,
+				l->p[i].epoch, wrap, e);
+	}
+	return rc != 0 ? rc : kept_lacks(a, left, e);
 }
 
 void

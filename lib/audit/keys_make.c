@@ -50,6 +50,12 @@ for_file(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
 
 	if (plan->station_path == NULL)
 		return 0;
+	if (!a->keys.s->has_station)
+		return err_set(e, OFS_EAUDIT,
+			"keys of the audit log are wrapped by its station key, "
+			"too, and it is not here: %s; name another with "
+			"--station-key",
+			a->keys.why.message);
 	rc = wrap_kwp(a->keys.s->station, key, kwp, e);
 	if (rc != 0)
 		return rc;
@@ -250,7 +256,7 @@ fill(ofs_audit *a, const struct key_plan *plan, struct wraps *ws,
 
 /* as keys_epoch() would find them in the record that was just made */
 static int
-hash_readers(ofs_audit *a, const struct wraps *ws, struct key_epoch *ep,
+hash_wraps(ofs_audit *a, const struct wraps *ws, struct key_epoch *ep,
 	struct ofs_error *e)
 {
 	struct digest *d = &a->keys.seal.sha;
@@ -261,7 +267,15 @@ hash_readers(ofs_audit *a, const struct wraps *ws, struct key_epoch *ep,
 			strcmp(ws->w[i].kind, "x509") == 0)
 			rc = digest_update(
 				d, ws->w[i].hint, strlen(ws->w[i].hint), e);
-	return rc != 0 ? rc : digest_end(d, ep->readers, e);
+	if (rc == 0)
+		rc = digest_end(d, ep->readers, e);
+	if (rc == 0)
+		rc = digest_begin(d, &digest_sha256, e);
+	for (size_t i = 0; rc == 0 && i < ws->n; i++)
+		if (strcmp(ws->w[i].what, "batch") == 0)
+			rc = digest_update(
+				d, ws->w[i].data.p, ws->w[i].data.n, e);
+	return rc != 0 ? rc : digest_end(d, ep->batches, e);
 }
 
 int
@@ -286,7 +300,7 @@ keys_make(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e)
 	ep = keys_entry_new(last + 1, 0);
 	rc = ws == NULL || ep == NULL ? err_nomem(e) : fill(a, plan, ws, ep, e);
 	if (rc == 0)
-		rc = hash_readers(a, ws, ep, e);
+		rc = hash_wraps(a, ws, ep, e);
 	if (rc == 0) {
 		ep->open = ep->own = true;
 		ep->tagged = plan->tag;
@@ -294,6 +308,8 @@ keys_make(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e)
 	}
 	k->writer = NULL;
 	if (rc == 0) {
+		if (plan->batch)
+			memcpy(k->batch_of, ep->batches, sizeof(k->batch_of));
 		k->newest = k->current = ep->epoch;
 		k->served = false;
 	} else {

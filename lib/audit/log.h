@@ -175,9 +175,10 @@ bool log_read_only(const ofs_audit *a);
 bool log_is_sealed(const ofs_audit *a);
 /*
  * ... unless it has a batch key and that is here. OFS_EAUDIT: it has one, and
- * that is not here.
+ * that is not here; or, unless all is to be signed again, it has unfinished
+ * lists that it does not open.
  */
-int log_can_track(ofs_audit *a, bool *can, struct ofs_error *e);
+int log_can_track(ofs_audit *a, bool all_again, bool *can, struct ofs_error *e);
 const char *log_place(const ofs_audit *a); /* absolute; owned by `a` */
 
 #endif

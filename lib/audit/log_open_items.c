@@ -36,8 +36,32 @@ log_is_sealed(const ofs_audit *a)
 	return a->keys.mode == LOG_SEALED;
 }
 
+/* a backup does not bring along what opens them */
+static int
+check_lists(ofs_audit *a, struct ofs_error *e)
+{
+	bool nested;
+	uint64_t n;
+	int rc;
+
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	rc = kept_lacks(a, &n, e);
+	handle_leave(a, nested);
+	if (rc == 0 && n > 0)
+		rc = err_set(e, OFS_EAUDIT,
+			"cannot tell whether this list was begun before: the "
+			"sealed audit log has %llu unfinished ones that this "
+			"station cannot open since a backup was restored; have "
+			"an auditor run ofs-audit rotate --auditor-key FILE, "
+			"or sign all of it with --on-duplicate sign",
+			(unsigned long long)n);
+	return rc;
+}
+
 int
-log_can_track(ofs_audit *a, bool *can, struct ofs_error *e)
+log_can_track(ofs_audit *a, bool all_again, bool *can, struct ofs_error *e)
 {
 	struct key_plan plan = { .reason = NULL };
 	bool nested, wanted;
@@ -45,7 +69,7 @@ log_can_track(ofs_audit *a, bool *can, struct ofs_error *e)
 
 	*can = a->keys.mode != LOG_SEALED || a->keys.s->has_batch;
 	if (*can)
-		return 0;
+		return all_again ? 0 : check_lists(a, e);
 	rc = handle_enter(a, &nested, e);
 	if (rc != 0)
 		return rc;

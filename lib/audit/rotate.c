@@ -9,6 +9,7 @@
 #include "audit/handle.h"
 #include "audit/log_event.h"
 
+#include "base/ctx.h"
 #include "base/hex.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -154,10 +155,6 @@ change_station_key(ofs_audit *a, const char *path, struct key_plan *plan,
 	bool made;
 	int rc;
 
-	if (a->keys.mode == LOG_SEALED)
-		return err_set(e, OFS_EINVAL,
-			"a sealed audit log keeps the station key that it was "
-			"made with, or none");
 	rc = keyfile_make(path, &a->place, key, &absolute, &made, e);
 	if (rc == 0 && !text_is_utf8(absolute, strlen(absolute)))
 		rc = err_set(
@@ -175,6 +172,75 @@ change_station_key(ofs_audit *a, const char *path, struct key_plan *plan,
 }
 
 static int
+change_passphrase(ofs_audit *a, const char *passphrase, struct key_plan *plan,
+	struct ofs_error *e)
+{
+	struct key_secrets *s = a->keys.s;
+	size_t n = strlen(passphrase);
+
+	if (n == 0 || n > KEYS_PASSPHRASE_MAX)
+		return err_set(e, OFS_EINVAL,
+			"passphrase of an audit log must have 1 to %d bytes",
+			KEYS_PASSPHRASE_MAX);
+	memcpy(s->passphrase, passphrase, n + 1);
+	s->has_kek = false;
+	plan->passphrase = true;
+	return 0;
+}
+
+struct running {
+	ofs_audit *a;
+	bool any;
+};
+
+static int
+look(void *arg, uint64_t seq, const uint8_t id[16], struct ofs_error *e)
+{
+	struct running *r = arg;
+
+	(void)id, (void)e;
+	r->any = r->any || hold_alive(&r->a->hold, seq);
+	return 0;
+}
+
+/*
+ * Who is signing now could not record what the token gives: they have the old
+ * secret only. Who begins later finds that it was changed, before they sign.
+ */
+static int
+check_idle(ofs_audit *a, struct ofs_error *e)
+{
+	struct running r = { .a = a };
+	int rc = store_batch_each(&a->store, look, &r, e);
+
+	if (rc == 0)
+		rc = store_intent_each(&a->store, look, &r, e);
+	if (rc == 0 && r.any)
+		rc = err_set(e, OFS_EEXIST,
+			"cannot change the station key or passphrase of audit "
+			"log '%s' while a batch is running",
+			TEXT_Q(a->place.dir));
+	return rc;
+}
+
+/* who changes what opens the log can open it, or is one of its auditors */
+static int
+check_leave(ofs_audit *a, const struct key_plan *plan,
+	const struct key_epoch *newest, struct ofs_error *e)
+{
+	bool may = a->keys.mode == LOG_STATION
+		? newest->open
+		: a->keys.s->has_batch || a->keys.reader != NULL ||
+			(plan->station_path == NULL && !plan->passphrase);
+
+	if (may)
+		return check_idle(a, e);
+	return err_set(e, OFS_EAUDIT,
+		"what opens the audit log now is needed to change it: its "
+		"passphrase, its station key, or the key of an auditor");
+}
+
+static int
 change(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 	struct key_plan *plan, struct ofs_error *e)
 {
@@ -186,6 +252,8 @@ change(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 		rc = add_auditors(a, o, plan->auditors, e);
 	if (rc == 0 && o->station_key != NULL)
 		rc = change_station_key(a, o->station_key, plan, e);
+	if (rc == 0 && o->passphrase != NULL)
+		rc = change_passphrase(a, o->passphrase, plan, e);
 	if (rc == 0 && sk_X509_num(plan->auditors) == 0 &&
 		(a->keys.mode == LOG_SEALED ||
 			(plan->station_path == NULL && !plan->passphrase)))
@@ -194,42 +262,112 @@ change(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 	return rc;
 }
 
+/*
+ * A sealed log: another secret is for another batch key, so that the old one
+ * opens nothing from now on. What is unfinished is kept with the new one; what
+ * a backup did not bring along can be had again with an auditor's key.
+ */
+static int
+keep_anew(ofs_audit *a, const struct kept_list *kept, struct ofs_error *e)
+{
+	uint64_t left;
+	int rc;
+
+	if (!a->keys.s->has_batch)
+		return err_set(e, OFS_EAUDIT,
+			"an auditor's key is here, and no station key or "
+			"passphrase for what is unfinished; set one with "
+			"--station-key or --new-passphrase-source");
+	rc = kept_renew(a, kept, &left, e);
+	if (rc == 0 && left > 0)
+		ctx_log(a->ctx, OFS_LOG_WARNING,
+			"%llu unfinished lists cannot be opened, and so not "
+			"be gone on with; the key of an auditor opens them",
+			(unsigned long long)left);
+	return rc;
+}
+
+/* *renew: the keys that are kept are to be kept anew */
+static int
+prepare(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
+	struct key_plan *plan, struct kept_list *kept, bool *renew,
+	struct ofs_error *e)
+{
+	bool secret = o->station_key != NULL || o->passphrase != NULL;
+	struct key_epoch *newest;
+	int rc;
+
+	*renew = a->keys.mode == LOG_SEALED &&
+		(secret || a->keys.reader != NULL);
+	keys_retry(a);
+	rc = newest_plan(a, plan, &newest, e);
+	if (rc == 0 && secret)
+		rc = check_leave(a, plan, newest, e);
+	if (rc == 0 && *renew)
+		rc = kept_load(a, kept, e);
+	if (rc == 0)
+		rc = change(a, o, plan, e);
+	plan->reason = "rotated";
+	if (a->keys.mode == LOG_STATION)
+		plan->previous = newest;
+	if (rc == 0 && *renew && secret) {
+		plan->batch = true;
+		record_body_free(plan->like);
+		plan->like = NULL;
+	}
+	return rc;
+}
+
 /* inside a transaction */
 static int
 rotate(ofs_audit *a, const struct ofs_audit_rotate_opts *o, struct ofs_error *e)
 {
 	struct rec_log_event event = { .event = "rotate", .reason = o->reason };
-	struct key_epoch *newest;
-	struct key_plan plan;
+	struct kept_list kept = { NULL, 0, 0 };
+	struct key_plan plan = { .reason = NULL };
 	uint64_t seq;
+	bool renew;
 	int rc;
 
-	rc = newest_plan(a, &plan, &newest, e);
-	if (rc == 0)
-		rc = change(a, o, &plan, e);
-	plan.reason = "rotated";
-	if (a->keys.mode == LOG_STATION)
-		plan.previous = newest;
+	rc = prepare(a, o, &plan, &kept, &renew, e);
 	if (rc == 0)
 		rc = handle_step(a, keys_make(a, &plan, e), e);
+	if (rc == 0 && renew)
+		rc = handle_step(a, keep_anew(a, &kept, e), e);
 	if (rc == 0)
 		rc = log_event_append(a, &event, NULL, &seq, e);
 	keys_plan_free(&plan);
+	free(kept.p);
 	return rc;
 }
 
-/* the station key that was to be is not the one of the log */
-static void
-roll_back(ofs_audit *a)
+/* in one transaction; what is not committed has changed no secret either */
+static int
+rotate_all(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
+	struct ofs_error *e)
 {
-	struct ofs_error ignored;
-	bool nested;
+	struct key_secrets *before = mem_secret_new(sizeof(*before));
+	uint8_t batch_of[sizeof(a->keys.batch_of)];
+	int rc;
 
-	log_rollback(a);
-	if (handle_enter(a, &nested, &ignored) == 0) {
-		(void)keys_find(a, &ignored);
-		handle_leave(a, nested);
+	if (before == NULL)
+		return err_nomem(e);
+	rc = log_begin(a, e);
+	if (rc != 0)
+		goto out;
+	*before = *a->keys.s;
+	memcpy(batch_of, a->keys.batch_of, sizeof(batch_of));
+	rc = rotate(a, o, e);
+	if (rc != 0) {
+		*a->keys.s = *before;
+		memcpy(a->keys.batch_of, batch_of, sizeof(batch_of));
+		log_rollback(a);
+	} else {
+		rc = log_commit(a, e);
 	}
+out:
+	mem_secret_free(before, sizeof(*before));
+	return rc;
 }
 
 int
@@ -247,13 +385,6 @@ ofs_audit_rotate(ofs_audit *audit, const struct ofs_audit_rotate_opts *opts)
 			"this audit log is not encrypted, and stays so; make a "
 			"new one");
 	if (rc == 0)
-		rc = log_begin(audit, &e);
-	if (rc == 0) {
-		rc = rotate(audit, opts, &e);
-		if (rc == 0)
-			rc = log_commit(audit, &e);
-		else
-			roll_back(audit);
-	}
+		rc = rotate_all(audit, opts, &e);
 	return rc != 0 ? handle_fail(audit, &e) : 0;
 }

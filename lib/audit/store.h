@@ -259,6 +259,15 @@ int store_kept_move(struct store *s, uint32_t from, uint32_t to,
 int store_kept_get(struct store *s, uint32_t epoch,
 	uint8_t wrap[STORE_KEPT_SIZE], bool *has, struct ofs_error *e);
 int store_kept_sweep(struct store *s, struct ofs_error *e);
+int store_kept_clear(struct store *s, struct ofs_error *e); /* all of them */
+/* how many lists are not finished of which no key is kept */
+int store_kept_lacks(struct store *s, uint64_t *n, struct ofs_error *e);
+/*
+ * The epochs that what is unfinished was recorded with, by its own process, in
+ * the place of numbers of records. Reads every header.
+ */
+int store_kept_needed(
+	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e);
 /* what a sweep would delete: epochs in the place of numbers of records */
 int store_kept_left(
 	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e);

@@ -132,6 +132,50 @@ store_kept_sweep(struct store *s, struct ofs_error *e)
 }
 
 int
+store_kept_clear(struct store *s, struct ofs_error *e)
+{
+	return store_exec(s, KEPT_CLEAR, e, "");
+}
+
+int
+store_kept_lacks(struct store *s, uint64_t *n, struct ofs_error *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	*n = 0;
+	rc = store_query(s, KEPT_LACKS, &q, e, "");
+	return rc != 0 ? rc : get_number(s, q, n, e);
+}
+
+int
+store_kept_needed(
+	struct store *s, store_batch_fn fn, void *arg, struct ofs_error *e)
+{
+	uint8_t epoch[4], batch_id[16];
+	sqlite3_stmt *q;
+	int rc, step;
+
+	rc = store_query(s, KEPT_NEEDED, &q, e, "");
+	if (rc != 0)
+		return rc;
+	while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
+		if (step != SQLITE_ROW)
+			rc = store_fail(s, step, "read", e);
+		else if (!store_take_blob(q, 0, epoch, sizeof(epoch)) ||
+			!store_take_blob(q, 1, batch_id, sizeof(batch_id)))
+			rc = store_wrong_row("record", e);
+		else
+			rc = fn(arg,
+				(uint64_t)epoch[0] << 24 | epoch[1] << 16 |
+					epoch[2] << 8 | epoch[3],
+				batch_id, e);
+	}
+	store_done(q);
+	return rc;
+}
+
+int
 store_cert_get(struct store *s, const uint8_t sha256[32], struct buf *der,
 	bool *has, struct ofs_error *e)
 {

@@ -79,6 +79,17 @@ static const char *const texts[STMT_COUNT] = {
 	[KEPT_SWEEP] = "DELETE FROM kept_key WHERE " KEPT_DONE,
 	[KEPT_LEFT] = "SELECT epoch, batch_id FROM kept_key WHERE " KEPT_DONE
 		      " ORDER BY epoch",
+	[KEPT_CLEAR] = "DELETE FROM kept_key",
+	[KEPT_LACKS] = "SELECT count(*) FROM batch WHERE batch_id NOT IN "
+		       "(SELECT batch_id FROM kept_key)",
+	/* by the process of the batch itself: types 2, 4 and 5, cipher 1 */
+	[KEPT_NEEDED] =
+		"SELECT DISTINCT substr(header, 85, 4), substr(header, 69, 16) "
+		"FROM record WHERE substr(header, 23, 2) IN "
+		"(x'0002', x'0004', x'0005') AND substr(header, 27, 2) = "
+		"x'0001' AND substr(header, 69, 16) IN "
+		"(SELECT batch_id FROM open_batch UNION SELECT batch_id FROM "
+		"batch UNION SELECT batch_id FROM pending)",
 	[CHECKPOINT_PUT] = "INSERT OR REPLACE INTO checkpoint (size, note) "
 			   "VALUES (?, ?)",
 	[CHECKPOINT_NEXT] = "SELECT size, note FROM checkpoint WHERE size > ? "

@@ -67,7 +67,7 @@ describe_own(struct resume *r, const struct list *l, struct ofs_error *e)
 	if (rc == 0)
 		rc = pubkey_sha256(r->maker->pub, t->spki_sha256, e);
 	if (rc == 0 && r->tracked)
-		rc = log_can_track(r->audit, &r->tracked, e);
+		rc = log_can_track(r->audit, r->resign, &r->tracked, e);
 	return rc;
 }
 

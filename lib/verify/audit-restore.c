@@ -359,6 +359,30 @@ record(struct restore *r, ofs_audit *a, struct ofs_error *e)
 	return log_event_record(a, &ev, &r->rep.seq, e);
 }
 
+/* a backup has no keys of what was unfinished when it was made */
+static int
+say_unfinished(struct restore *r, ofs_audit *a, struct ofs_error *e)
+{
+	uint64_t n = 0;
+	bool nested;
+	int rc;
+
+	if (!log_is_sealed(a))
+		return 0;
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	rc = store_kept_lacks(&a->store, &n, e);
+	handle_leave(a, nested);
+	if (rc == 0 && n > 0)
+		ctx_log(r->ctx, OFS_LOG_WARNING,
+			"%llu lists are not finished in this backup, and the "
+			"station cannot open them: it signs no files until an "
+			"auditor has run ofs-audit rotate --auditor-key FILE",
+			(unsigned long long)n);
+	return rc;
+}
+
 static void
 show_copy(void *arg, uint64_t done, uint64_t total)
 {
@@ -395,6 +419,8 @@ build(struct restore *r, struct ofs_error *e)
 		*e = *ofs_ctx_error(r->ctx);
 	if (rc == 0)
 		rc = record(r, a, e);
+	if (rc == 0)
+		rc = say_unfinished(r, a, e);
 	ofs_audit_free(a);
 	return rc == 0 ? file_sync_dir(r->aside, e) : rc;
 }

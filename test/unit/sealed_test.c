@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 
 #include "audit/handle.h"
+#include "base/mem.h"
 #include "sign/recover.h"
 #include "soft.h"
 
@@ -327,6 +328,119 @@ kept(void **state)
 	shell("rm -f '%s'", path);
 }
 
+static char key_path[3][160];
+
+static void
+make_with_key(void)
+{
+	struct ofs_audit_init_opts o = OFS_AUDIT_INIT_OPTS_INIT;
+	struct ofs_audit_cert c = { cert_pem.p, cert_pem.len };
+
+	shell("rm -rf '%s'", log_dir);
+	for (int i = 0; i < 3; i++) {
+		snprintf(key_path[i], sizeof(key_path[i]), "%s.station-%d",
+			log_dir, i);
+		shell("rm -f '%s'", key_path[i]);
+	}
+	o.sealed = true;
+	o.auditors = &c;
+	o.n_auditors = 1;
+	o.station_key = key_path[0];
+	ok(ofs_audit_init(sample_ctx, log_dir, &o), ofs_ctx_error(sample_ctx));
+}
+
+static int
+change_key(ofs_audit *a, int to)
+{
+	struct ofs_audit_rotate_opts r = OFS_AUDIT_ROTATE_OPTS_INIT;
+
+	r.station_key = key_path[to];
+	return ofs_audit_rotate(a, &r);
+}
+
+/* whoever signs at that time could not record it */
+static void
+changes_while_running(void **state)
+{
+	struct ofs_audit_rotate_opts r = OFS_AUDIT_ROTATE_OPTS_INIT;
+	struct key_secrets *before = mem_secret_new(sizeof(*before));
+	uint8_t id[16] = { 5 };
+	ofs_audit *a, *b;
+	uint64_t opened;
+
+	(void)state;
+	make_with_key();
+	a = sample_open(0);
+	b = sample_open(0);
+	sample_begin(a);
+	opened = sample_batch_opened(a, id, 1);
+	ok(log_batch_hold(a, opened, &e), &e);
+	sample_commit(a);
+	memcpy(before, b->keys.s, sizeof(*before));
+	assert_int_equal(change_key(b, 1), OFS_EEXIST);
+	/* that handle has the key that the log has, and not the other */
+	assert_false(sealed(b, opened));
+	log_batch_release(a, opened);
+	ofs_audit_free(a);
+	/* refused when it is changed already */
+	r.station_key = key_path[1];
+	r.passphrase = "";
+	assert_int_equal(ofs_audit_rotate(b, &r), OFS_EINVAL);
+	assert_memory_equal(before, b->keys.s, sizeof(*before));
+	mem_secret_free(before, sizeof(*before));
+	assert_int_equal(change_key(b, 1), 0);
+	assert_false(sealed(b, opened));
+	ofs_audit_free(b);
+}
+
+/* a handle from before finds the new key, or writes nothing */
+static void
+changes_elsewhere(void **state)
+{
+	struct buf body = BUF_INIT;
+	uint8_t id[16] = { 6 };
+	ofs_audit *a, *b, *c;
+	uint64_t opened, seq;
+
+	(void)state;
+	make_with_key();
+	a = sample_open(0);
+	sample_whole_batch(a, 1, 1);
+	b = sample_open(0);
+	assert_int_equal(change_key(b, 1), 0);
+	sample_begin(a);
+	opened = sample_batch_opened(a, id, 1);
+	sample_commit(a);
+	assert_false(sealed(b, opened));
+	ofs_audit_free(b);
+	shell("rm '%s'", key_path[0]);
+	b = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_false(sealed(b, opened));
+	ofs_audit_free(b);
+	/* one that reads */
+	b = sample_open(0);
+	c = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_int_equal(change_key(b, 2), 0);
+	assert_false(sealed(c, opened));
+	ofs_audit_free(c);
+	shell("rm '%s'", key_path[1]);
+	assert_int_equal(change_key(b, 1), 0);
+	ofs_audit_free(b);
+	shell("rm '%s'", key_path[1]);
+	sample_login(a, &body);
+	sample_begin(a);
+	assert_int_equal(log_append(a,
+				 &(struct log_entry){ .type = OFS_REC_LOGIN,
+					 .body = body.p,
+					 .body_len = body.len },
+				 &seq, &e),
+		OFS_EAUDIT);
+	assert_non_null(strstr(e.message, "was changed meanwhile"));
+	log_rollback(a);
+	ofs_audit_free(a);
+	buf_free(&body);
+}
+
 static void
 rotates(void **state)
 {
@@ -368,6 +482,8 @@ main(void)
 		cmocka_unit_test(crashes),
 		cmocka_unit_test(outputs_changed),
 		cmocka_unit_test(kept),
+		cmocka_unit_test(changes_while_running),
+		cmocka_unit_test(changes_elsewhere),
 		cmocka_unit_test(rotates),
 	};
 

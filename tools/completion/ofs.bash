@@ -37,6 +37,7 @@ _ofs_value()
 		;;
 	--pin-source | --so-pin-source | --new-pin-source | \
 		--new-so-pin-source | --passphrase-source | \
+		--new-passphrase-source | \
 		--audit-passphrase-source)
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 		compopt -o nospace
