@@ -160,6 +160,7 @@ int store_cert_each(struct store *s, const uint8_t *after, int max,
  * store_proof.c. The signed heads of the tree, by its size; from format 4 on,
  * before it there are none. store_checkpoint_next gives the first of more than
  * `after` records, store_checkpoint_last the newest; *size is 0 without one.
+ * One that is there stays.
  */
 int store_checkpoint_put(struct store *s, uint64_t size, const void *note,
 	size_t n, struct ofs_error *e);

@@ -90,8 +90,9 @@ static const char *const texts[STMT_COUNT] = {
 		"x'0001' AND substr(header, 69, 16) IN "
 		"(SELECT batch_id FROM open_batch UNION SELECT batch_id FROM "
 		"batch UNION SELECT batch_id FROM pending)",
-	[CHECKPOINT_PUT] = "INSERT OR REPLACE INTO checkpoint (size, note) "
-			   "VALUES (?, ?)",
+	/* the first may be stamped or kept elsewhere: it stays */
+	[CHECKPOINT_PUT] = "INSERT INTO checkpoint (size, note) VALUES (?, ?) "
+			   "ON CONFLICT (size) DO NOTHING",
 	[CHECKPOINT_NEXT] = "SELECT size, note FROM checkpoint WHERE size > ? "
 			    "ORDER BY size LIMIT 1",
 	[CHECKPOINT_LAST] = "SELECT size, note FROM checkpoint "

@@ -132,6 +132,25 @@ flips(void **state)
 	ofs_audit_free(a);
 }
 
+/* two processes may sign one size, and what the first signed is stamped */
+static void
+first_stays(void **state)
+{
+	static const char other[] = "another one";
+	ofs_audit *a = sample_open(0);
+	struct ofs_audit_head h;
+	struct ofs_error e;
+
+	(void)state;
+	sample_begin(a);
+	ok(store_checkpoint_put(&a->store, 301, other, sizeof(other), &e), &e);
+	sample_commit(a);
+	ofs_audit_free(a);
+	a = verified();
+	assert_int_equal(ofs_audit_check_head(a, file[2], &h), 0);
+	ofs_audit_free(a);
+}
+
 static struct ofs_error e;
 
 static int
@@ -238,6 +257,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(agrees, fresh),
 		cmocka_unit_test_setup(flips, fresh),
+		cmocka_unit_test_setup(first_stays, fresh),
 		cmocka_unit_test_setup(anchors, fresh),
 		cmocka_unit_test_setup(anchor_of_the_future, fresh),
 		cmocka_unit_test_setup(stamps, fresh),
