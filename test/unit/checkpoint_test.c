@@ -6,6 +6,7 @@
 
 #include "audit/checkpoint.h"
 #include "base/file.h"
+#include "format/proof.h"
 #include "soft.h"
 
 #include <openssl/pem.h>
@@ -415,6 +416,72 @@ proofs(void **state)
 	ofs_audit_free(a);
 }
 
+/* `text` and the signature of the key */
+static void
+sign_note(EVP_PKEY *key, const struct note_key *k, const struct buf *text,
+	struct buf *note)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t sig[64];
+	size_t n = sizeof(sig);
+
+	assert_int_equal(EVP_DigestSignInit(ctx, NULL, NULL, NULL, key), 1);
+	assert_int_equal(EVP_DigestSign(ctx, sig, &n, text->p, text->len), 1);
+	EVP_MD_CTX_free(ctx);
+	buf_put(note, text->p, text->len);
+	buf_u8(note, '\n');
+	note_sig_line(k, 0, sig, n, note);
+}
+
+/* who owns the log proves that record 5 stands where record 0 belongs */
+static void
+wrong_number(void **state)
+{
+	struct proof_record r = { .h = { .type = OFS_REC_LOGIN,
+					  .body_len = 1 } };
+	EVP_PKEY *key = soft_key(OFS_KEY_ED25519);
+	struct checkpoint c = { .origin = "log", .size = 1 };
+	struct buf text = BUF_INIT, note = BUF_INIT, vkey = BUF_INIT;
+	uint8_t header[RECORD_HEADER_SIZE];
+	struct proof p = { .index = 0 };
+	struct note_key k;
+	struct ofs_error e;
+	struct merkle m;
+
+	(void)state;
+	ok(note_key_make("log", NOTE_ED25519, key, &k, &e), &e);
+	ok(note_key_text(&k, &vkey, &e), &e);
+	assert_non_null(buf_cstr(&vkey));
+	merkle_init(&m);
+	for (r.h.seq = 0; r.h.seq < 10; r.h.seq += 5) {
+		record_header_encode(&r.h, header);
+		r.header = header;
+		ok(merkle_leaf(&m, header, sizeof(header), c.root, &e), &e);
+		buf_reset(&text);
+		buf_reset(&note);
+		buf_reset(&p.extra);
+		checkpoint_text(&c, &text);
+		sign_note(key, &k, &text, &note);
+		proof_record_put(&r, &p.extra);
+		p.note = (const char *)note.p;
+		p.note_len = note.len;
+		buf_reset(&text);
+		proof_text(&p, &text);
+		assert_int_equal(check((const char *)text.p, text.len,
+					 (const char *)vkey.p),
+			r.h.seq == 0 ? 0 : OFS_ESIGNATURE);
+	}
+	assert_non_null(strstr(
+		ofs_ctx_error(sample_ctx)->message, "its header is that of 5"));
+	merkle_free(&m);
+	note_key_free(&k);
+	proof_free(&p);
+	buf_free(&text);
+	buf_free(&note);
+	buf_free(&vkey);
+	EVP_PKEY_free(key);
+}
+
 /* of a log without one, and of a record that no checkpoint covers */
 static void
 no_checkpoint(void **state)
@@ -504,6 +571,7 @@ main(void)
 		cmocka_unit_test(pinned),
 		cmocka_unit_test(tampered),
 		cmocka_unit_test(proofs),
+		cmocka_unit_test(wrong_number),
 		cmocka_unit_test(no_checkpoint),
 		cmocka_unit_test(large),
 	};

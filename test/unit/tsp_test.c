@@ -51,6 +51,20 @@ requests(void **state)
 	assert_memory_equal(sum, want, 32);
 	buf_u8(&file, 0);
 	assert_int_equal(imprint(sum), OFS_EFORMAT);
+	/* another hash of that length (SHA3-256), and one that is too short */
+	take("request");
+	assert_memory_equal(file.p + 19, "\x01\x05\x00\x04\x20", 5);
+	file.p[19] = 8;
+	assert_int_equal(imprint(sum), OFS_EFORMAT);
+	file.p[19] = 1;
+	assert_int_equal(imprint(sum), 0);
+	file.p[1]--;
+	file.p[6]--;
+	file.p[23]--;
+	memmove(file.p + 24, file.p + 25, file.len - 25);
+	file.len--;
+	assert_int_equal(imprint(sum), OFS_EFORMAT);
+	assert_non_null(strstr(e.message, "not over SHA-256"));
 	take("no-cert");
 	assert_int_equal(imprint(sum), 0);
 	/* the answer to such a one could be that to another */
