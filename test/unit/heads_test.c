@@ -251,6 +251,68 @@ anchor_of_the_future(void **state)
 	assert_int_equal(add_anchor(1000000, root), OFS_EDAMAGED);
 }
 
+static struct buf
+stamped(const char *of)
+{
+	struct buf response = BUF_INIT;
+	char path[160];
+
+	shell("cd %s && openssl ts -query -data %s -sha256 -cert -out q "
+	      "2>/dev/null && openssl ts -reply -config tsa.cnf -section tsa "
+	      "-queryfile q -out r 2>/dev/null",
+		sample_dir, of);
+	snprintf(path, sizeof(path), "%s/r", sample_dir);
+	ok(file_read(path, 1 << 20, &response, &e), &e);
+	return response;
+}
+
+static void
+see_stamp(void *arg, const struct ofs_audit_finding *f)
+{
+	if (strcmp(f->id, "timestamp") == 0)
+		*(uint64_t *)arg = f->seq;
+}
+
+/* one over the checkpoint, and one by the same authority over something else */
+static void
+stamps_that_count(void **state)
+{
+	struct ofs_tsa_opts o = OFS_TSA_OPTS_INIT;
+	struct buf good, other, root = BUF_INIT;
+	size_t n[2] = { 0, 0 };
+	uint64_t seq = 0;
+	char path[160];
+	ofs_audit *a;
+
+	(void)state;
+	shell("cd %s && openssl req -x509 -newkey ec -pkeyopt "
+	      "ec_paramgen_curve:P-256 -nodes -subj /CN=tsa -days 1 -addext "
+	      "extendedKeyUsage=critical,timeStamping -keyout tsa.key -out "
+	      "tsa.pem 2>/dev/null && echo 01 >serial && printf '[tsa]\\n"
+	      "serial=serial\\nsigner_cert=tsa.pem\\nsigner_key=tsa.key\\n"
+	      "signer_digest=sha256\\ndefault_policy=1.2.3\\ndigests=sha256\\n"
+	      "ess_cert_id_alg=sha256\\n' >tsa.cnf && echo other >text",
+		sample_dir);
+	good = stamped("checkpoint");
+	other = stamped("text");
+	ok(add_stamp(301, (struct rec_span){ good.p, good.len }), &e);
+	ok(add_stamp(301, (struct rec_span){ other.p, other.len }), &e);
+	snprintf(path, sizeof(path), "%s/tsa.pem", sample_dir);
+	ok(file_read(path, 1 << 20, &root, &e), &e);
+	o.trust = root.p;
+	o.trust_len = root.len;
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_int_equal(ofs_audit_trust_tsa(a, &o), 0);
+	assert_int_equal(ofs_audit_verify(a, see_stamp, &seq, NULL), 0);
+	assert_int_equal(seq, 313);
+	assert_int_equal(ofs_audit_each_head(a, count, n), 0);
+	assert_int_equal(n[1], 1);
+	ofs_audit_free(a);
+	buf_free(&good);
+	buf_free(&other);
+	buf_free(&root);
+}
+
 int
 main(void)
 {
@@ -261,6 +323,7 @@ main(void)
 		cmocka_unit_test_setup(anchors, fresh),
 		cmocka_unit_test_setup(anchor_of_the_future, fresh),
 		cmocka_unit_test_setup(stamps, fresh),
+		cmocka_unit_test_setup(stamps_that_count, fresh),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
