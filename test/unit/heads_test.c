@@ -6,6 +6,7 @@
 #include <offlinesig/heads.h>
 
 #include "audit/handle.h"
+#include "base/time.h"
 
 static char file[3][160]; /* head file, manifest, checkpoint */
 
@@ -266,6 +267,39 @@ stamped(const char *of)
 	return response;
 }
 
+static int64_t
+later(void *arg)
+{
+	(void)arg;
+	return time_now() + INT64_C(10) * 86400 * 1000000;
+}
+
+/* the answer comes when the authority's certificate has ended, or in time */
+static int
+record_stamp(
+	const struct ofs_tsa_opts *o, const struct buf *response, bool late)
+{
+	struct ofs_ctx_opts co = OFS_CTX_OPTS_INIT;
+	struct buf request = BUF_INIT;
+	char path[160];
+	ofs_audit *a;
+	ofs_ctx *ctx;
+	int rc;
+
+	if (late)
+		co.clock = later;
+	assert_int_equal(ofs_ctx_new(&co, &ctx), 0);
+	snprintf(path, sizeof(path), "%s/q", sample_dir);
+	ok(file_read(path, 1 << 20, &request, &e), &e);
+	ok(ofs_audit_open(ctx, log_dir, 0, &a), ofs_ctx_error(ctx));
+	rc = ofs_audit_timestamp_record(
+		a, o, request.p, request.len, response->p, response->len, NULL);
+	ofs_audit_free(a);
+	ofs_ctx_free(ctx);
+	buf_free(&request);
+	return rc;
+}
+
 static void
 see_stamp(void *arg, const struct ofs_audit_finding *f)
 {
@@ -293,14 +327,16 @@ stamps_that_count(void **state)
 	      "signer_digest=sha256\\ndefault_policy=1.2.3\\ndigests=sha256\\n"
 	      "ess_cert_id_alg=sha256\\n' >tsa.cnf && echo other >text",
 		sample_dir);
-	good = stamped("checkpoint");
-	other = stamped("text");
-	ok(add_stamp(301, (struct rec_span){ good.p, good.len }), &e);
-	ok(add_stamp(301, (struct rec_span){ other.p, other.len }), &e);
 	snprintf(path, sizeof(path), "%s/tsa.pem", sample_dir);
 	ok(file_read(path, 1 << 20, &root, &e), &e);
 	o.trust = root.p;
 	o.trust_len = root.len;
+	good = stamped("checkpoint");
+	assert_int_equal(record_stamp(&o, &good, true), OFS_EUNTRUSTED);
+	assert_int_equal(record_stamp(&o, &good, false), 0);
+	other = stamped("text");
+	assert_int_equal(record_stamp(&o, &other, false), OFS_EMISMATCH);
+	ok(add_stamp(301, (struct rec_span){ other.p, other.len }), &e);
 	a = sample_open(OFS_AUDIT_READ_ONLY);
 	assert_int_equal(ofs_audit_trust_tsa(a, &o), 0);
 	assert_int_equal(ofs_audit_verify(a, see_stamp, &seq, NULL), 0);
