@@ -119,9 +119,6 @@ write_head(struct copy *c, struct ofs_error *e)
 	if (rc != 0)
 		return rc;
 	rc = head_write(fd, &none, &h, e);
-	if (rc == 0 && fsync(fd) != 0)
-		rc = err_sys(e, OFS_EIO, errno,
-			"cannot write the head file of a copy");
 	close(fd);
 	return rc;
 }

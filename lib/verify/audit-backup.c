@@ -178,14 +178,16 @@ write_manifest(struct backup *b, const struct ofs_audit_report *rep,
 	return rc;
 }
 
+/* its directory was synced when the manifest got its name */
 static int
 give_name(struct backup *b, struct ofs_error *e)
 {
 	char *parent = file_dirname(b->dest);
-	int rc;
+	int rc = 0;
 
-	rc = parent != NULL ? file_sync_dir(b->aside, e) : err_nomem(e);
-	if (rc == 0 && rename(b->aside, b->dest) != 0)
+	if (parent == NULL)
+		return err_nomem(e);
+	if (rename(b->aside, b->dest) != 0)
 		rc = err_sys(e,
 			errno == ENOTEMPTY || errno == EEXIST ? OFS_EEXIST
 							      : OFS_EIO,
