@@ -4,6 +4,7 @@
 
 #include <offlinesig/checkpoint.h>
 
+#include "audit/erase.h"
 #include "audit/handle.h"
 #include "audit/track.h"
 
@@ -167,7 +168,10 @@ erases_an_outcome(void **state)
 static void
 erases_more(void **state)
 {
+	struct rec_log_event r = { .event = "erase" };
 	struct ofs_error e;
+	uint64_t seq;
+	ofs_audit *a;
 
 	(void)state;
 	erases(2); /* the intent of what follows */
@@ -180,8 +184,15 @@ erases_more(void **state)
 	verifies(5);
 	refused(7, OFS_EKEY, "already");
 	assert_int_equal(try(99, "alice", &e), OFS_EKEY);
+	/* two who are at it at once: the second sees it in its transaction */
+	a = sample_open(0);
+	sample_begin(a);
+	assert_int_equal(erase_body(a, 7, &r, &seq, &e), OFS_EKEY);
+	log_rollback(a);
+	assert_int_equal(erase_body(a, 6, &r, &seq, &e), OFS_EINTERNAL);
+	ofs_audit_free(a);
 	/* further records, beyond what is looked at on opening */
-	ofs_audit *a = sample_open(0);
+	a = sample_open(0);
 	kit_logins(a, 300);
 	ofs_audit_free(a);
 	verifies(5);
