@@ -4,8 +4,8 @@
 #define AUDIT_AUDITKEY_H
 
 #include "audit/log.h"
-#include "audit/place.h"
-#include "audit/store.h"
+#include "store/place.h"
+#include "store/store.h"
 #include "format/note.h"
 
 struct audit_key {

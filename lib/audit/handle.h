@@ -8,12 +8,12 @@
 
 #include "audit/auditkey.h"
 #include "audit/group.h"
-#include "audit/head.h"
+#include "store/head.h"
 #include "audit/hold.h"
 #include "audit/keys.h"
 #include "audit/log.h"
-#include "audit/place.h"
-#include "audit/store.h"
+#include "store/place.h"
+#include "store/store.h"
 #include "audit/tag.h"
 
 /*

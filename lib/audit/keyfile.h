@@ -3,7 +3,7 @@
 #ifndef AUDIT_KEYFILE_H
 #define AUDIT_KEYFILE_H
 
-#include "audit/place.h"
+#include "store/place.h"
 
 #define KEYFILE_SIZE 32
 

@@ -4,7 +4,7 @@
 #define AUDIT_TRACK_H
 
 #include "audit/log.h"
-#include "audit/runs.h"
+#include "store/runs.h"
 
 /*
  * A batch is tracked from its BATCH OPENED on, until its whole list is done:

@@ -9,8 +9,8 @@
 
 #include "bench.h"
 
-#include "audit/merkle.h"
-#include "audit/store.h"
+#include "store/merkle.h"
+#include "store/store.h"
 #include "audit/tag.h"
 #include "base/time.h"
 #include "crypto/pubkey.h"

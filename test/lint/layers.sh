@@ -68,7 +68,7 @@ forbid '.*' 'str(p?cpy|cat|tok)|v?sprintf|gets|ato[ilf]|atoll|alloca|s?rand|tmpn
 	'banned (STYLE: bounded, checked, thread-safe functions only)'
 forbid 'format|crypto' '(f|open)?open(at)?(64)?|p?(read|write)v?(64)?|f(read|write)|socket|connect|[fl]?stat(at)?(64)?|unlink|rename(at2?)?|mmap(64)?|fsync|BIO_new_f(ile|d|p)' \
 	'formats and crypto turn bytes into structs and do no I/O'
-forbid 'verify|audit|format|crypto|base' 'p11_kit_.*|dlopen|PKCS11_.*' \
+forbid 'verify|audit|store|format|crypto|base' 'p11_kit_.*|dlopen|PKCS11_.*' \
 	'only token/ knows PKCS#11'
 
 # 3. tools use what is exported, nothing else of the library
@@ -106,7 +106,7 @@ n=$(grep -l '^#include <libp11.h>' lib/*/*.[ch] | grep -cv '^lib/token/evp.c$' |
 	echo "libp11.h is included outside lib/token/evp.c" >&2
 	rc=1
 }
-grep -nE '^#include "(base|crypto|format|token|audit|verify|sign|station)/' \
+grep -nE '^#include "(base|crypto|format|token|store|audit|verify|sign|station)/' \
 	tools/*.[ch] tools/*/*.[ch] >&2 && {
 	echo 'tools use <offlinesig.h> only' >&2
 	rc=1

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "audit/merkle.h"
+#include "store/merkle.h"
 #include "base/hex.h"
 
 static struct ofs_error e;

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "audit/merkle.h"
+#include "store/merkle.h"
 #include "base/base64.h"
 #include "format/proof.h"
 

@@ -2,7 +2,7 @@
 /* The store: trees out of tiles, media without locks, hostile file names. */
 #include "log_sample.h"
 
-#include "audit/store.h"
+#include "store/store.h"
 
 static struct ofs_error e;
 static char db_path[128];

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "audit/place.h"
+#include "store/place.h"
 
 #include "base/file.h"
 #include "base/text.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/store.h"
+#include "store/store.h"
 
 /* Rows that a query of one store gives, put into a table of another. */
 struct copier {

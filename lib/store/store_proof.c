@@ -2,7 +2,7 @@
 /* The store's checkpoints, and the hashes that proofs are made of. */
 #include <string.h>
 
-#include "audit/store_stmt.h"
+#include "store/store_stmt.h"
 
 int
 store_checkpoint_put(struct store *s, uint64_t size, const void *note, size_t n,
@@ -77,21 +77,12 @@ store_checkpoint_last(
 int
 store_checkpoint_count(struct store *s, uint64_t *n, struct ofs_error *e)
 {
-	sqlite3_stmt *q;
 	bool has;
 	int rc;
 
 	*n = 0;
 	rc = store_has_evidence(s, &has, e);
-	if (rc == 0 && has)
-		rc = store_query(s, CHECKPOINT_COUNT, &q, e, "");
-	if (rc != 0 || !has)
-		return rc;
-	rc = sqlite3_step(q);
-	if (rc == SQLITE_ROW)
-		*n = (uint64_t)sqlite3_column_int64(q, 0);
-	store_done(q);
-	return rc == SQLITE_ROW ? 0 : store_fail(s, rc, "read", e);
+	return rc == 0 && has ? store_count(s, CHECKPOINT_COUNT, n, e) : rc;
 }
 
 int

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The head file beside the store: how far the log had got, and its root. */
-#ifndef AUDIT_HEAD_H
-#define AUDIT_HEAD_H
+#ifndef STORE_HEAD_H
+#define STORE_HEAD_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The SQLite file: records, tree, pending outputs and what is open. */
-#ifndef AUDIT_STORE_H
-#define AUDIT_STORE_H
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
 
 #include <sqlite3.h>
 
-#include "audit/merkle.h"
-#include "audit/runs.h"
-#include "audit/tag.h"
+#include "store/merkle.h"
+#include "store/runs.h"
 #include "base/buf.h"
 #include "format/record.h"
 

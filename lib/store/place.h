@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where a log lies: its directory and files, and who may get at them. */
-#ifndef AUDIT_PLACE_H
-#define AUDIT_PLACE_H
+#ifndef STORE_PLACE_H
+#define STORE_PLACE_H
 
 #include <stdbool.h>
 #include <sys/types.h>

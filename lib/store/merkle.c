@@ -2,7 +2,7 @@
 /* The tree over record headers (RFC 9162 2.1), kept as its frontier. */
 #include <string.h>
 
-#include "audit/merkle.h"
+#include "store/merkle.h"
 
 #define LEAF_SHORT 255 /* headers of records are shorter */
 

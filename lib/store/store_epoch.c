@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Epochs of keys in the store, and the certificates that they are for. */
-#include "audit/store_stmt.h"
+#include "store/store_stmt.h"
 
 int
 store_epoch_put(

@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
-#include "audit/place.h"
+#include "store/place.h"
 
 #include "base/text.h"
 

@@ -2,7 +2,7 @@
 /* Rows of batches that are not finished, and of their items. */
 #include <string.h>
 
-#include "audit/store_stmt.h"
+#include "store/store_stmt.h"
 
 int
 store_track_put(

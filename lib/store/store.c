@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "audit/store.h"
+#include "store/store.h"
 
 #include "base/text.h"
 #include "base/time.h"

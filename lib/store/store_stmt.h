@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Statements of the store: for store_*.c alone. */
-#ifndef AUDIT_STORE_STMT_H
-#define AUDIT_STORE_STMT_H
+#ifndef STORE_STORE_STMT_H
+#define STORE_STORE_STMT_H
 
-#include "audit/store.h"
+#include "store/store.h"
 
 enum stmt_id {
 	STATE_GET,
@@ -72,6 +72,9 @@ int store_exec(struct store *s, enum stmt_id id, struct ofs_error *e,
 int store_query(struct store *s, enum stmt_id id, sqlite3_stmt **st,
 	struct ofs_error *e, const char *kinds, ...);
 void store_done(sqlite3_stmt *st);
+/* a statement that counts: one row, one number */
+int store_count(
+	struct store *s, enum stmt_id id, uint64_t *n, struct ofs_error *e);
 
 int store_wrong_row(const char *table, struct ofs_error *e);
 /* a BLOB column of exactly n bytes */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The tree over record headers (RFC 9162 2.1), kept as its frontier. */
-#ifndef AUDIT_MERKLE_H
-#define AUDIT_MERKLE_H
+#ifndef STORE_MERKLE_H
+#define STORE_MERKLE_H
 
 #include "base/err.h"
 #include "crypto/digest.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What became of the items of a batch, in runs of neighbours. */
-#ifndef AUDIT_RUNS_H
-#define AUDIT_RUNS_H
+#ifndef STORE_RUNS_H
+#define STORE_RUNS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "audit/head.h"
+#include "store/head.h"
 
 #include "base/buf.h"
 #include "base/rd.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/runs.h"
+#include "store/runs.h"
 
 static uint64_t
 end_of(const struct item_run *r)

@@ -2,7 +2,7 @@
 /* Inclusion and consistency proofs (RFC 9162 2.1.3, 2.1.4). */
 #include <string.h>
 
-#include "audit/merkle.h"
+#include "store/merkle.h"
 
 static int
 wrong(struct ofs_error *e, const char *what)
