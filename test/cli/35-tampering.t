@@ -130,6 +130,7 @@ for name in plain station keyless sealed; do
 	detected splice "$log.fork"
 	detected splice_other other
 	detected head_other other
+	like "$err" 'head file is that of another audit log' 'which is said'
 	detected notes_other other
 	replaced cut_all
 	replaced older "$log.old"
