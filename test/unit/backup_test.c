@@ -289,12 +289,12 @@ refuses(void **state)
 	/* a head file that knows of more */
 	a = sample_open(0);
 	shell("cp -r %s %s/longer", log_dir, sample_dir);
-	snprintf(kept, sizeof(kept), "%s", log_dir);
+	memcpy(kept, log_dir, sizeof(log_dir));
 	snprintf(log_dir, sizeof(log_dir), "%s/longer", sample_dir);
 	longer = sample_open(0);
 	add_logins(longer, 1);
 	ofs_audit_free(longer);
-	snprintf(log_dir, sizeof(log_dir), "%s", kept);
+	memcpy(log_dir, kept, sizeof(log_dir));
 	shell("cp %s/log.head %s/head; cp %s/longer/log.head %s/log.head",
 		log_dir, sample_dir, sample_dir, log_dir);
 	refused(a, OFS_EDAMAGED, "rolled back");
