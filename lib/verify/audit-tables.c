@@ -193,20 +193,34 @@ check_pending(void *arg, const struct store_pending *p, struct ofs_error *e)
 	return rc;
 }
 
+/* the one before, in the order of their hashes */
+struct certs {
+	uint8_t last[32];
+	bool any;
+};
+
 static int
 check_cert(void *arg, const uint8_t sha256[32], const uint8_t *der, size_t n,
 	struct ofs_error *e)
 {
+	struct certs *c = arg;
 	uint8_t ours[32];
 	int rc;
 
-	(void)arg;
 	rc = digest_of(&digest_sha256, der, n, ours, e);
-	if (rc == 0 && memcmp(ours, sha256, sizeof(ours)) != 0)
-		rc = err_set(e, OFS_EDAMAGED,
+	if (rc != 0)
+		return rc;
+	if (memcmp(ours, sha256, sizeof(ours)) != 0)
+		return err_set(e, OFS_EDAMAGED,
 			"a certificate that the audit log keeps is not the one "
 			"that it is named for");
-	return rc;
+	/* as a damaged page may show one in the place of another */
+	if (c->any && memcmp(c->last, sha256, sizeof(c->last)) >= 0)
+		return err_set(e, OFS_EDAMAGED,
+			"table cert of the audit log has a certificate twice");
+	memcpy(c->last, sha256, sizeof(c->last));
+	c->any = true;
+	return 0;
 }
 
 static int
@@ -235,11 +249,12 @@ av_check_tables(struct av *v, struct ofs_error *e)
 	struct store *s = &v->a->store;
 	struct rows batches = { .v = v }, intents = { .v = v },
 		    pending = { .v = v };
+	struct certs certs = { .any = false };
 	int rc;
 
 	rc = check_counts(v, e);
 	if (rc == 0)
-		rc = store_cert_each(s, NULL, INT_MAX, check_cert, NULL, e);
+		rc = store_cert_each(s, NULL, INT_MAX, check_cert, &certs, e);
 	if (rc == 0 && !v->hashes_only)
 		rc = av_check_epochs(v, e);
 	if (rc == 0)

@@ -291,7 +291,8 @@ step_tracked(void)
 		.format = "cms",
 		.mechanism = "ecdsa-sha256",
 		.outputs_sha256 = { sum, 32 } };
-	struct rec_party p = { .key.spki_sha256 = { sum, 32 } };
+	struct rec_party p = { .key.spki_sha256 = { sum, 32 },
+		.key.cert_sha256 = sample_cert };
 	struct track t = { .items = 4, .form = "cms ecdsa-sha256" };
 	struct item_run run = { 0, 2, RUN_ANNOUNCED, 0 };
 	struct log_entry en = { .type = OFS_REC_BATCH_OPENED,
@@ -333,15 +334,19 @@ step_tracked(void)
 	work_commit();
 }
 
+/* the signer's from now on: every batch behind it names it */
 static inline void
 step_certificate(void)
 {
+	static uint8_t sum[32];
 	struct ofs_error e;
 
 	work_begin();
 	ok(log_cert_add(work.a, work_cert.p, work_cert.len, &e), &e);
 	work_login();
 	work_commit();
+	ok(digest_of(&digest_sha256, work_cert.p, work_cert.len, sum, &e), &e);
+	sample_cert = (struct rec_span){ sum, sizeof(sum) };
 }
 
 static inline void
@@ -459,6 +464,8 @@ work_run(enum work_log log, bool dead)
 			break;
 	}
 	sample_escape = NULL;
+	/* what is kept after a crash need not be */
+	memset(&sample_cert, 0, sizeof(sample_cert));
 	ofs_audit_free(work.a);
 	work.a = NULL;
 	return true;

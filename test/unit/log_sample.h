@@ -95,6 +95,9 @@ sample_refused(unsigned int flags, int code, const char *words)
 		fail_msg("'%s' does not say '%s'", message, words);
 }
 
+/* the signer's, which the log keeps; n 0: there is none */
+static struct rec_span sample_cert;
+
 static inline void
 sample_party(ofs_audit *a, struct buf *to)
 {
@@ -106,6 +109,7 @@ sample_party(ofs_audit *a, struct buf *to)
 	p.key.id = (struct rec_span){ id, sizeof(id) };
 	p.key.label = "payroll";
 	p.key.type = "P-256";
+	p.key.cert_sha256 = sample_cert;
 	p.token.serial = "0001";
 	log_operator(a, &p.operator_);
 	p.tool = "test 1";
