@@ -182,10 +182,12 @@ cancel(void *arg)
 	return 0;
 }
 
+/* once something is signed, and more is under way */
 static void *
 cancel_soon(void *arg)
 {
-	usleep(150000);
+	for (int i = 0; i < 20000 && calls("C_Sign") < 5; i++)
+		usleep(1000);
 	cancel(arg);
 	return NULL;
 }
