@@ -29,7 +29,7 @@ static const char help[] =
 "                 ofs-sign cannot do that; DIR is made if missing\n"
 CMD_AUDIT_UNLOCK_HELP
 "                 these three with --pending\n"
-"  --force        replace FILE\n"
+"  --force        replace FILE, and with --pending the files in DIR\n"
 "  --from, --to, --since, --until, --operator, --key, --token, --batch,\n"
 "  --document, --digest, --result, --type   as 'ofs-audit list --help' says\n"
 "  --audit DIR    the log (OFS_AUDIT)\n"
@@ -301,6 +301,12 @@ cmd_audit_export(struct out *o, int argc, char **argv)
 		rc = args_usage(&a, o,
 			"give one of '--csv', '--jsonl', '--tiles' and "
 			"'--pending'");
+	if (rc == 0 && (tiles != NULL || pending != NULL) &&
+		cmd_audit_filter_given(&fo, &filter))
+		rc = args_usage(&a, o,
+			"records are chosen for '--csv' and '--jsonl' only");
+	if (rc == 0 && tiles != NULL && force)
+		rc = args_usage(&a, o, "'--force' does not go with '--tiles'");
 	if (rc == 0 && pending == NULL && has_unlock(&u))
 		rc = args_usage(&a, o, "keys are given with '--pending' only");
 	if (rc != 0)

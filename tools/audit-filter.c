@@ -55,6 +55,16 @@ parse_span(const struct args *a, struct out *o,
 	return 0;
 }
 
+bool
+cmd_audit_filter_given(
+	const struct cmd_audit_filter *fo, const struct ofs_audit_filter *f)
+{
+	return fo->from != 0 || fo->to != INT64_MAX || fo->since != NULL ||
+		fo->until != NULL || fo->digest != NULL || fo->type != 0 ||
+		fo->result != 0 || f->operator_ != NULL || f->key != NULL ||
+		f->token != NULL || f->batch != NULL || f->document != NULL;
+}
+
 int
 cmd_audit_filter(const struct args *a, struct out *o,
 	struct cmd_audit_filter *fo, struct ofs_audit_filter *f)

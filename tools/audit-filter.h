@@ -44,6 +44,10 @@ extern const char *const cmd_audit_types[], *const cmd_audit_results[];
 		"type", .choice = &(fo).type, .names = cmd_audit_types        \
 	}
 
+/* whether any of these options was given */
+bool cmd_audit_filter_given(
+	const struct cmd_audit_filter *fo, const struct ofs_audit_filter *f);
+
 /* fills the rest of the filter; OFS_EINVAL (said) */
 int cmd_audit_filter(const struct args *a, struct out *o,
 	struct cmd_audit_filter *fo, struct ofs_audit_filter *f);

@@ -154,6 +154,9 @@ usage "the record's number is missing" ofs-audit prove
 usage 'the file of a proof is missing' ofs-audit check-proof --vkey a
 usage 'with --vkey' ofs-audit check-proof file
 usage "give one of '--csv'" ofs-audit export
+usage "for '--csv' and '--jsonl' only" ofs-audit export --tiles d --to 3
+usage "for '--csv' and '--jsonl' only" ofs-audit export --pending d --key k
+usage "does not go with '--tiles'" ofs-audit export --tiles d --force
 usage 'with --name and its key' ofs-audit witness file
 usage 'with --vkey and the' ofs-audit witness file --name n --key-file k
 usage "'--type' is one of" ofs-audit list --type nonsense
