@@ -40,9 +40,8 @@ rotate(struct tool *s, const struct unlock *u, const char *source,
 
 	rc = cmd_audit_unlock(s, u);
 	if (rc == 0 && source != NULL)
-		rc = pinsrc_passphrase(s->out,
-			"the value of '--new-passphrase-source'", source,
-			"the audit log", true, &passphrase);
+		rc = pinsrc_passphrase(s->out, "--new-passphrase-source",
+			source, "the audit log", true, &passphrase);
 	ro->passphrase = passphrase;
 	if (rc == 0 && ofs_audit_rotate(s->audit, ro) != 0)
 		rc = cmd_audit_fail(s);

@@ -11,7 +11,7 @@ cmd_audit_passphrase(
 	struct out *o, const char *spec, const char *of, bool fresh, char **out)
 {
 	return pinsrc_passphrase(
-		o, "the value of '--passphrase-source'", spec, of, fresh, out);
+		o, "--passphrase-source", spec, of, fresh, out);
 }
 
 static int

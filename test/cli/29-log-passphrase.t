@@ -35,6 +35,13 @@ ok $? 'signs nothing'
 run ofs-sign --key "$key" --out out in/1 --audit-passphrase-source file:wrong
 status 4 'nor with a wrong one'
 unlike "$out$err" 'battery' 'which is not shown'
+run setsid -w ofs-audit verify --passphrase-source prompt
+like "$err" 'ask for the passphrase on; pass --passphrase-source file:PATH' \
+	'without a terminal, the option that gives it is named'
+chmod 644 wrong
+run ofs-audit verify --passphrase-source file:wrong
+status 4 'a wrong one does not open the log'
+like "$err" "others may read the passphrase file 'wrong'" 'and is called so'
 run ofs-sign --key "$key" --out out in/1 --audit-passphrase-source pinpad
 status 2 'a PIN pad has none'
 run ofs-sign --key "$key" --out out --audit-passphrase-source file:pass in/*

@@ -6,14 +6,16 @@ int
 pinsrc_passphrase(struct out *o, const char *option, const char *spec,
 	const char *of, bool fresh, char **out)
 {
-	struct pins pins = { .out = o };
+	struct pins pins = { .out = o, .passphrase = option };
 	struct ofs_pin_request req = { .size = sizeof(req),
 		.kind = fresh ? OFS_PIN_NEW_USER : OFS_PIN_USER,
 		.token_label = of };
+	char value[64];
 	int rc;
 
 	*out = NULL;
-	rc = pinsrc_parse(o, option, spec, &pins.user);
+	snprintf(value, sizeof(value), "the value of '%s'", option);
+	rc = pinsrc_parse(o, value, spec, &pins.user);
 	if (rc == 0 && pins.user.from == PIN_PAD)
 		rc = out_fail(o, OFS_EINVAL,
 			"a passphrase cannot come from a PIN pad");

@@ -65,7 +65,7 @@ pinsrc_parse(struct out *o, const char *option, const char *spec,
 }
 
 static int
-from_env(struct out *o, const char *name, char *pin)
+from_env(struct out *o, const char *word, const char *name, char *pin)
 {
 	char *value = getenv(name);
 	size_t n = value == NULL ? 0 : strlen(value);
@@ -73,13 +73,13 @@ from_env(struct out *o, const char *name, char *pin)
 
 	if (value == NULL)
 		return out_fail(o, OFS_ENOPIN,
-			"cannot get the PIN: no environment variable '%s'",
+			"cannot get the %s: no environment variable '%s'", word,
 			NAME(name));
 	if (n == 0 || n > OFS_PIN_MAX || strchr(value, '\n') != NULL)
 		rc = out_fail(o, OFS_ENOPIN,
-			"cannot get the PIN: environment variable '%s' is "
+			"cannot get the %s: environment variable '%s' is "
 			"empty, too long or has more than one line",
-			NAME(name));
+			word, NAME(name));
 	else
 		memcpy(pin, value, n + 1);
 	/* children do not inherit it, and it is gone from our memory */
@@ -89,7 +89,7 @@ from_env(struct out *o, const char *name, char *pin)
 }
 
 static int
-from_file(struct out *o, const char *path, char *pin)
+from_file(struct out *o, const char *word, const char *path, char *pin)
 {
 	struct stat st;
 	int fd, rc;
@@ -97,35 +97,35 @@ from_file(struct out *o, const char *path, char *pin)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return out_fail(o, OFS_ENOPIN,
-			"cannot read the PIN file '%s': %s", NAME(path),
+			"cannot read the %s file '%s': %s", word, NAME(path),
 			strerror(errno));
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return out_fail(o, OFS_ENOPIN,
-			"cannot read the PIN file '%s': it is not a regular "
+			"cannot read the %s file '%s': it is not a regular "
 			"file; use fd:N for pipes",
-			NAME(path));
+			word, NAME(path));
 	}
 	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		out_warn(o, "others may read the PIN file '%s'; chmod 600 it",
-			NAME(path));
-	rc = pinsrc_read_line(o, fd, 0, path, pin);
+		out_warn(o, "others may read the %s file '%s'; chmod 600 it",
+			word, NAME(path));
+	rc = pinsrc_read_line(o, word, fd, 0, path, pin);
 	close(fd);
 	return rc;
 }
 
 static int
-from_fd(struct out *o, int fd, char *pin)
+from_fd(struct out *o, const char *word, int fd, char *pin)
 {
 	char where[32];
 
 	snprintf(where, sizeof(where), "descriptor %d", fd);
 	if (fcntl(fd, F_GETFD) < 0)
 		return out_fail(o, OFS_ENOPIN,
-			"cannot read the PIN: %s is not open", where);
+			"cannot read the %s: %s is not open", word, where);
 	/* nothing that is started later gets it */
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return pinsrc_read_line(o, fd, 0, where, pin);
+	return pinsrc_read_line(o, word, fd, 0, where, pin);
 }
 
 const struct pinsrc_source *
@@ -134,6 +134,10 @@ pinsrc_for(const struct pins *pins, enum ofs_pin_kind kind, const char **option)
 	bool so = kind == OFS_PIN_SO || kind == OFS_PIN_NEW_SO;
 	bool fresh = kind == OFS_PIN_NEW_USER || kind == OFS_PIN_NEW_SO;
 
+	if (pins->passphrase != NULL) {
+		*option = pins->passphrase;
+		return &pins->user;
+	}
 	if (fresh && pins->change) {
 		*option = so ? "--new-so-pin-source" : "--new-pin-source";
 		return so ? &pins->new_so : &pins->new_user;
@@ -147,23 +151,24 @@ ask(struct pins *pins, const struct ofs_pin_request *req, char *pin)
 {
 	const char *option;
 	const struct pinsrc_source *s = pinsrc_for(pins, req->kind, &option);
+	const char *word = pins->passphrase != NULL ? "passphrase" : "PIN";
 	struct out *o = pins->out;
 
 	switch (s->from) {
 	case PIN_ENV:
-		return from_env(o, s->what, pin);
+		return from_env(o, word, s->what, pin);
 	case PIN_FILE:
-		return from_file(o, s->what, pin);
+		return from_file(o, word, s->what, pin);
 	case PIN_FD:
-		return from_fd(o, s->fd, pin);
+		return from_fd(o, word, s->fd, pin);
 	case PIN_CMD:
-		return pinsrc_from_program(o, s->what, pin);
+		return pinsrc_from_program(o, word, s->what, pin);
 	case PIN_PAD:
 		return out_fail(o, OFS_ENOPIN,
 			"token '%s' has no PIN pad; use another %s",
 			req->token_label, option);
 	default:
-		return pinsrc_from_terminal(o, req, option, pin);
+		return pinsrc_from_terminal(o, word, req, option, pin);
 	}
 }
 

@@ -37,6 +37,8 @@ struct pins {
 	struct pinsrc_source new_user, new_so;
 	/* new PINs come from sources of their own, not from user and so */
 	bool change;
+	/* the option that names another source of a passphrase; NULL: PINs */
+	const char *passphrase;
 };
 
 /*
@@ -58,8 +60,9 @@ const struct pinsrc_source *pinsrc_for(
  */
 int pinsrc_ask(void *arg, const struct ofs_pin_request *req, char *pin);
 /*
- * A passphrase, of `of`, from `spec`; NULL: the terminal. `fresh`: a new one.
- * Free *out with pinsrc_buffer_free(). Errors are said.
+ * A passphrase, of `of`, from `spec`, the value of `option`; NULL: the
+ * terminal. `fresh`: a new one. Free *out with pinsrc_buffer_free(). Errors are
+ * said.
  */
 int pinsrc_passphrase(struct out *o, const char *option, const char *spec,
 	const char *of, bool fresh, char **out);
@@ -74,14 +77,16 @@ void pinsrc_buffer_free(char *p);
 
 /*
  * Reads a line byte by byte, so that what follows stays in the descriptor.
- * `deadline` in ms of CLOCK_MONOTONIC, 0: none. `where` is for messages.
+ * `deadline` in ms of CLOCK_MONOTONIC, 0: none. `where` is for messages, and
+ * `word` is what they call it: PIN or passphrase.
  */
-int pinsrc_read_line(
-	struct out *o, int fd, int64_t deadline, const char *where, char *pin);
+int pinsrc_read_line(struct out *o, const char *word, int fd, int64_t deadline,
+	const char *where, char *pin);
 int64_t pinsrc_now(void);
-int pinsrc_from_program(struct out *o, const char *program, char *pin);
+int pinsrc_from_program(
+	struct out *o, const char *word, const char *program, char *pin);
 /* `option` is what names another source */
-int pinsrc_from_terminal(struct out *o, const struct ofs_pin_request *req,
-	const char *option, char *pin);
+int pinsrc_from_terminal(struct out *o, const char *word,
+	const struct ofs_pin_request *req, const char *option, char *pin);
 
 #endif

@@ -77,8 +77,8 @@ next_byte(int fd, int64_t deadline, char *c)
 }
 
 int
-pinsrc_read_line(
-	struct out *o, int fd, int64_t deadline, const char *where, char *pin)
+pinsrc_read_line(struct out *o, const char *word, int fd, int64_t deadline,
+	const char *where, char *pin)
 {
 	const char *why = NULL;
 	size_t n = 0;
@@ -113,7 +113,8 @@ pinsrc_read_line(
 	if (why != NULL) {
 		explicit_bzero(pin, OFS_PIN_MAX + 1);
 		return out_fail(o, OFS_ENOPIN,
-			"cannot read the PIN from '%s': %s", NAME(where), why);
+			"cannot read the %s from '%s': %s", word, NAME(where),
+			why);
 	}
 	pin[n] = '\0';
 	return 0;
@@ -211,7 +212,8 @@ ended_well(pid_t pid, int64_t deadline)
 }
 
 int
-pinsrc_from_program(struct out *o, const char *program, char *pin)
+pinsrc_from_program(
+	struct out *o, const char *word, const char *program, char *pin)
 {
 	int64_t deadline = pinsrc_now() + PROGRAM_MS;
 	int ends[2], rc;
@@ -225,18 +227,18 @@ pinsrc_from_program(struct out *o, const char *program, char *pin)
 	if (rc != 0) {
 		close(ends[0]);
 		return out_fail(o, OFS_ENOPIN,
-			"cannot start the PIN program '%s': %s", NAME(program),
-			strerror(rc));
+			"cannot start the %s program '%s': %s", word,
+			NAME(program), strerror(rc));
 	}
-	rc = pinsrc_read_line(o, ends[0], deadline, program, pin);
+	rc = pinsrc_read_line(o, word, ends[0], deadline, program, pin);
 	close(ends[0]);
 	/* a program that gave nothing of use is not waited for */
 	if (!ended_well(pid, rc == 0 ? deadline : pinsrc_now()) && rc == 0) {
 		explicit_bzero(pin, OFS_PIN_MAX + 1);
 		rc = out_fail(o, OFS_ENOPIN,
-			"the PIN program '%s' failed; what it wrote is not "
+			"the %s program '%s' failed; what it wrote is not "
 			"used",
-			NAME(program));
+			word, NAME(program));
 	}
 	return rc;
 }

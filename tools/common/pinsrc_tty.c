@@ -164,8 +164,8 @@ same(const char *a, const char *b)
 }
 
 static int
-ask_all(struct out *o, int fd, const struct ofs_pin_request *req, char *one,
-	char *two)
+ask_all(struct out *o, const char *word, int fd,
+	const struct ofs_pin_request *req, char *one, char *two)
 {
 	bool twice =
 		req->kind == OFS_PIN_NEW_USER || req->kind == OFS_PIN_NEW_SO;
@@ -179,19 +179,19 @@ ask_all(struct out *o, int fd, const struct ofs_pin_request *req, char *one,
 		rc = ask(fd, prompt, two);
 	}
 	if (rc != 0)
-		return out_fail(o, OFS_ENOPIN, "cannot read the PIN: %s",
+		return out_fail(o, OFS_ENOPIN, "cannot read the %s: %s", word,
 			rc == E2BIG ? "it is too long" : strerror(rc));
 	if (one[0] == '\0')
-		return out_fail(o, OFS_ENOPIN, "no PIN was entered");
+		return out_fail(o, OFS_ENOPIN, "no %s was entered", word);
 	if (twice && !same(one, two))
 		return out_fail(o, OFS_ENOPIN,
-			"the two PINs differ; nothing was changed");
+			"the two %ss differ; nothing was changed", word);
 	return 0;
 }
 
 int
-pinsrc_from_terminal(struct out *o, const struct ofs_pin_request *req,
-	const char *option, char *pin)
+pinsrc_from_terminal(struct out *o, const char *word,
+	const struct ofs_pin_request *req, const char *option, char *pin)
 {
 	char *one = NULL, *two = NULL;
 	int fd, rc;
@@ -199,15 +199,15 @@ pinsrc_from_terminal(struct out *o, const struct ofs_pin_request *req,
 	fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return out_fail(o, OFS_ENOPIN,
-			"no terminal to ask for the PIN on; pass %s file:PATH, "
+			"no terminal to ask for the %s on; pass %s file:PATH, "
 			"fd:N, env:NAME or cmd:PROGRAM",
-			option);
+			word, option);
 	one = pinsrc_buffer_new();
 	two = pinsrc_buffer_new();
 	if (one == NULL || two == NULL)
 		rc = out_fail(o, OFS_ENOMEM, "out of memory");
 	else
-		rc = ask_all(o, fd, req, one, two);
+		rc = ask_all(o, word, fd, req, one, two);
 	if (rc == 0)
 		memcpy(pin, one, strlen(one) + 1);
 	pinsrc_buffer_free(one);

@@ -285,7 +285,7 @@ unlock(struct tool *s, const struct tool_opts *opts)
 {
 	struct ofs_audit_unlock_opts u = OFS_AUDIT_UNLOCK_OPTS_INIT;
 	const char *env = getenv("OFS_AUDIT_PASSPHRASE_SOURCE"), *spec;
-	const char *option = "the value of '--audit-passphrase-source'";
+	const char *option = "--audit-passphrase-source";
 	struct ofs_audit_keys k;
 	char *passphrase;
 	bool needed;
@@ -294,7 +294,7 @@ unlock(struct tool *s, const struct tool_opts *opts)
 	spec = opts->passphrase;
 	if (spec == NULL && env != NULL && env[0] != '\0') {
 		spec = env;
-		option = "the value of OFS_AUDIT_PASSPHRASE_SOURCE";
+		option = "OFS_AUDIT_PASSPHRASE_SOURCE";
 	}
 	if (ofs_audit_get_keys(s->audit, &k) != 0) {
 		ofs_audit_error(s->audit, &s->why);
