@@ -36,7 +36,7 @@ state(struct tool *s, uint64_t seq, const char *reason)
 	char *text;
 
 	if (ofs_audit_erase_statement(s->audit, seq, reason, &text) != 0)
-		return cmd_audit_fail(s);
+		return cmd_audit_fail_record(s);
 	fputs(text, out_human(s->out));
 	free(text);
 	return 0;
@@ -53,7 +53,7 @@ erase(struct tool *s, uint64_t seq, const char *accept)
 	rc = small_read(s->out, accept, ACCEPT_MAX, &cms);
 	if (rc == 0 &&
 		ofs_audit_erase(s->audit, seq, cms.p, cms.n, &event) != 0)
-		rc = cmd_audit_fail(s);
+		rc = cmd_audit_fail_record(s);
 	small_free(&cms);
 	if (rc != 0)
 		return rc;
@@ -92,10 +92,7 @@ cmd_audit_erase(struct out *o, int argc, char **argv)
 
 	rc = args_parse(&a, o, argc, argv, &ops);
 	if (rc == 0)
-		rc = args_operands(&a, o, &ops, 1, 1, "the record's number");
-	if (rc == 0 && !plain_parse_number(ops.p[0], INT64_MAX, &seq))
-		rc = args_usage(&a, o, "'%s' is not the number of a record",
-			NAME(ops.p[0]));
+		rc = cmd_audit_number(&a, o, &ops, &seq);
 	if (rc == 0 && statement == (accept != NULL))
 		rc = args_usage(
 			&a, o, "give either '--statement' or '--accept'");

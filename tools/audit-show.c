@@ -122,12 +122,8 @@ show(struct tool *s, uint64_t seq)
 	int rc;
 
 	rc = ofs_audit_get(s->audit, seq, &rec);
-	/* the number is wrong, and no key */
-	if (rc == OFS_EKEY)
-		return out_fail(s->out, OFS_EINVAL,
-			"there is no record %" PRIu64 " in the log", seq);
 	if (rc != 0)
-		return cmd_audit_fail(s);
+		return cmd_audit_fail_record(s);
 	if (s->out->json) {
 		jline_begin(&j, "record");
 		cmd_audit_record_json(&j, rec);
@@ -159,10 +155,7 @@ cmd_audit_show(struct out *o, int argc, char **argv)
 
 	rc = args_parse(&a, o, argc, argv, &ops);
 	if (rc == 0)
-		rc = args_operands(&a, o, &ops, 1, 1, "the record's number");
-	if (rc == 0 && !plain_parse_number(ops.p[0], INT64_MAX, &seq))
-		rc = args_usage(&a, o, "'%s' is not the number of a record",
-			NAME(ops.p[0]));
+		rc = cmd_audit_number(&a, o, &ops, &seq);
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
 	rc = cmd_audit_open_with(&s, o, &so, &u);

@@ -45,6 +45,11 @@ int cmd_audit_open_to_write(
 	struct tool *s, struct out *o, const struct tool_opts *so);
 /* what the log handle reports */
 int cmd_audit_fail(struct tool *s);
+/* the same, of one record: its number is wrong, and no key */
+int cmd_audit_fail_record(struct tool *s);
+/* the operand that is the number of a record; OFS_EINVAL (said) */
+int cmd_audit_number(const struct args *a, struct out *o,
+	const struct operands *ops, uint64_t *seq);
 
 /* who can read the log, and what must be kept for it */
 int cmd_audit_readers(struct tool *s);

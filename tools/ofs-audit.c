@@ -4,6 +4,7 @@
 
 #include "audit.h"
 #include "common/exit.h"
+#include "common/plain.h"
 
 /* clang-format off */
 static const char help[] =
@@ -27,7 +28,7 @@ static const char help[] =
 "  restore BACKUP  put it in the place of the log, if nothing is lost by that\n"
 "  erase SEQ   remove what one record says, as an auditor allows\n"
 "  reconcile DIR...  signature files that are found against the records\n"
-"  export      records as a table or as JSON Lines\n"
+"  export      records as a table or as JSON Lines; the tree, for others\n"
 "\n"
 "  --audit DIR   the log; else OFS_AUDIT, $XDG_STATE_HOME/offlinesig,\n"
 "                /var/lib/offlinesig for root, ~/.local/state/offlinesig\n"
@@ -90,6 +91,29 @@ cmd_audit_fail(struct tool *s)
 
 	ofs_audit_error(s->audit, &e);
 	return out_fail_with(s->out, &e);
+}
+
+int
+cmd_audit_fail_record(struct tool *s)
+{
+	struct ofs_error e;
+
+	ofs_audit_error(s->audit, &e);
+	if (e.code == OFS_EKEY)
+		e.code = OFS_EINVAL;
+	return out_fail_with(s->out, &e);
+}
+
+int
+cmd_audit_number(const struct args *a, struct out *o,
+	const struct operands *ops, uint64_t *seq)
+{
+	int rc = args_operands(a, o, ops, 1, 1, "the record's number");
+
+	if (rc == 0 && !plain_parse_number(ops->p[0], INT64_MAX, seq))
+		rc = args_usage(a, o, "'%s' is not the number of a record",
+			NAME(ops->p[0]));
+	return rc;
 }
 
 int
