@@ -211,8 +211,8 @@ decode(const struct buf *text, enum statement_kind kind, struct statement *s,
 	}
 	buf_free(&first);
 	if (!same)
-		return err_set(e, OFS_EFORMAT, "it is no statement of a %s",
-			kind_name(kind));
+		return err_set(e, OFS_EFORMAT,
+			"it is no statement of kind '%s'", kind_name(kind));
 	for (i = 0; i < N_FIELDS; i++)
 		if ((fields[i].kinds & kind) != 0 &&
 			!take_line(&p, &left, &fields[i], s))

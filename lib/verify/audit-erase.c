@@ -66,6 +66,7 @@ ofs_audit_erase_statement(
 	ofs_audit *audit, uint64_t seq, const char *reason, char **text)
 {
 	struct statement s = { .kind = STATEMENT_ERASE, .record = seq };
+	STACK_OF(X509) *auditors = NULL;
 	struct ofs_record_head h;
 	struct buf b = BUF_INIT;
 	struct ofs_error e;
@@ -83,6 +84,10 @@ ofs_audit_erase_statement(
 		rc = check_record(audit, seq, &h, &e);
 	if (rc == 0)
 		rc = fill_log(audit, &s, &e);
+	/* there is somebody who can sign it */
+	if (rc == 0)
+		rc = authorise_of_log(audit, &auditors, &e);
+	sk_X509_pop_free(auditors, X509_free);
 	if (rc == 0) {
 		memcpy(s.header_sha256, h.header_sha256, 32);
 		memcpy(s.reason, reason, n);

@@ -176,6 +176,7 @@ run ofs-audit erase $((seq + 1)) --accept "$T/erase.pem"
 isnt "$rc" 0 'it is good for that record only'
 run ofs-audit erase "$seq" --accept "$T/gap.pem"
 status 5 'and nothing else is good for it'
+like "$err" "no statement of kind 'erase'" 'which is said'
 run ofs-audit erase "$seq" --accept "$T/erase.pem" --json
 status 0 'erase'
 is "$(jq -r '"\(.type) \(.seq)"' <<<"$out")" "erased $seq" 'as JSON'
@@ -188,6 +189,10 @@ status 0 'the log is intact'
 like "$out" '^erased +1 bodies' 'and says that something is missing'
 run ofs-sign --key "$key" --out "$T/one" --force "$T/docs/order-1"
 status 0 'signing goes on'
+run ofs-audit erase "$seq" --accept "$T/erase.pem"
+status 2 'a record is erased once'
+run ofs-audit erase 99999 --reason x --statement
+status 2 'no such record'
 for bad in '' "$seq" "$seq --statement" 'x --accept y' '1 --reason x'; do
 	# shellcheck disable=SC2086
 	run ofs-audit erase $bad
@@ -196,6 +201,9 @@ done
 
 # --- reconcile
 export OFS_AUDIT=$old
+run ofs-audit erase "$(seqs --type outcome --limit 1 | tr -d ' ')" --reason x --statement
+status 1 'a log without auditors has no statement to sign'
+like "$err" 'has no auditors' 'and says so'
 run ofs-audit reconcile "$T/out"
 status 0 'files and records agree'
 like "$out" '^3 signature files, 3 known' 'all are known'
