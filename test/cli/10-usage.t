@@ -36,10 +36,12 @@ for verb in list info init enroll adopt import-cert export-cert keys rename \
 	like "$out" "^usage: ofs-token $verb" "ofs-token $verb --help names the verb"
 done
 for verb in init verify list show rotate checkpoint audit-key prove \
-	check-proof export witness timestamp anchor; do
+	check-proof export witness timestamp anchor backup restore erase \
+	reconcile; do
 	run ofs-audit "$verb" --help
 	status 0 "ofs-audit $verb --help"
 	like "$out" "^usage: ofs-audit $verb" "ofs-audit $verb --help names the verb"
+	is "$(awk 'length > 80' <<<"$out")" '' 'in 80 columns'
 done
 
 usage()
