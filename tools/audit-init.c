@@ -122,8 +122,9 @@ create(struct tool *s, const struct tool_opts *so, const char *dir,
 	if (rc == 0)
 		rc = cmd_audit_readers(s);
 	if (rc == 0 && !s->out->json)
-		fputs("next, keep what 'ofs-audit verify' prints as root "
-		      "outside this machine\n",
+		fputs("next, keep a copy of its log.head outside this "
+		      "machine, and anew from time to\ntime, for 'ofs-audit "
+		      "verify --from-head'\n",
 			out_human(s->out));
 	return rc;
 }
