@@ -122,12 +122,12 @@ exposure_json(struct jline *j, const struct ofs_audit_exposure *x, int code)
 
 static int
 print_json(struct tool *s, const struct ofs_audit_report *r,
-	const struct ofs_audit_exposure *x, int code)
+	const struct ofs_audit_exposure *x, bool whole, int code)
 {
 	struct jline j;
 
 	jline_begin(&j, "report");
-	jline_bool(&j, "intact", code == 0);
+	jline_bool(&j, "intact", whole && code != OFS_EDAMAGED);
 	jline_text(&j, "origin", r->origin);
 	jline_hex(&j, "log_id", r->log_id, sizeof(r->log_id));
 	jline_number(&j, "records", (int64_t)r->records);
@@ -249,15 +249,17 @@ print_contents(FILE *f, const struct ofs_audit_report *r)
 static int
 print_head(void *arg, const struct ofs_audit_head *h)
 {
+	size_t n = strlen(h->place);
 	char t[PLAIN_TIME_SIZE];
 	FILE *f = arg;
+	int used;
 
-	fprintf(f, "  %-12s%" PRIu64 " records, %s, %s", h->kind, h->records,
-		plain_time(t, h->time),
+	used = fprintf(f, "  %-12s%" PRIu64 " records, %s, %s", h->kind,
+		h->records, plain_time(t, h->time),
 		h->outside ? "from outside" : "of this log");
-	if (h->place[0] != '\0') {
-		fputs(", ", f);
-		plain_put(f, h->place, strlen(h->place));
+	if (n > 0) {
+		fputs(used + 2 + (int)n <= 80 ? ", " : "\n              ", f);
+		plain_put(f, h->place, n);
 	}
 	fputc('\n', f);
 	return 0;
@@ -341,8 +343,10 @@ verify(struct tool *s, const struct strings *heads, ofs_token *token)
 	struct ofs_audit_exposure x = { .anchored = false };
 	struct findings found = { s->out, 0 };
 	int rc, printed = 0;
+	bool whole;
 
 	rc = ofs_audit_verify(s->audit, show_finding, &found, &r);
+	whole = rc == 0;
 	for (size_t i = 0; rc == 0 && i < heads->n; i++)
 		rc = ofs_audit_check_head(s->audit, heads->p[i], NULL);
 	if (rc == 0 && token != NULL)
@@ -352,7 +356,7 @@ verify(struct tool *s, const struct strings *heads, ofs_token *token)
 	if (rc != 0)
 		rc = cmd_audit_fail(s);
 	if (s->out->json)
-		printed = print_json(s, &r, &x, rc);
+		printed = print_json(s, &r, &x, whole, rc);
 	else if (rc == 0)
 		print_human(s, &r, &x, found.n);
 	return rc != 0 ? rc : printed;

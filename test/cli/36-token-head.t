@@ -34,8 +34,8 @@ run ofs-audit verify --head-token "$token"
 status 3 'a token without a head of this log'
 like "$err" "'token sandbox' holds no head of this audit log; put one there" \
 	'says so, and what to do'
-is "$(report --head-token "$token" | jq -c '[.verdict, .exit]')" \
-	'["undecided",3]' 'which is no damage'
+is "$(report --head-token "$token" | jq -c '[.verdict, .exit, .intact]')" \
+	'["undecided",3,true]' 'which is no damage'
 run ofs-audit verify --head-token pkcs11:token=none
 status 3 'a token that is not there'
 is "$out" '' 'is no reason to say that all is well'
@@ -84,7 +84,8 @@ like "$(jq -r .body.place <<<"$out")" '^pkcs11:.*serial=.*token=sandbox' \
 run env -u OFS_PIN_SOURCE ofs-audit verify --head-token "$token"
 status 0 'the log agrees'
 unlike "$out" UNANCHORED 'it is not unanchored'
-like "$out" '^  token .* from outside, pkcs11:' 'the head is named'
+like "$out" '^  token .* from outside$' 'the head is named'
+like "$out" '^              pkcs11:' 'with its place, in a line of its own'
 like "$out" 'exposed: the last [0-9]+ records, since 2' 'the exposure window'
 is "$(report --head-token "$token" | jq -c '[.verdict, .records -
 	.exposed_records]')" "[\"anchored\",$(sed -n 2p kept)]" 'in JSON, too'
