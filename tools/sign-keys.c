@@ -17,14 +17,11 @@ cmd_sign_close_keys(struct keyring *r)
 }
 
 static int
-open_key(struct tool *s, const struct sign_options *o, const char *uri,
-	unsigned int flags, struct keyring *r)
+open_key(struct tool *s, const struct sign_options *o, ofs_token *token,
+	const char *uri, unsigned int flags, struct keyring *r)
 {
-	ofs_token *token = NULL;
 	int rc = 0;
 
-	if (ofs_token_open(s->ctx, uri, &token) != 0)
-		return ofs_ctx_error(s->ctx)->code;
 	r->tokens[r->n] = token;
 	/* before the login, which goes into it */
 	if (s->audit == NULL)
@@ -43,18 +40,20 @@ cmd_sign_open_keys(struct tool *s, const struct sign_options *o,
 	unsigned int flags, struct keyring *r)
 {
 	const struct ofs_error *e = ofs_ctx_error(s->ctx);
+	ofs_token *token;
 	size_t i;
 	int rc = 0;
 
 	s->pins.share = o->keys.n > 1;
 	for (i = 0; rc == 0 && i < o->keys.n; i++) {
-		rc = open_key(s, o, o->keys.p[i], flags, r);
-		if (rc == 0 || e->code == 0)
-			continue;
-		if (rc != OFS_ETOKEN || (i + 1 == o->keys.n && r->n == 0))
+		if (ofs_token_open(s->ctx, o->keys.p[i], &token) == 0)
+			rc = open_key(s, o, token, o->keys.p[i], flags, r);
+		else if (e->code != OFS_ETOKEN ||
+			(i + 1 == o->keys.n && r->n == 0))
 			return out_fail_with(s->out, e);
-		out_warn(s->out, "going on without one token: %s", e->message);
-		rc = 0;
+		else
+			out_warn(s->out, "going on without one token: %s",
+				e->message);
 	}
 	/* of tokens that we are logged in to anyway, and of no other */
 	for (i = 0; rc == 0 && flags == 0 && i < r->n; i++)
