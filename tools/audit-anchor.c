@@ -55,9 +55,7 @@ put(struct tool *s, const struct tool_opts *so, const char *uri)
 	ofs_token *token = NULL;
 	int rc;
 
-	rc = tool_modules(s, so);
-	if (rc == 0 && ofs_token_open(s->ctx, uri, &token) != 0)
-		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	rc = cmd_audit_token(s, so, uri, &token);
 	if (rc == 0 && ofs_audit_put_token_head(s->audit, token, &h) != 0)
 		rc = cmd_audit_fail(s);
 	if (rc == 0)

@@ -55,11 +55,7 @@ sign_on_token(struct tool *s, const struct tool_opts *so, const char *uri,
 	ofs_key *key = NULL;
 	int rc;
 
-	rc = tool_modules(s, so);
-	if (rc == 0 && ofs_token_open(s->ctx, uri, &token) != 0)
-		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
-	if (rc == 0 && ofs_key_open(token, uri, 0, &key) != 0)
-		rc = out_fail_with(s->out, ofs_token_error(token));
+	rc = cmd_audit_token_key(s, so, uri, &token, &key);
 	if (rc == 0 && ofs_audit_use_key(s->audit, key) != 0)
 		rc = out_fail_with(s->out, ofs_key_error(key));
 	if (rc == 0 && ofs_audit_checkpoint(s->audit, true, note) != 0)

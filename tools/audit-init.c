@@ -84,9 +84,7 @@ make(struct tool *s, const struct tool_opts *so, const char *dir,
 		return ofs_audit_init(s->ctx, dir, opts) == 0
 			? 0
 			: out_fail_with(s->out, ofs_ctx_error(s->ctx));
-	rc = tool_modules(s, so);
-	if (rc == 0 && ofs_token_open(s->ctx, uri, &token) != 0)
-		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	rc = cmd_audit_token(s, so, uri, &token);
 	if (rc == 0 && ofs_audit_init_token_key(token, uri, dir, opts) != 0)
 		rc = out_fail_with(s->out, ofs_token_error(token));
 	if (rc == 0 && ofs_key_open(token, uri, 0, &key) != 0)

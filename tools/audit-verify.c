@@ -321,21 +321,6 @@ print_human(struct tool *s, const struct ofs_audit_report *r,
 	print_exposure(f, x);
 }
 
-/* whose head is compared; before anything is read, so that it is there */
-static int
-open_token(struct tool *s, const struct tool_opts *so, const char *uri,
-	ofs_token **out)
-{
-	int rc;
-
-	if (uri == NULL)
-		return 0;
-	rc = tool_modules(s, so);
-	if (rc == 0 && ofs_token_open(s->ctx, uri, out) != 0)
-		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
-	return rc;
-}
-
 static int
 verify(struct tool *s, const struct strings *heads, ofs_token *token)
 {
@@ -405,8 +390,9 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	for (size_t i = 0; rc == 0 && i < witnesses.n; i++)
 		if (ofs_audit_trust_witness(s.audit, witnesses.p[i]) != 0)
 			rc = cmd_audit_fail(&s);
-	if (rc == 0)
-		rc = open_token(&s, &so, uri, &token);
+	/* before anything is read, so that it is there */
+	if (rc == 0 && uri != NULL)
+		rc = cmd_audit_token(&s, &so, uri, &token);
 	if (rc == 0)
 		rc = verify(&s, &heads, token);
 	ofs_token_free(token);

@@ -43,6 +43,11 @@ int cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so);
 /* the same for what is recorded */
 int cmd_audit_open_to_write(
 	struct tool *s, struct out *o, const struct tool_opts *so);
+/* the token at `uri`; and, logged in, the key. Errors are said */
+int cmd_audit_token(struct tool *s, const struct tool_opts *so, const char *uri,
+	ofs_token **out);
+int cmd_audit_token_key(struct tool *s, const struct tool_opts *so,
+	const char *uri, ofs_token **token, ofs_key **key);
 /* what the log handle reports */
 int cmd_audit_fail(struct tool *s);
 /* the same, of one record: its number is wrong, and no key */

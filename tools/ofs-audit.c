@@ -85,6 +85,28 @@ cmd_audit_open_to_write(
 }
 
 int
+cmd_audit_token(struct tool *s, const struct tool_opts *so, const char *uri,
+	ofs_token **out)
+{
+	int rc = tool_modules(s, so);
+
+	if (rc == 0 && ofs_token_open(s->ctx, uri, out) != 0)
+		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	return rc;
+}
+
+int
+cmd_audit_token_key(struct tool *s, const struct tool_opts *so, const char *uri,
+	ofs_token **token, ofs_key **key)
+{
+	int rc = cmd_audit_token(s, so, uri, token);
+
+	if (rc == 0 && ofs_key_open(*token, uri, 0, key) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(*token));
+	return rc;
+}
+
+int
 cmd_audit_fail(struct tool *s)
 {
 	struct ofs_error e;
