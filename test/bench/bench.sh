@@ -12,6 +12,8 @@ dir=$(mktemp -d)
 logs=$dir
 trap 'rm -rf "$dir" "$logs"' EXIT INT TERM
 missed=0
+# where station keys go
+export XDG_CONFIG_HOME="$dir/config"
 
 # said only when it fails
 quietly()

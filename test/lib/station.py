@@ -78,6 +78,8 @@ class Station:
         self.env['PATH'] = f'{BUILD}/bin:{self.env["PATH"]}'
         self.env['OFS_TOKEN'] = f'{BUILD}/bin/ofs-token'
         self.env['LC_ALL'] = 'C.UTF-8'
+        # where station keys go
+        self.env['XDG_CONFIG_HOME'] = f'{self.dir}/config'
         self._sandbox(key_type)
         self.docs = os.path.join(self.dir, 'docs')
         for i in range(items):
