@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Signed heads of the log: when one is due, and how it gets into the store. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "audit/checkpoint.h"

@@ -190,11 +190,6 @@ lock_gate(ofs_audit *a, int cmd, short type)
 	return rc;
 }
 
-/*
- * Whoever has just given the flock back and wants it again is running, and
- * those who wait for it are asleep: it would win most times. So one at a time
- * waits for the flock, and the others for the gate before it.
- */
 int
 handle_load_key(ofs_audit *a, struct ofs_error *e)
 {
@@ -202,6 +197,11 @@ handle_load_key(ofs_audit *a, struct ofs_error *e)
 	return auditkey_load(&a->key, &a->store, &a->place, a->read_only, e);
 }
 
+/*
+ * Whoever has just given the flock back and wants it again is running, and
+ * those who wait for it are asleep: it would win most times. So one at a time
+ * waits for the flock, and the others for the gate before it.
+ */
 int
 handle_flock(ofs_audit *a, struct ofs_error *e)
 {

@@ -10,8 +10,6 @@
 #include "audit/handle.h"
 
 #include "base/hex.h"
-#include "base/mem.h"
-#include "base/text.h"
 #include "crypto/cert.h"
 
 #define AUDITORS_MAX 100

@@ -2,16 +2,13 @@
 /* Creating and opening a log. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "audit/birth.h"
 #include "audit/handle.h"
 
 #include "base/ctx.h"
-#include "base/file.h"
 #include "base/text.h"
 
 static const struct ofs_audit_init_opts no_init_opts = OFS_AUDIT_INIT_OPTS_INIT;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Proofs out of the store: of one record, and that the log only grew. */
-#include <stdlib.h>
 #include <string.h>
 
 #include <offlinesig/checkpoint.h>

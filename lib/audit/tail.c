@@ -4,8 +4,6 @@
 
 #include "audit/handle.h"
 
-#include "base/text.h"
-
 #define TAIL_RECORDS 256
 
 struct tail {

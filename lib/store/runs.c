@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What became of the items of a batch, in runs of neighbours. */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

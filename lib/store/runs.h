@@ -3,7 +3,6 @@
 #ifndef STORE_RUNS_H
 #define STORE_RUNS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The SQLite file: opened, locked down, made and checked. */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "store/store.h"
-
-#include "base/text.h"
-#include "base/time.h"
 
 #define APPLICATION_ID 0x4f46534c /* "OFSL" */
 #define FORMAT 1                  /* user_version of a new log */

@@ -173,6 +173,7 @@ int store_audit_key_put(
 	struct store *s, uint64_t seq, const char *hint, struct ofs_error *e);
 int store_audit_key_get(struct store *s, bool *has, uint64_t *seq,
 	struct buf *hint, struct ofs_error *e);
+/* the log is of format 4: it may have these, and epochs */
 int store_has_evidence(struct store *s, bool *has, struct ofs_error *e);
 /*
  * The root of the leaves [lo, hi) as if they were a tree: lo is a multiple of
@@ -204,8 +205,6 @@ struct store_track {
 };
 /* the log is of a format that has them: all below need that */
 int store_has_tracks(struct store *s, bool *has, struct ofs_error *e);
-/* the same of epochs and what else is of format 4 */
-int store_has_evidence(struct store *s, bool *has, struct ofs_error *e);
 int store_track_put(
 	struct store *s, const struct store_track *t, struct ofs_error *e);
 int store_track_close(struct store *s, uint64_t seq, uint64_t closed_seq,

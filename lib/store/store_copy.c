@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Copies of the store: tables as they are, records by ranges. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/store.h"

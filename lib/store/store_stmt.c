@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Statements of the store: prepared once, bound, and their columns read. */
-#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 

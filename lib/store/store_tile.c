@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The tree: hashes of whole tiles, and roots over any first records. */
-#include <string.h>
-
 #include "store/store_stmt.h"
 
 int
@@ -44,30 +42,25 @@ store_tile_get(struct store *s, unsigned int level, uint64_t idx,
 	return rc;
 }
 
-struct leaves {
-	struct merkle *m;
-};
-
 static int
 add_leaf(void *arg, const struct store_record *r, struct ofs_error *e)
 {
-	struct leaves *l = arg;
+	struct merkle *m = arg;
 	uint8_t hash[32];
 	int rc;
 
-	if (r->seq != l->m->size || r->header_len != RECORD_HEADER_SIZE)
+	if (r->seq != m->size || r->header_len != RECORD_HEADER_SIZE)
 		return err_set(e, OFS_EDAMAGED,
 			"record %llu of the audit log is missing or malformed",
-			(unsigned long long)l->m->size);
-	rc = merkle_leaf(l->m, r->header, r->header_len, hash, e);
-	return rc != 0 ? rc : merkle_add(l->m, 0, hash, e);
+			(unsigned long long)m->size);
+	rc = merkle_leaf(m, r->header, r->header_len, hash, e);
+	return rc != 0 ? rc : merkle_add(m, 0, hash, e);
 }
 
 int
 store_tree_at(
 	struct store *s, uint64_t size, struct merkle *m, struct ofs_error *e)
 {
-	struct leaves l = { m };
 	uint8_t hash[32];
 	unsigned int level;
 	int rc = 0;
@@ -85,7 +78,7 @@ store_tree_at(
 		}
 	}
 	if (rc == 0 && m->size < size)
-		rc = store_record_each(s, m->size, size - 1, add_leaf, &l, e);
+		rc = store_record_each(s, m->size, size - 1, add_leaf, m, e);
 	if (rc == 0 && m->size != size)
 		rc = err_set(e, OFS_EDAMAGED,
 			"record %llu of the audit log is missing",

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Checks the signed heads that a log keeps, and which key signs them. */
-#include <stdio.h>
 #include <string.h>
 
 #include "verify/audit-checkpoint.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Erasing one body, as an auditor has allowed. */
-#include <stdlib.h>
 #include <string.h>
 
 #include <offlinesig/keep.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Verifies what a log encrypts, with its keys or without. */
 #include <limits.h>
-#include <string.h>
 
 #include "verify/audit-verify.h"
 

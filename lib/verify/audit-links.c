@@ -6,9 +6,6 @@
 #include "verify/audit-events.h"
 #include "verify/audit-track.h"
 
-#include "base/hex.h"
-#include "base/text.h"
-
 static const uint8_t no_batch[16];
 
 static bool

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Checkpoints that were kept outside, wherever, compared with a log. */
-#include <stdio.h>
 #include <string.h>
 
 #include "verify/audit-head.h"

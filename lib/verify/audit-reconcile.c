@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <offlinesig/batch.h>
 #include <offlinesig/keep.h>
@@ -22,9 +21,8 @@
 #include "crypto/digest.h"
 
 #define DEPTH_MAX 64
-#define IS_FILE                                                      \
-	(UINT64_C(1) << 63) /* tag of a file; else a record's number \
-			     */
+/* tag of a file; without it, a record's number */
+#define IS_FILE (UINT64_C(1) << 63)
 
 /* A file that was found; its path follows in the spool. */
 struct found {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reads ranges of a log one by one, checks several at once, links in order. */
 #include <pthread.h>
-#include <string.h>
 
 #include "verify/audit-verify.h"
 

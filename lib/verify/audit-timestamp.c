@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Time-stamps (RFC 3161) over checkpoints: asked for, recorded, checked. */
-#include <stdio.h>
 #include <string.h>
 
 #include "verify/audit-head.h"

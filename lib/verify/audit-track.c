@@ -233,7 +233,6 @@ check_row(void *arg, const struct store_track *row, struct ofs_error *e)
 	struct rows *rows = arg;
 	const struct av_track *t =
 		find_seq(&rows->v->links.tracks, row->opened_seq);
-
 	struct store_track want;
 
 	rows->n++;
