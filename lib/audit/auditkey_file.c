@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 
 #include "audit/auditkey.h"
+#include "audit/keyfile.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -78,35 +79,27 @@ auditkey_path(const struct place *p, const char *place, char **out,
 	return file_absolute(place + 5, out, e);
 }
 
+/* OFS_EEXIST: another one made it meanwhile */
 static int
 generate(const char *path, EVP_PKEY **out, struct ofs_error *e)
 {
-	int fd, rc = 0;
-	FILE *f;
+	/* what OpenSSL has of it in memory is wiped when it is freed */
+	BIO *pem = BIO_new(BIO_s_secmem());
+	char *p;
+	long n;
+	int rc;
 
 	*out = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	if (*out == NULL)
-		return err_ssl(e, OFS_EINTERNAL, "cannot make an audit key");
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		0600);
-	f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (f == NULL) {
-		rc = err_sys(e, OFS_EIO, errno, "cannot write audit key '%s'",
-			TEXT_Q(path));
-		if (fd >= 0)
-			close(fd);
+	if (pem == NULL || *out == NULL ||
+		PEM_write_bio_PKCS8PrivateKey(
+			pem, *out, NULL, NULL, 0, NULL, NULL) != 1) {
+		rc = err_ssl(e, OFS_EINTERNAL, "cannot make an audit key");
 	} else {
-		if (PEM_write_PKCS8PrivateKey(
-			    f, *out, NULL, NULL, 0, NULL, NULL) != 1 ||
-			fflush(f) != 0 || fsync(fd) != 0)
-			rc = err_sys(e, OFS_EIO, errno,
-				"cannot write audit key '%s'", TEXT_Q(path));
-		if (fclose(f) != 0 && rc == 0)
-			rc = err_sys(e, OFS_EIO, errno,
-				"cannot write audit key '%s'", TEXT_Q(path));
-		if (rc != 0)
-			(void)unlink(path);
+		n = BIO_get_mem_data(pem, &p);
+		rc = keyfile_write(
+			path, NULL, "write audit key", p, (size_t)n, e);
 	}
+	BIO_free(pem);
 	if (rc != 0) {
 		EVP_PKEY_free(*out);
 		*out = NULL;
@@ -183,8 +176,12 @@ auditkey_open_file(const struct place *p, const char *path, bool create,
 	if (rc != 0)
 		return rc;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0 && errno == ENOENT && create)
-		return generate(path, out, e);
+	if (fd < 0 && errno == ENOENT && create) {
+		rc = generate(path, out, e);
+		if (rc != OFS_EEXIST)
+			return rc;
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	}
 	if (fd < 0)
 		return err_sys(e, OFS_EKEY, errno, "cannot read audit key '%s'",
 			TEXT_Q(path));

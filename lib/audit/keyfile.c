@@ -119,12 +119,15 @@ prepare(const char *path, const struct place *log, char **absolute,
 }
 
 static int
-write_new(int fd, const struct place *log, const uint8_t key[KEYFILE_SIZE])
+write_new(int fd, const struct place *log, const void *p, size_t n)
 {
+	bool shared = log != NULL && log->shared;
+
 	/* past the umask; the group of the log is for logs that are shared */
-	if (fchmod(fd, log->shared ? 0640 : 0600) != 0 ||
-		(log->shared && fchown(fd, (uid_t)-1, log->gid) != 0) ||
-		write(fd, key, KEYFILE_SIZE) != KEYFILE_SIZE || fsync(fd) != 0)
+	errno = 0;
+	if (fchmod(fd, shared ? 0640 : 0600) != 0 ||
+		(shared && fchown(fd, (uid_t)-1, log->gid) != 0) ||
+		write(fd, p, n) != (ssize_t)n || fsync(fd) != 0)
 		return errno != 0 ? errno : EIO;
 	return 0;
 }
@@ -150,49 +153,49 @@ open_new(const char *path, struct file_out *o)
 	return 0;
 }
 
-/* its name appears when it is whole: a crash leaves no half key there */
+int
+keyfile_write(const char *path, const struct place *log, const char *what,
+	const void *p, size_t n, struct ofs_error *e)
+{
+	struct file_out o = FILE_OUT_INIT;
+	char *dir = file_dirname(path);
+	int errnum, rc;
+
+	if (dir == NULL)
+		return err_nomem(e);
+	errnum = open_new(path, &o);
+	if (errnum == 0)
+		errnum = write_new(o.fd, log, p, n);
+	rc = errnum == 0 ? file_out_commit(&o, false, e)
+			 : err_sys(e, OFS_EIO, errnum, "cannot %s '%s'", what,
+				   TEXT_Q(path));
+	if (rc == 0) {
+		rc = file_sync_dir(dir, e);
+		if (rc != 0)
+			(void)unlink(path);
+	}
+	file_out_abort(&o);
+	free(dir);
+	return rc;
+}
+
 static int
 create(const char *path, const struct place *log, uint8_t key[KEYFILE_SIZE],
 	bool *made, struct ofs_error *e)
 {
-	struct file_out o = FILE_OUT_INIT;
 	struct stat st;
-	char *dir = NULL;
-	int errnum, rc;
+	int rc;
 
 	if (lstat(path, &st) == 0)
 		return 0;
-	errnum = open_new(path, &o);
-	errno = 0;
-	if (errnum == 0)
-		errnum = RAND_priv_bytes(key, KEYFILE_SIZE) == 1
-			? write_new(o.fd, log, key)
-			: EIO;
-	if (errnum != 0) {
-		rc = err_sys(e, OFS_EAUDIT, errnum,
+	if (RAND_priv_bytes(key, KEYFILE_SIZE) != 1)
+		return err_sys(e, OFS_EAUDIT, EIO,
 			"cannot make station key '%s'", TEXT_Q(path));
-		goto out;
-	}
-	rc = file_out_commit(&o, false, e);
+	rc = keyfile_write(path, log, "make station key", key, KEYFILE_SIZE, e);
 	*made = rc == 0;
-	if (rc == OFS_EEXIST) { /* another one made it meanwhile */
-		rc = 0;
-		goto out;
-	}
-	dir = rc == 0 ? file_dirname(path) : NULL;
-	if (rc == 0 && dir == NULL)
-		rc = err_nomem(e);
-	else if (rc == 0)
-		rc = file_sync_dir(dir, e);
-	if (rc == OFS_EIO)
-		rc = e->code = OFS_EAUDIT;
-	if (rc != 0 && *made)
-		(void)unlink(path);
-	*made = rc == 0;
-out:
-	free(dir);
-	file_out_abort(&o);
-	return rc;
+	if (rc == OFS_EEXIST) /* another one made it meanwhile */
+		return 0;
+	return rc == OFS_EIO ? e->code = OFS_EAUDIT : rc;
 }
 
 int

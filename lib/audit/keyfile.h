@@ -22,5 +22,12 @@ int keyfile_read(const char *path, const struct place *log,
 int keyfile_make(const char *path, const struct place *log,
 	uint8_t key[KEYFILE_SIZE], char **absolute, bool *made,
 	struct ofs_error *e);
+/*
+ * A new file of n bytes that only its owner reads, and the group of a log that
+ * is shared (NULL: none). Its name appears when it is whole: a crash leaves no
+ * half key there; on return it is durable. OFS_EEXIST, OFS_EIO: "cannot WHAT".
+ */
+int keyfile_write(const char *path, const struct place *log, const char *what,
+	const void *p, size_t n, struct ofs_error *e);
 
 #endif

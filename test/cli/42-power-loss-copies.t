@@ -3,7 +3,8 @@
 """The power goes while a log is backed up or a backup is restored, or just
 after: a trace of all writes, renames and syncs is cut, as in 42-power-loss.t.
 What was reported is there; a backup that has its name is whole; in the place of
-a log stands the old one or the new one, and never a part of one.
+a log stands the old one or the new one, and never a part of one. An audit key
+that a log names is there, and one that is there is whole.
 
 OFS_NO_SYNC=REGEX: as if the syncs of these paths did nothing, to see this test
 fail."""
@@ -96,6 +97,15 @@ def check_replaced(done):
     return None if any(map(verifies, aside)) else 'the old log is gone'
 
 
+def check_key(done):
+    key = LOG + '.audit-key'
+    if done and not os.path.exists(key):
+        return 'the log names an audit key that is gone'
+    return None if not os.path.exists(key) or subprocess.run(
+        ['openssl', 'pkey', '-in', key, '-noout'], capture_output=True,
+        check=False).returncode == 0 else 'the audit key is not whole'
+
+
 def cut(before, events, at, how, check):
     disk = copy.deepcopy(before)
     for e in events[:at]:
@@ -134,7 +144,9 @@ def main():
              ('restored to nothing', ['restore', COPY, '--audit', LOG],
               check_new),
              ('restored over a log', ['restore', COPY, '--audit', LOG],
-              check_replaced)]
+              check_replaced),
+             ('an audit key', ['audit-key', '--set', 'file', '--audit', LOG],
+              check_key)]
     print(f'1..{len(cases)}', flush=True)
     for n, (name, args, check) in enumerate(cases, 1):
         if n == 2:

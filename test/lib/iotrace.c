@@ -349,6 +349,19 @@ mkdtemp(char *name)
 }
 
 int
+mkostemp(char *name, int flags)
+{
+	int fd;
+
+	pthread_mutex_lock(&lock);
+	fd = REAL(int, "mkostemp", (char *, int))(name, flags);
+	if (fd >= 0 && is_on())
+		note_fd('c', fd, 0, NULL, 0);
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+int
 renameat2(int from_at, const char *from, int to_at, const char *to,
 	unsigned int flags)
 {
