@@ -426,11 +426,16 @@ see_open_intent(void *arg, const struct log_open_intent *i)
 static int
 check_filter(const struct ofs_audit_filter *f, struct ofs_error *e)
 {
-	size_t n = f->batch != NULL ? strlen(f->batch) : 0;
+	size_t n;
 
 	if (f->size != sizeof(*f))
 		return err_set(e, OFS_EINVAL,
 			"filter of the audit log has a wrong size");
+	if ((unsigned int)f->result > OFS_AUDIT_UNKNOWN)
+		return err_set(e, OFS_EINVAL,
+			"filter of the audit log asks for a result that is not "
+			"known");
+	n = f->batch != NULL ? strlen(f->batch) : 0;
 	if (n > ID_DIGITS ||
 		(n > 0 && strspn(f->batch, "0123456789abcdefABCDEF") != n))
 		return err_set(e, OFS_EINVAL,

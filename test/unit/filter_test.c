@@ -249,6 +249,22 @@ note_time(void *arg, const ofs_record *rec)
 }
 
 static void
+refuses_what_it_does_not_know(void **state)
+{
+	struct ofs_audit_filter f = OFS_AUDIT_FILTER_INIT;
+	char got[256] = "";
+
+	(void)state;
+	f.result = (enum ofs_audit_result)(OFS_AUDIT_UNKNOWN + 1);
+	assert_int_equal(ofs_audit_find(audit, &f, add_seq, got), OFS_EINVAL);
+	/* nothing behind a wrong size is looked at */
+	f.size--;
+	f.batch = (const char *)(uintptr_t)1;
+	assert_int_equal(ofs_audit_find(audit, &f, add_seq, got), OFS_EINVAL);
+	assert_string_equal(got, "");
+}
+
+static void
 by_time(void **state)
 {
 	struct ofs_audit_filter f = OFS_AUDIT_FILTER_INIT;
@@ -298,6 +314,7 @@ main(void)
 		TEST(by_party_of_many),
 		TEST(by_document),
 		TEST(by_result),
+		TEST(refuses_what_it_does_not_know),
 		TEST(by_time),
 		TEST(names_what_is_missing),
 	};
