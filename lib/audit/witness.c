@@ -218,6 +218,24 @@ cosign(ofs_ctx *ctx, struct asked *a, const struct ofs_witness_opts *o,
 	return rc;
 }
 
+static int
+lacks(struct ofs_error *e)
+{
+	return err_set(e, OFS_EINVAL,
+		"a witness has a directory, a key and a name, and the verifier "
+		"key of the log");
+}
+
+/* who the witness is */
+static int
+check_opts(const struct ofs_witness_opts *o, struct ofs_error *e)
+{
+	return o == NULL || o->size != sizeof(*o) || o->key_file == NULL ||
+			o->name == NULL
+		? lacks(e)
+		: 0;
+}
+
 int
 ofs_witness_cosign(ofs_ctx *ctx, const void *request, size_t n,
 	const struct ofs_witness_opts *opts, char **note)
@@ -229,15 +247,11 @@ ofs_witness_cosign(ofs_ctx *ctx, const void *request, size_t n,
 	size_t len;
 
 	*note = NULL;
-	if (opts == NULL || opts->size != sizeof(*opts) || opts->dir == NULL ||
-		opts->key_file == NULL || opts->name == NULL ||
-		opts->vkey == NULL) {
-		(void)err_set(&e, OFS_EINVAL,
-			"a witness has a directory, a key and a name, and the "
-			"verifier key of the log");
-		return ctx_fail(ctx, &e);
-	}
-	rc = read_request(&a, request, n, &e);
+	rc = check_opts(opts, &e);
+	if (rc == 0 && (opts->dir == NULL || opts->vkey == NULL))
+		rc = lacks(&e);
+	if (rc == 0)
+		rc = read_request(&a, request, n, &e);
 	if (rc == 0)
 		rc = lock_state(opts->dir, &fd, &e);
 	if (rc == 0)
@@ -263,7 +277,9 @@ ofs_witness_vkey(ofs_ctx *ctx, const struct ofs_witness_opts *opts, char **vkey)
 	int rc;
 
 	*vkey = NULL;
-	rc = file_absolute(opts->key_file, &path, &e);
+	rc = check_opts(opts, &e);
+	if (rc == 0)
+		rc = file_absolute(opts->key_file, &path, &e);
 	if (rc == 0)
 		rc = auditkey_open_file(NULL, path, true, &key, &e);
 	if (rc == 0)

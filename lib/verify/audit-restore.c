@@ -19,6 +19,9 @@
 #include "base/file.h"
 #include "base/text.h"
 
+static const struct ofs_audit_restore_opts no_opts =
+	OFS_AUDIT_RESTORE_OPTS_INIT;
+
 struct restore {
 	ofs_ctx *ctx;
 	const struct ofs_audit_restore_opts *opts;
@@ -266,10 +269,10 @@ prepare(struct restore *r, const char *dir, struct ofs_error *e)
 	int rc;
 
 	err_clear(e);
-	rc = r->opts->size == sizeof(*r->opts)
-		? audit_find_dest(dir, &r->dir, e)
-		: err_set(e, OFS_EINVAL,
-			  "options for restoring have a wrong size");
+	if (r->opts->size != sizeof(*r->opts))
+		return err_set(e, OFS_EINVAL,
+			"options for restoring have a wrong size");
+	rc = audit_find_dest(dir, &r->dir, e);
 	if (rc == 0)
 		rc = open_backup(r, e);
 	if (rc == 0)
@@ -479,10 +482,8 @@ ofs_audit_restore(ofs_ctx *ctx, const char *backup, const char *dir,
 	const struct ofs_audit_restore_opts *opts,
 	struct ofs_audit_restore_report *out)
 {
-	static const struct ofs_audit_restore_opts defaults =
-		OFS_AUDIT_RESTORE_OPTS_INIT;
 	struct restore r = { .ctx = ctx,
-		.opts = opts != NULL ? opts : &defaults,
+		.opts = opts != NULL ? opts : &no_opts,
 		.backup = backup,
 		.lock_fd = -1,
 		.rep = { .size = sizeof(r.rep) } };
@@ -533,9 +534,10 @@ int
 ofs_audit_restore_statement(ofs_ctx *ctx, const char *backup, const char *dir,
 	const struct ofs_audit_restore_opts *opts, char **text)
 {
-	struct restore r = {
-		.ctx = ctx, .opts = opts, .backup = backup, .lock_fd = -1
-	};
+	struct restore r = { .ctx = ctx,
+		.opts = opts != NULL ? opts : &no_opts,
+		.backup = backup,
+		.lock_fd = -1 };
 	struct buf b = BUF_INIT;
 	struct ofs_error e;
 	size_t n;

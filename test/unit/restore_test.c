@@ -339,6 +339,9 @@ refuses_other_things(void **state)
 				 sample_ctx, backup, log_dir, &o, &text),
 		OFS_EINVAL);
 	assert_null(text);
+	assert_int_equal(ofs_audit_restore_statement(
+				 sample_ctx, backup, log_dir, NULL, &text),
+		OFS_EINVAL);
 	/* another log, and what is no log */
 	snprintf(log_dir, sizeof(log_dir), "%s/other", sample_dir);
 	shell("rm -rf %s", log_dir);

@@ -194,6 +194,20 @@ cosigned(const char *name, int64_t second, const char *note, char **key)
 	return out;
 }
 
+static void
+says_what_it_lacks(void **state)
+{
+	struct ofs_witness_opts o = OFS_WITNESS_OPTS_INIT;
+	char *key;
+
+	(void)state;
+	assert_int_equal(ofs_witness_vkey(sample_ctx, NULL, &key), OFS_EINVAL);
+	assert_int_equal(ofs_witness_vkey(sample_ctx, &o, &key), OFS_EINVAL);
+	assert_int_equal(
+		ofs_witness_cosign(sample_ctx, "", 0, &o, &key), OFS_EINVAL);
+	assert_null(key);
+}
+
 static int
 check(const char *proof, const char *const *witnesses, size_t n,
 	struct ofs_proof_report *rep)
@@ -292,6 +306,7 @@ main(void)
 #define TEST(fn) cmocka_unit_test_setup(fn, forgets)
 	const struct CMUnitTest tests[] = {
 		TEST(growing),
+		TEST(says_what_it_lacks),
 		TEST(forged),
 		TEST(signed_by_another),
 		TEST(remembers),
