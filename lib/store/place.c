@@ -136,9 +136,9 @@ place_share(const char *dir, gid_t gid, struct ofs_error *e)
 	struct text_q q;
 	char *path;
 	size_t i;
-	int rc;
+	int rc = 0;
 
-	rc = share_dir(dir, gid, e);
+	/* before the directory: from then on others put files into it */
 	for (i = 0; i < N_FILES && rc == 0; i++) {
 		path = file_join(dir, file_names[i]);
 		if (path == NULL)
@@ -151,7 +151,7 @@ place_share(const char *dir, gid_t gid, struct ofs_error *e)
 				text_q(&q, path));
 		free(path);
 	}
-	return rc;
+	return rc == 0 ? share_dir(dir, gid, e) : rc;
 }
 
 static int
