@@ -70,11 +70,8 @@ look(void *arg, const struct store_record *r, struct ofs_error *e)
 	rc = record_header_decode(r->header, r->header_len, &h, e);
 	if (rc == 0)
 		rc = record_body_decode(h.type, r->body, r->body_len, &b, e);
-	if (rc != 0) {
-		/* a log that is damaged is said to be by its verification */
-		e->code = OFS_EDAMAGED;
-		return e->code;
-	}
+	if (rc != 0)
+		return rc == OFS_EFORMAT ? e->code = OFS_EDAMAGED : rc;
 	if (!n->origin)
 		rc = take_key(n->k, h.type, b, e);
 	else if (!take_text(b, "origin", n->k->origin, sizeof(n->k->origin)))

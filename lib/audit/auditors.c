@@ -35,12 +35,8 @@ add(ofs_audit *a, X509 *c, STACK_OF(X509) *to, struct buf *sums,
 		rc = cert_sha256(c, sum, e);
 	if (rc != 0 || auditors_find(to, sum) >= 0)
 		return rc;
-	if (X509_up_ref(c) != 1)
+	if (X509_add_cert(to, c, X509_ADD_FLAG_UP_REF) != 1)
 		return err_nomem(e);
-	if (sk_X509_push(to, c) <= 0) {
-		X509_free(c);
-		return err_nomem(e);
-	}
 	buf_put(sums, sum, sizeof(sum));
 	return buf_ok(sums) ? 0 : err_nomem(e);
 }

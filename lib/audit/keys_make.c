@@ -348,6 +348,14 @@ add_auditor(ofs_audit *a, const struct ofs_field *hint, struct key_plan *plan,
 	return rc;
 }
 
+static int
+take_path(const struct ofs_field *hint, struct key_plan *plan,
+	struct ofs_error *e)
+{
+	plan->station_path = strndup((const char *)hint->bytes, hint->len);
+	return plan->station_path != NULL ? 0 : err_nomem(e);
+}
+
 int
 keys_plan_of(ofs_audit *a, uint32_t epoch, struct key_plan *plan,
 	struct ofs_error *e)
@@ -374,8 +382,7 @@ keys_plan_of(ofs_audit *a, uint32_t epoch, struct key_plan *plan,
 			plan->passphrase = true;
 		else if (keys_is(&w.kind, "file") && w.hint.bytes != NULL &&
 			plan->station_path == NULL)
-			plan->station_path =
-				strndup((const char *)w.hint.bytes, w.hint.len);
+			rc = take_path(&w.hint, plan, e);
 	}
 	plan->like = b;
 	if (rc != 0)

@@ -138,7 +138,7 @@ add_auditors(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 		if (auditors_find(to, sums.p + 32 * i) >= 0)
 			continue;
 		c = sk_X509_value(more, (int)i);
-		if (X509_up_ref(c) != 1 || sk_X509_push(to, c) <= 0)
+		if (X509_add_cert(to, c, X509_ADD_FLAG_UP_REF) != 1)
 			rc = err_nomem(e);
 	}
 	sk_X509_pop_free(more, X509_free);
