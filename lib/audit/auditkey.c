@@ -90,9 +90,7 @@ read_naming(
 
 	rc = store_record_each(s, seq, seq, look, &n, e);
 	if (rc == 0 && !n.found)
-		rc = err_set(e, OFS_EDAMAGED,
-			"record %llu of the audit log is missing",
-			(unsigned long long)seq);
+		rc = store_missing(seq, e);
 	return rc;
 }
 

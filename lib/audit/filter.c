@@ -247,14 +247,6 @@ may_fit(struct finding *s, const struct store_record *r,
 }
 
 static int
-missing(uint64_t seq, struct ofs_error *e)
-{
-	return err_set(e, OFS_EDAMAGED,
-		"record %llu of the audit log is missing",
-		(unsigned long long)seq);
-}
-
-static int
 see_header(void *arg, const struct store_record *r, struct ofs_error *e)
 {
 	struct finding *s = arg;
@@ -264,7 +256,7 @@ see_header(void *arg, const struct store_record *r, struct ofs_error *e)
 	int rc;
 
 	if (r->seq != s->next)
-		return missing(s->next, e);
+		return store_missing(s->next, e);
 	s->next++;
 	if (record_header_decode(r->header, r->header_len, &h, &why) != 0)
 		return err_set(e, OFS_EDAMAGED,
@@ -290,7 +282,7 @@ read_headers(
 		return rc;
 	rc = store_record_each(&s->a->store, first, last, see_header, s, e);
 	handle_leave(s->a, nested);
-	return rc == 0 && s->next <= last ? missing(s->next, e) : rc;
+	return rc == 0 && s->next <= last ? store_missing(s->next, e) : rc;
 }
 
 static bool

@@ -85,9 +85,7 @@ prove_record(ofs_audit *a, uint64_t seq, uint64_t size, bool reveal,
 	p->index = seq;
 	rc = store_record_each(s, seq, seq, disclose, &d, e);
 	if (rc == 0 && !d.found)
-		rc = err_set(e, OFS_EDAMAGED,
-			"record %llu of the audit log is missing",
-			(unsigned long long)seq);
+		rc = store_missing(seq, e);
 	if (rc == 0)
 		rc = fill(s, r, merkle_inclusion(seq, size, r), p, e);
 	return rc;

@@ -27,14 +27,6 @@ struct range {
 };
 
 static int
-missing(uint64_t seq, struct ofs_error *e)
-{
-	return err_set(e, OFS_EDAMAGED,
-		"record %llu of the audit log is missing",
-		(unsigned long long)seq);
-}
-
-static int
 make_record(void *arg, const struct store_record *r, struct ofs_error *e)
 {
 	struct range *range = arg;
@@ -45,7 +37,7 @@ make_record(void *arg, const struct store_record *r, struct ofs_error *e)
 	int rc;
 
 	if (r->seq != range->next)
-		return missing(range->next, e);
+		return store_missing(range->next, e);
 	rec = calloc(1, sizeof(*rec));
 	if (rec == NULL)
 		return err_nomem(e);
@@ -252,7 +244,7 @@ ofs_audit_list(ofs_audit *audit, uint64_t first, uint64_t last,
 	}
 	rc = ofs_audit_size(audit, &size);
 	if (rc == 0 && first <= last && first < size)
-		(void)missing(first, &e);
+		(void)store_missing(first, &e);
 	else
 		return rc;
 	return handle_fail(audit, &e);

@@ -79,8 +79,7 @@ handle_check_genesis(ofs_audit *a, struct ofs_error *e)
 	if (rc == 0)
 		rc = store_record_each(&a->store, 0, 0, check_genesis, &t, e);
 	if (rc == 0 && t.seen != 1)
-		rc = err_set(e, OFS_EDAMAGED,
-			"record 0 of the audit log is missing");
+		rc = store_missing(0, e);
 	return rc;
 }
 
@@ -95,9 +94,7 @@ check_record(void *arg, const struct store_record *r, struct ofs_error *e)
 	int rc;
 
 	if (r->seq != t->next)
-		return err_set(e, OFS_EDAMAGED,
-			"record %llu of the audit log is missing",
-			(unsigned long long)t->next);
+		return store_missing(t->next, e);
 	t->next++;
 	if (record_header_decode(r->header, r->header_len, &h, &why) != 0)
 		return err_set(e, OFS_EDAMAGED,
@@ -183,9 +180,7 @@ check_last(ofs_audit *a, struct ofs_error *e)
 	rc = store_record_each(
 		&a->store, t.next, size - 1, check_record, &t, e);
 	if (rc == 0 && t.next != size)
-		rc = err_set(e, OFS_EDAMAGED,
-			"record %llu of the audit log is missing",
-			(unsigned long long)t.next);
+		rc = store_missing(t.next, e);
 	if (rc == 0)
 		rc = store_record_check_end(&a->store, size, e);
 	if (rc == 0)

@@ -87,6 +87,8 @@ int store_record_get(struct store *s, uint64_t seq, store_record_fn fn,
 	void *arg, struct ofs_error *e);
 /* overwrites body and tag with zeros and gives up their room */
 int store_record_erase(struct store *s, uint64_t seq, struct ofs_error *e);
+/* OFS_EDAMAGED, with the words for it */
+int store_missing(uint64_t seq, struct ofs_error *e);
 /* OFS_EDAMAGED when there are records that are not below `size` */
 int store_record_check_end(struct store *s, uint64_t size, struct ofs_error *e);
 

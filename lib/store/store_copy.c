@@ -208,8 +208,6 @@ store_copy_records(struct store *from, struct store *to, uint64_t end,
 	}
 	copier_free(&c);
 	if (rc == 0 && m->size == first)
-		rc = err_set(e, OFS_EDAMAGED,
-			"record %llu of the audit log is missing",
-			(unsigned long long)first);
+		rc = store_missing(first, e);
 	return rc;
 }

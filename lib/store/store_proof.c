@@ -130,11 +130,12 @@ store_audit_key_get(struct store *s, bool *has, uint64_t *seq, struct buf *hint,
 	return rc;
 }
 
-static int
-missing(const char *what, uint64_t n, struct ofs_error *e)
+int
+store_missing(uint64_t seq, struct ofs_error *e)
 {
-	return err_set(e, OFS_EDAMAGED, "%s %llu of the audit log is missing",
-		what, (unsigned long long)n);
+	return err_set(e, OFS_EDAMAGED,
+		"record %llu of the audit log is missing",
+		(unsigned long long)seq);
 }
 
 int
@@ -155,7 +156,7 @@ store_header_each(struct store *s, uint64_t first, uint64_t n,
 		r.header = store_borrow_blob(q, 1, &r.header_len);
 		if (!store_take_u64(q, 0, &seq) || seq != r.seq ||
 			r.header == NULL || r.header_len != RECORD_HEADER_SIZE)
-			rc = missing("record", r.seq, e);
+			rc = store_missing(r.seq, e);
 		else
 			rc = fn(arg, &r, e);
 		r.seq++;
@@ -164,7 +165,7 @@ store_header_each(struct store *s, uint64_t first, uint64_t n,
 		rc = store_fail(s, step, "read", e);
 	store_done(q);
 	if (rc == 0 && r.seq != first + n)
-		rc = missing("record", r.seq, e);
+		rc = store_missing(r.seq, e);
 	return rc;
 }
 
@@ -186,6 +187,13 @@ give_leaf(void *arg, const struct store_record *r, struct ofs_error *e)
 }
 
 static int
+missing_tile(uint64_t idx, struct ofs_error *e)
+{
+	return err_set(e, OFS_EDAMAGED, "tile %llu of the audit log is missing",
+		(unsigned long long)idx);
+}
+
+static int
 each_tile(struct store *s, unsigned int level, uint64_t first, uint64_t n,
 	store_hash_fn fn, void *arg, struct ofs_error *e)
 {
@@ -202,7 +210,7 @@ each_tile(struct store *s, unsigned int level, uint64_t first, uint64_t n,
 		(step = sqlite3_step(q)) == SQLITE_ROW) {
 		if (!store_take_u64(q, 0, &idx) || idx != next ||
 			!store_take_blob(q, 1, hash, sizeof(hash)))
-			rc = missing("tile", next, e);
+			rc = missing_tile(next, e);
 		else
 			rc = fn(arg, hash, e);
 		next++;
@@ -211,7 +219,7 @@ each_tile(struct store *s, unsigned int level, uint64_t first, uint64_t n,
 		rc = store_fail(s, step, "read", e);
 	store_done(q);
 	if (rc == 0 && next != first + n)
-		rc = missing("tile", next, e);
+		rc = missing_tile(next, e);
 	return rc;
 }
 

@@ -80,9 +80,7 @@ store_tree_at(
 	if (rc == 0 && m->size < size)
 		rc = store_record_each(s, m->size, size - 1, add_leaf, m, e);
 	if (rc == 0 && m->size != size)
-		rc = err_set(e, OFS_EDAMAGED,
-			"record %llu of the audit log is missing",
-			(unsigned long long)m->size);
+		rc = store_missing(m->size, e);
 	return rc;
 }
 
