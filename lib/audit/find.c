@@ -9,7 +9,7 @@ struct walk {
 	enum ofs_record_type type;
 	log_record_fn fn;
 	void *arg;
-	uint64_t seen;
+	uint64_t next; /* seq that has to come */
 };
 
 static int
@@ -23,7 +23,9 @@ visit(void *arg, const struct store_record *r, struct ofs_error *e)
 	size_t n;
 	int rc;
 
-	w->seen++;
+	if (r->seq != w->next)
+		return store_missing(w->next, e);
+	w->next++;
 	rc = record_header_decode(r->header, r->header_len, &h, &why);
 	/* what was erased has nothing to say */
 	if (rc == 0 && (h.type != w->type || r->body == NULL))
@@ -47,24 +49,41 @@ visit(void *arg, const struct store_record *r, struct ofs_error *e)
 	return rc;
 }
 
+/* *more: there are records behind these */
+static int
+walk_on(struct walk *w, bool *more, struct ofs_error *e)
+{
+	uint64_t end = w->next + AT_ONCE;
+	ofs_audit *a = w->a;
+	struct store_state st;
+	bool nested;
+	int rc;
+
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	st.size = a->tree.size;
+	if (!nested)
+		rc = store_state_get(&a->store, &st, e);
+	if (rc == 0)
+		rc = store_record_each(
+			&a->store, w->next, end - 1, visit, w, e);
+	*more = rc == 0 && w->next < st.size;
+	if (*more && w->next < end)
+		rc = store_missing(w->next, e);
+	handle_leave(a, nested);
+	return rc;
+}
+
 int
 log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
 	void *arg, struct ofs_error *e)
 {
 	struct walk w = { .a = a, .type = type, .fn = fn, .arg = arg };
-	uint64_t first = 0;
-	bool nested;
-	int rc;
+	bool more = true;
+	int rc = 0;
 
-	do {
-		w.seen = 0;
-		rc = handle_enter(a, &nested, e);
-		if (rc != 0)
-			return rc;
-		rc = store_record_each(
-			&a->store, first, first + AT_ONCE - 1, visit, &w, e);
-		handle_leave(a, nested);
-		first += AT_ONCE;
-	} while (rc == 0 && w.seen == AT_ONCE);
+	while (rc == 0 && more)
+		rc = walk_on(&w, &more, e);
 	return rc;
 }

@@ -108,7 +108,7 @@ int log_each_pending(ofs_audit *a,
 /*
  * The records of one type, the oldest first. fn returns 0, or an error that
  * ends the walk; it must not call into the log. OFS_EDAMAGED for a record that
- * cannot be read.
+ * cannot be read or is missing.
  */
 typedef int (*log_record_fn)(void *arg, uint64_t seq,
 	const struct record_body *body, struct ofs_error *e);

@@ -297,6 +297,12 @@ names_what_is_missing(void **state)
 	f.first = 5;
 	assert_int_equal(ofs_audit_find(audit, &f, add_seq, got), 0);
 	assert_string_equal(got, "7");
+	/* whose batches those are, all records tell */
+	f.operator_ = "nobody";
+	assert_int_equal(ofs_audit_find(audit, &f, add_seq, got), OFS_EDAMAGED);
+	ofs_audit_error(audit, &e);
+	assert_non_null(strstr(e.message, "record 4 "));
+	f.operator_ = NULL;
 	shell("sqlite3 %s/log.db 'DELETE FROM record WHERE seq = 9'", log_dir);
 	assert_int_equal(ofs_audit_find(audit, &f, add_seq, got), OFS_EDAMAGED);
 	ofs_audit_error(audit, &e);
