@@ -93,6 +93,14 @@ find(const struct keys *k, uint32_t epoch)
 	return low;
 }
 
+static bool
+is_here(const struct keys *k, uint32_t epoch)
+{
+	size_t at = find(k, epoch);
+
+	return at < k->n && k->p[at]->epoch == epoch;
+}
+
 int
 keys_put(struct keys *k, struct key_epoch *ep, struct ofs_error *e)
 {
@@ -423,9 +431,15 @@ from_next(ofs_audit *a, uint32_t epoch, uint8_t data[SEAL_KEY], bool *has,
 	struct key_epoch *next;
 	struct key_wrap w;
 	uint64_t seq;
-	int rc;
+	uint32_t n;
+	int rc = 0;
 
-	rc = keys_epoch(a, epoch + 1, &next, e);
+	/* the newest first: no chain of any length is climbed on the stack */
+	if (!is_here(&a->keys, epoch + 1))
+		for (n = a->keys.newest; rc == 0 && n > epoch + 1; n--)
+			rc = keys_epoch(a, n, &next, e);
+	if (rc == 0)
+		rc = keys_epoch(a, epoch + 1, &next, e);
 	if (rc == 0 && next->open)
 		rc = keys_record_of(a, epoch + 1, &seq, &b, e);
 	for (size_t i = 0; b != NULL && !*has && keys_wrap(b, i, &w); i++)

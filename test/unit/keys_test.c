@@ -243,6 +243,56 @@ auditors(void **state)
 	ofs_audit_free(a);
 }
 
+#define CHAIN 150
+#ifdef __SANITIZE_ADDRESS__
+#define SMALL_STACK (1024 * 1024) /* its frames are larger */
+#else
+#define SMALL_STACK (64 * 1024)
+#endif
+
+static void *
+read_oldest(void *arg)
+{
+	static int rc;
+	ofs_record *rec;
+
+	rc = ofs_audit_get(arg, 3, &rec);
+	if (rc == 0 && !ofs_record_find(rec, "event", &(struct ofs_field){ 0 }))
+		rc = 1;
+	ofs_record_free(rec);
+	return &rc;
+}
+
+/* each epoch opens with the key of the next only, and the newest by itself */
+static void
+reads_through_many_epochs(void **state)
+{
+	struct ofs_audit_rotate_opts r = OFS_AUDIT_ROTATE_OPTS_INIT;
+	char path[192];
+	pthread_attr_t small;
+	pthread_t thread;
+	ofs_audit *a;
+	void *rc;
+
+	(void)state;
+	make_station(NULL);
+	a = sample_open(0);
+	for (int i = 0; i < CHAIN; i++) {
+		snprintf(path, sizeof(path), "%s/%d.key", key_dir, i);
+		r.station_key = path;
+		ok(ofs_audit_rotate(a, &r), (ofs_audit_error(a, &e), &e));
+	}
+	ofs_audit_free(a);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_int_equal(pthread_attr_init(&small), 0);
+	assert_int_equal(pthread_attr_setstacksize(&small, SMALL_STACK), 0);
+	assert_int_equal(pthread_create(&thread, &small, read_oldest, a), 0);
+	assert_int_equal(pthread_join(thread, &rc), 0);
+	assert_int_equal(*(int *)rc, 0);
+	pthread_attr_destroy(&small);
+	ofs_audit_free(a);
+}
+
 static void
 rotates(void **state)
 {
@@ -465,6 +515,7 @@ main(void)
 		cmocka_unit_test(no_station_key),
 		cmocka_unit_test(auditors),
 		cmocka_unit_test(rotates),
+		cmocka_unit_test(reads_through_many_epochs),
 		cmocka_unit_test(tampered),
 		cmocka_unit_test(other_key),
 		cmocka_unit_test(rolled_back),
