@@ -355,7 +355,7 @@ main(int argc, char **argv)
 	if (ofs_key_open(c.token, KEY, 0, &c.key) != 0)
 		bench_die(KEY, ofs_token_error(c.token));
 	met = measure(&c, NULL, ITEMS, GOAL_US);
-	snprintf(docs, sizeof(docs), "%s/cost", c.dir);
+	snprintf(docs, sizeof(docs), "%s/cost-documents", c.dir);
 	bench_documents(docs, ITEMS / 4);
 	(void)measure(&c, docs, ITEMS / 4, 0);
 	ofs_key_free(c.key);
