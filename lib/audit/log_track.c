@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "audit/track.h"
 
@@ -17,8 +18,8 @@ track_has_id(const struct track *t, const char *digits)
 	char own[33], root[33];
 	size_t n = strlen(digits);
 
-	return strncmp(hex_encode(own, t->batch_id, 16), digits, n) == 0 ||
-		strncmp(hex_encode(root, t->root_id, 16), digits, n) == 0;
+	return strncasecmp(hex_encode(own, t->batch_id, 16), digits, n) == 0 ||
+		strncasecmp(hex_encode(root, t->root_id, 16), digits, n) == 0;
 }
 
 /* in a sealed log the row does not say what the list is: its record does */

@@ -160,7 +160,8 @@ run ofs-sign --abandon ffffffff
 status 3 'of no batch'
 like "$err" "there is no (unfinished )?batch 'ffffffff'" 'says so'
 cp -a "$OFS_AUDIT" before-abandon
-run ofs-sign --abandon "${id:0:8}"
+upper=${id:0:8}
+run ofs-sign --abandon "${upper^^}"
 status 0 '--abandon'
 like "$err" "the list of batch $id is given up, 0 of it signed.*unknown" \
 	'says what that means'
