@@ -332,7 +332,8 @@ int ofs_audit_batch(
 /*
  * ofs_audit_discard: gives up a recorded output that waits for its release, by
  * the number of its outcome; recorded with the reason. It can be made again
- * from the record. OFS_EKEY: no output waits there. OFS_EEXIST: its batch runs.
+ * from the record. OFS_EKEY: no output waits there. OFS_EEXIST: its batch runs,
+ * or somebody releases what waits.
  */
 int ofs_audit_discard(
 	ofs_audit *audit, uint64_t outcome_seq, const char *reason);

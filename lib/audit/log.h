@@ -70,6 +70,7 @@ int log_cert_add(
  * byte of a lock file); recovery leaves such batches alone. An intent outside
  * batches is held by log_append itself, until log_intent_done is committed.
  */
+#define LOG_RECOVERY 0 /* held as a batch by who settles what others left */
 int log_batch_hold(ofs_audit *a, uint64_t opened_seq, struct ofs_error *e);
 void log_batch_release(ofs_audit *a, uint64_t opened_seq);
 bool log_batch_alive(ofs_audit *a, uint64_t opened_seq);

@@ -414,30 +414,48 @@ record_discarded(ofs_audit *a, const struct waiting *w, const char *reason,
 	return rc;
 }
 
-int
-ofs_audit_discard(ofs_audit *audit, uint64_t outcome_seq, const char *reason)
+/* nobody else is about to release it: the recovery is held */
+static int
+discard(ofs_audit *audit, uint64_t outcome_seq, const char *reason,
+	struct ofs_error *e)
 {
 	struct waiting w = { .seq = outcome_seq };
-	struct ofs_error e;
 	int rc;
 
-	rc = log_each_pending(audit, find_waiting, &w, &e);
+	rc = log_each_pending(audit, find_waiting, &w, e);
 	if (rc == 0 && w.sealed)
-		rc = err_set(&e, OFS_EAUDIT,
+		rc = err_set(e, OFS_EAUDIT,
 			"output of record %llu is sealed, and no key for it is "
 			"here: an auditor's opens it",
 			(unsigned long long)outcome_seq);
 	if (rc == 0 && w.path == NULL)
-		rc = err_set(&e, OFS_EKEY,
+		rc = err_set(e, OFS_EKEY,
 			"no output of record %llu waits for its release",
 			(unsigned long long)outcome_seq);
 	if (rc == 0 && w.alive)
-		rc = err_set(&e, OFS_EEXIST,
+		rc = err_set(e, OFS_EEXIST,
 			"the batch of record %llu is running and will release "
 			"its output",
 			(unsigned long long)outcome_seq);
 	if (rc == 0)
-		rc = record_discarded(audit, &w, reason, &e);
+		rc = record_discarded(audit, &w, reason, e);
 	free(w.path);
+	return rc;
+}
+
+int
+ofs_audit_discard(ofs_audit *audit, uint64_t outcome_seq, const char *reason)
+{
+	struct ofs_error e;
+	int rc;
+
+	if (log_batch_hold(audit, LOG_RECOVERY, &e) != 0) {
+		(void)err_set(&e, OFS_EEXIST,
+			"another run releases at this moment what waits; try "
+			"again when it has ended");
+		return handle_fail(audit, &e);
+	}
+	rc = discard(audit, outcome_seq, reason, &e);
+	log_batch_release(audit, LOG_RECOVERY);
 	return rc != 0 ? handle_fail(audit, &e) : 0;
 }

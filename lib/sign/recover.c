@@ -15,9 +15,6 @@
 #include "sign/orphan.h"
 #include "sign/release.h"
 
-/* the byte of the lock file that a recovering process holds: never a batch */
-#define RECOVER_LOCK 0
-
 /* outputs released together: bounds the memory for what a crash left */
 #define RECOVER_AT_ONCE 64
 
@@ -401,13 +398,13 @@ recover_run(ofs_ctx *ctx, ofs_audit *audit, struct ofs_error *e)
 	struct recovery *r;
 	int rc;
 
-	if (log_batch_hold(audit, RECOVER_LOCK, e) != 0) {
+	if (log_batch_hold(audit, LOG_RECOVERY, e) != 0) {
 		err_clear(e); /* somebody else is at it */
 		return 0;
 	}
 	r = calloc(1, sizeof(*r));
 	if (r == NULL) {
-		log_batch_release(audit, RECOVER_LOCK);
+		log_batch_release(audit, LOG_RECOVERY);
 		return err_nomem(e);
 	}
 	r->ctx = ctx;
@@ -417,7 +414,7 @@ recover_run(ofs_ctx *ctx, ofs_audit *audit, struct ofs_error *e)
 		rc = recover_intents(r, e);
 	if (rc == 0)
 		rc = orphan_close_all(ctx, audit, e);
-	log_batch_release(audit, RECOVER_LOCK);
+	log_batch_release(audit, LOG_RECOVERY);
 	free(r);
 	return rc;
 }

@@ -218,7 +218,7 @@ crashes(void **state)
 	struct ofs_batch_state st;
 	size_t n[2] = { 0, 0 };
 	uint64_t outcome;
-	ofs_audit *a;
+	ofs_audit *a, *b;
 
 	(void)state;
 	make();
@@ -242,6 +242,12 @@ crashes(void **state)
 	/* the station closes what it can, and counts what it can: nothing */
 	a = sample_open(0);
 	ok(recover_run(sample_ctx, a, &e), &e);
+	assert_int_equal(ofs_audit_discard(a, outcome, "no"), OFS_EAUDIT);
+	/* not while another process is at it */
+	b = sample_open(0);
+	ok(log_batch_hold(b, LOG_RECOVERY, &e), &e);
+	assert_int_equal(ofs_audit_discard(a, outcome, "no"), OFS_EEXIST);
+	ofs_audit_free(b);
 	assert_int_equal(ofs_audit_discard(a, outcome, "no"), OFS_EAUDIT);
 	assert_int_equal(ofs_audit_batch(a, "0700000000", &st), OFS_EAUDIT);
 	ofs_audit_free(a);
