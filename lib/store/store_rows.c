@@ -17,10 +17,12 @@ static bool
 take_state(sqlite3_stmt *st, struct store_state *to)
 {
 	const uint8_t *p;
+	uint64_t id;
 
 	if (!store_take_blob(st, 0, to->log_id, sizeof(to->log_id)) ||
 		!store_take_u64(st, 1, &to->size) ||
-		!store_take_blob(st, 3, to->root, sizeof(to->root)))
+		!store_take_blob(st, 3, to->root, sizeof(to->root)) ||
+		!store_take_u64(st, 4, &id) || id != 0)
 		return false;
 	p = store_borrow_blob(st, 2, &to->frontier_len);
 	if (p == NULL || to->frontier_len > sizeof(to->frontier) ||
@@ -35,18 +37,28 @@ int
 store_state_get(struct store *s, struct store_state *st, struct ofs_error *e)
 {
 	sqlite3_stmt *q;
+	bool good;
 	int rc;
 
 	rc = store_query(s, STATE_GET, &q, e, "");
 	if (rc != 0)
 		return rc;
 	rc = sqlite3_step(q);
-	if (rc == SQLITE_ROW)
-		rc = take_state(q, st) ? 0 : store_wrong_row("state", e);
-	else if (rc == SQLITE_DONE)
+	if (rc == SQLITE_ROW) {
+		good = take_state(q, st);
+		/* this row, and no other */
+		rc = sqlite3_step(q);
+		if (rc == SQLITE_DONE || rc == SQLITE_ROW)
+			rc = good && rc == SQLITE_DONE
+				? 0
+				: store_wrong_row("state", e);
+		else
+			rc = store_fail(s, rc, "read", e);
+	} else if (rc == SQLITE_DONE) {
 		rc = err_set(e, OFS_EDAMAGED, "audit log has no state");
-	else
+	} else {
 		rc = store_fail(s, rc, "read", e);
+	}
 	store_done(q);
 	return rc;
 }

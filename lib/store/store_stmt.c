@@ -12,7 +12,7 @@
 	"NOT IN (SELECT batch_id FROM pending)"
 
 static const char *const texts[STMT_COUNT] = {
-	[STATE_GET] = "SELECT log_id, size, frontier, root FROM state",
+	[STATE_GET] = "SELECT log_id, size, frontier, root, id FROM state",
 	[STATE_PUT] = "INSERT INTO state (id, log_id, size, frontier, root) "
 		      "VALUES (0, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
 		      "log_id = excluded.log_id, size = excluded.size, "
