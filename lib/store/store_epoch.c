@@ -140,12 +140,7 @@ store_kept_clear(struct store *s, struct ofs_error *e)
 int
 store_kept_lacks(struct store *s, uint64_t *n, struct ofs_error *e)
 {
-	sqlite3_stmt *q;
-	int rc;
-
-	*n = 0;
-	rc = store_query(s, KEPT_LACKS, &q, e, "");
-	return rc != 0 ? rc : get_number(s, q, n, e);
+	return store_count(s, KEPT_LACKS, n, e);
 }
 
 int
