@@ -213,15 +213,11 @@ static int
 say_why(struct ofs_error *e)
 {
 	unsigned long first = ERR_peek_error();
-	int reason = ERR_GET_REASON(first);
-	int code = OFS_ESIGNATURE;
+	bool untrusted = ERR_GET_LIB(first) == ERR_LIB_TS &&
+		ERR_GET_REASON(first) == TS_R_CERTIFICATE_VERIFY_ERROR;
 
-	if (ERR_GET_LIB(first) != ERR_LIB_TS) {
-		code = OFS_ESIGNATURE;
-	} else if (reason == TS_R_CERTIFICATE_VERIFY_ERROR) {
-		code = OFS_EUNTRUSTED;
-	}
-	return err_ssl(e, code, "the time-stamp is not good");
+	return err_ssl(e, untrusted ? OFS_EUNTRUSTED : OFS_ESIGNATURE,
+		"the time-stamp is not good");
 }
 
 int
