@@ -207,6 +207,16 @@ same(const struct buf *a, const struct buf *b)
 	return a->len == b->len && (a->len == 0 || !memcmp(a->p, b->p, a->len));
 }
 
+/* for whoever has no PIN, too */
+static bool
+is_shown(const struct writing *w, const struct found *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (!f->v[i].private && same(&f->v[i].value, w->value))
+			return true;
+	return false;
+}
+
 /* CKR_OK is not believed, and nothing older goes before it is there */
 static int
 check_made(const struct writing *w, const struct session *s,
@@ -215,13 +225,11 @@ check_made(const struct writing *w, const struct session *s,
 	const struct dataobject *hidden = NULL;
 	struct ofs_error ignored;
 
-	for (size_t i = 0; i < f->n; i++) {
-		if (!same(&f->v[i].value, w->value))
-			continue;
-		if (!f->v[i].private)
-			return 0;
-		hidden = &f->v[i];
-	}
+	if (is_shown(w, f))
+		return 0;
+	for (size_t i = 0; i < f->n; i++)
+		if (same(&f->v[i].value, w->value))
+			hidden = &f->v[i];
 	if (hidden == NULL)
 		return err_set(e, OFS_ETOKEN,
 			"token '%s' answered CKR_OK, but does not show the "
@@ -269,14 +277,10 @@ replace(void *arg, const struct session *s, struct ofs_error *e)
 {
 	const struct writing *w = arg;
 	struct found f;
-	bool there = false;
 	int rc;
 
 	rc = find(w->t, s, w->name, &f, e);
-	for (size_t i = 0; i < f.n; i++)
-		there = there ||
-			(!f.v[i].private && same(&f.v[i].value, w->value));
-	if (rc == 0 && !there) {
+	if (rc == 0 && !is_shown(w, &f)) {
 		rc = create(w, s, e);
 		found_free(&f);
 		if (rc == 0)
