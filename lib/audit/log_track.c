@@ -22,7 +22,16 @@ track_has_id(const struct track *t, const char *digits)
 		strncasecmp(hex_encode(root, t->root_id, 16), digits, n) == 0;
 }
 
-/* in a sealed log the row does not say what the list is: its record does */
+void
+track_hide(struct store_track *row)
+{
+	memset(row->list_sha256, 0, sizeof(row->list_sha256));
+	memset(row->outputs_sha256, 0, sizeof(row->outputs_sha256));
+	memset(row->spki_sha256, 0, sizeof(row->spki_sha256));
+	memset(row->form, 0, sizeof(row->form));
+	row->items = 0;
+}
+
 static void
 to_row(const ofs_audit *a, const struct track *t, struct store_track *row)
 {
@@ -31,13 +40,13 @@ to_row(const ofs_audit *a, const struct track *t, struct store_track *row)
 	row->closed_seq = t->closed_seq;
 	memcpy(row->batch_id, t->batch_id, 16);
 	memcpy(row->root_id, t->root_id, 16);
-	if (a->keys.mode == LOG_SEALED)
-		return;
 	memcpy(row->list_sha256, t->list_sha256, 32);
 	memcpy(row->outputs_sha256, t->outputs_sha256, 32);
 	memcpy(row->spki_sha256, t->spki_sha256, 32);
 	memcpy(row->form, t->form, sizeof(row->form));
 	row->items = t->items;
+	if (a->keys.mode == LOG_SEALED)
+		track_hide(row);
 }
 
 static void

@@ -24,6 +24,9 @@ struct track {
 	bool alive;          /* not for log_track_open */
 };
 
+/* in a sealed log the row does not say what the list is: its record does */
+struct store_track;
+void track_hide(struct store_track *row);
 /* whether its own id, or that of its list, begins with these digits */
 #define TRACK_ID_DIGITS 4 /* that must be given, at least */
 bool track_has_id(const struct track *t, const char *digits);
