@@ -4,9 +4,9 @@
 #define AUDIT_AUDITKEY_H
 
 #include "audit/log.h"
+#include "format/note.h"
 #include "store/place.h"
 #include "store/store.h"
-#include "format/note.h"
 
 struct audit_key {
 	struct note_key pub; /* pub.pub is NULL: the log has none */

@@ -8,13 +8,13 @@
 
 #include "audit/auditkey.h"
 #include "audit/group.h"
-#include "store/head.h"
 #include "audit/hold.h"
 #include "audit/keys.h"
 #include "audit/log.h"
+#include "audit/tag.h"
+#include "store/head.h"
 #include "store/place.h"
 #include "store/store.h"
-#include "audit/tag.h"
 
 /*
  * `lock` guards all but `err` (err_lock), `hold` and `group` (their own). It is
