@@ -255,13 +255,6 @@ export_lines(struct tool *s, struct ofs_audit_filter *filter,
 	return rc == 0 ? print(x, path, seq) : rc;
 }
 
-static bool
-has_unlock(const struct unlock *u)
-{
-	return u->key != NULL || u->passphrase != NULL ||
-		u->station_key != NULL;
-}
-
 int
 cmd_audit_export(struct out *o, int argc, char **argv)
 {
@@ -307,7 +300,7 @@ cmd_audit_export(struct out *o, int argc, char **argv)
 			"records are chosen for '--csv' and '--jsonl' only");
 	if (rc == 0 && tiles != NULL && force)
 		rc = args_usage(&a, o, "'--force' does not go with '--tiles'");
-	if (rc == 0 && pending == NULL && has_unlock(&u))
+	if (rc == 0 && pending == NULL && cmd_audit_unlock_given(&u))
 		rc = args_usage(&a, o, "keys are given with '--pending' only");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;

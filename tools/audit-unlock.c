@@ -51,13 +51,20 @@ unlock_with(struct tool *s, const struct unlock *u, const struct bytes *key)
 	return rc != 0 ? cmd_audit_fail(s) : 0;
 }
 
+bool
+cmd_audit_unlock_given(const struct unlock *u)
+{
+	return u->key != NULL || u->passphrase != NULL ||
+		u->station_key != NULL;
+}
+
 int
 cmd_audit_unlock(struct tool *s, const struct unlock *u)
 {
 	struct bytes key = { NULL, 0 };
 	int rc = 0;
 
-	if (u->key == NULL && u->passphrase == NULL && u->station_key == NULL)
+	if (!cmd_audit_unlock_given(u))
 		return 0;
 	if (u->key != NULL)
 		rc = small_read(s->out, u->key, SMALL_PEM_MAX, &key);

@@ -31,6 +31,8 @@ struct unlock {
 int cmd_audit_open_with(struct tool *s, struct out *o,
 	const struct tool_opts *so, const struct unlock *u);
 
+/* whether any of these options was given */
+bool cmd_audit_unlock_given(const struct unlock *u);
 /* the same with a log that is open; nothing to do where nothing is given */
 int cmd_audit_unlock(struct tool *s, const struct unlock *u);
 
