@@ -11,24 +11,7 @@
 
 #define ERASED 4 /* an outcome */
 
-static struct buf cms;
 static struct ofs_error e;
-
-static int
-setup(void **state)
-{
-	sample_setup(state);
-	kit_auditor("alice");
-	kit_auditor("mallory");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	buf_free(&cms);
-	return sample_teardown(state);
-}
 
 /* 1 opened, 2 intent of 3, 3..5 signed, 6 closed; logins up to 9 */
 static int
@@ -338,5 +321,5 @@ main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, kit_setup, kit_teardown);
 }

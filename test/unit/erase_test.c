@@ -8,24 +8,7 @@
 #include "audit/handle.h"
 #include "audit/track.h"
 
-static struct buf cms;
 static char *text;
-
-static int
-setup(void **state)
-{
-	sample_setup(state);
-	kit_auditor("alice");
-	kit_auditor("mallory");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	buf_free(&cms);
-	return sample_teardown(state);
-}
 
 /* 1 opened, 2 intent of 3, 3..5 signed, 6 closed; then a login */
 static int
@@ -440,5 +423,5 @@ main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, kit_setup, kit_teardown);
 }

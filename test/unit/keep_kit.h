@@ -19,10 +19,29 @@ kit_auditor(const char *name)
 		name, sample_dir, name, sample_dir, name);
 }
 
+/* what the last auditor has signed */
+static struct buf cms;
+
+static inline int
+kit_setup(void **state)
+{
+	sample_setup(state);
+	kit_auditor("alice");
+	kit_auditor("mallory");
+	return 0;
+}
+
+static inline int
+kit_teardown(void **state)
+{
+	buf_free(&cms);
+	return sample_teardown(state);
+}
+
 /* CMS over a text, with more options for openssl cms -sign */
 static inline void
-kit_sign(const char *name, const char *text, const char *options,
-	struct buf *cms)
+kit_sign(
+	const char *name, const char *text, const char *options, struct buf *to)
 {
 	char path[128];
 	struct ofs_error e;
@@ -33,8 +52,8 @@ kit_sign(const char *name, const char *text, const char *options,
 	      "-outform PEM -out %s.cms %s 2>/dev/null",
 		path, sample_dir, name, sample_dir, name, path, options);
 	snprintf(path, sizeof(path), "%s/statement.cms", sample_dir);
-	buf_reset(cms);
-	ok(file_read(path, 1 << 20, cms, &e), &e);
+	buf_reset(to);
+	ok(file_read(path, 1 << 20, to, &e), &e);
 }
 
 /* a log in log_dir that names this auditor */

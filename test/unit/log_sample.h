@@ -356,4 +356,15 @@ sample_verifies(uint64_t records)
 		assert_int_equal(rep.records, records);
 }
 
+/* whether a process waits for a lock that another one has */
+static inline bool
+sample_waits(pid_t pid)
+{
+	char cmd[80];
+
+	snprintf(cmd, sizeof(cmd), "grep -q -- '-> FLOCK.* %d ' /proc/locks",
+		(int)pid);
+	return system(cmd) == 0;
+}
+
 #endif

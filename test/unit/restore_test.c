@@ -5,7 +5,6 @@
 #include "audit/handle.h"
 
 static char backup[128], head[128];
-static struct buf cms;
 
 /* a log of 1 + 300 records, its backup, a record of that, and 10 more */
 static int
@@ -26,22 +25,6 @@ fresh(void **state)
 	ofs_audit_free(a);
 	shell("cp %s/log.head %s", log_dir, head);
 	return 0;
-}
-
-static int
-setup(void **state)
-{
-	sample_setup(state);
-	kit_auditor("alice");
-	kit_auditor("mallory");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	buf_free(&cms);
-	return sample_teardown(state);
 }
 
 static void
@@ -410,17 +393,6 @@ refuses_a_fork(void **state)
 	refused(NULL, OFS_EDAMAGED, "first 322 records differ");
 }
 
-/* whether a process waits for a lock that another one has */
-static bool
-waits(pid_t pid)
-{
-	char cmd[80];
-
-	snprintf(cmd, sizeof(cmd), "grep -q -- '-> FLOCK.* %d ' /proc/locks",
-		(int)pid);
-	return system(cmd) == 0;
-}
-
 /* what is added before its turn comes is known to it */
 static void
 waits_for_writers(void **state)
@@ -448,9 +420,9 @@ waits_for_writers(void **state)
 				? 0
 				: 1);
 	}
-	while (!waits(pid) && waitpid(pid, &status, WNOHANG) == 0)
+	while (!sample_waits(pid) && waitpid(pid, &status, WNOHANG) == 0)
 		usleep(1000);
-	assert_true(waits(pid));
+	assert_true(sample_waits(pid));
 	sample_commit(a);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -505,5 +477,5 @@ main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, kit_setup, kit_teardown);
 }

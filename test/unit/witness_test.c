@@ -260,16 +260,6 @@ two_of_them(void **state)
 		free(keys[i]);
 }
 
-static bool
-waits(pid_t pid)
-{
-	char cmd[80];
-
-	snprintf(cmd, sizeof(cmd), "grep -q -- '-> FLOCK.* %d ' /proc/locks",
-		(int)pid);
-	return system(cmd) == 0;
-}
-
 /* two at once could cosign two histories */
 static void
 one_at_a_time(void **state)
@@ -290,9 +280,9 @@ one_at_a_time(void **state)
 		(void)ofs_ctx_new(NULL, &ctx);
 		_exit(ask(ctx, note) == 0 ? 0 : 1);
 	}
-	while (!waits(pid) && waitpid(pid, &status, WNOHANG) == 0)
+	while (!sample_waits(pid) && waitpid(pid, &status, WNOHANG) == 0)
 		usleep(1000);
-	assert_true(waits(pid));
+	assert_true(sample_waits(pid));
 	assert_int_equal(flock(fd, LOCK_UN), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
