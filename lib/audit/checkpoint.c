@@ -202,6 +202,26 @@ log_lend_key(ofs_audit *a, log_sign_fn sign, void *arg)
 }
 
 int
+log_newest_checkpoint(ofs_audit *a, struct buf *note, struct ofs_error *e)
+{
+	uint64_t size = 0;
+	bool nested;
+	int rc;
+
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	rc = store_checkpoint_last(&a->store, &size, note, e);
+	handle_leave(a, nested);
+	if (rc == 0 && size == 0)
+		rc = err_set(e, OFS_EAUDIT,
+			"audit log '%s' has no checkpoint; sign one with "
+			"ofs-audit checkpoint --sign",
+			TEXT_Q(a->place.dir));
+	return rc;
+}
+
+int
 log_token_key_sha256(ofs_audit *a, uint8_t out[32], struct ofs_error *e)
 {
 	if (a->key.pub.pub == NULL || !a->key.on_token)
@@ -229,18 +249,14 @@ log_refuse_key(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e)
 		"and nothing else");
 }
 
-struct used {
-	uint8_t spki_sha256[32];
-	enum ofs_record_type type;
-};
-
 /*
  * A key that was made or adopted without a certificate, that signed a proof of
  * possession or was measured, is none for documents yet.
  */
 static bool
-is_for_documents(enum ofs_record_type type, const struct record_body *body)
+is_for_documents(const struct record_body *body)
 {
+	int type = record_body_type(body);
 	struct ofs_field f;
 
 	if (type == OFS_REC_KEY_EVENT)
@@ -257,13 +273,12 @@ static int
 look_for_use(void *arg, uint64_t seq, const struct record_body *body,
 	struct ofs_error *e)
 {
-	const struct used *u = arg;
+	const uint8_t *spki_sha256 = arg;
 	struct ofs_field f;
 
 	if (!record_body_find(body, "party.key.spki_sha256", &f) ||
-		f.len != sizeof(u->spki_sha256) ||
-		memcmp(f.bytes, u->spki_sha256, f.len) != 0 ||
-		!is_for_documents(u->type, body))
+		f.len != 32 || memcmp(f.bytes, spki_sha256, 32) != 0 ||
+		!is_for_documents(body))
 		return 0;
 	return err_set(e, OFS_EPOLICY,
 		"this key is one for documents: record %llu of the log is of "
@@ -277,18 +292,18 @@ log_refuse_used_key(ofs_audit *a, const EVP_PKEY *pub, struct ofs_error *e)
 {
 	static const enum ofs_record_type types[] = { OFS_REC_KEY_EVENT,
 		OFS_REC_BATCH_OPENED, OFS_REC_INTENT, OFS_REC_KEY_LENT };
-	struct used u;
+	uint8_t spki_sha256[32];
 	size_t i;
 	int rc;
 
 	/* what others have recorded in a sealed log cannot be looked at */
 	if (log_is_sealed(a))
 		return 0;
-	rc = pubkey_sha256(pub, u.spki_sha256, e);
-	for (i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]); i++) {
-		u.type = types[i];
-		rc = log_each_of_type(a, types[i], look_for_use, &u, e);
-	}
+	rc = pubkey_sha256(pub, spki_sha256, e);
+	/* type by type: a key event says more than a signature, and is named */
+	for (i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]); i++)
+		rc = log_each_of_type(
+			a, types[i], look_for_use, spki_sha256, e);
 	return rc;
 }
 

@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Walks over the records of one type, without decoding the others. */
+/* Walks over the records of some types, without decoding the others. */
 #include "audit/handle.h"
 
 #define AT_ONCE 4096 /* records between which others may write */
 
 struct walk {
 	ofs_audit *a;
-	enum ofs_record_type type;
+	const enum ofs_record_type *types;
+	size_t n_types;
 	log_record_fn fn;
 	void *arg;
 	uint64_t next; /* seq that has to come */
 };
+
+static bool
+is_wanted(const struct walk *w, uint16_t type)
+{
+	for (size_t i = 0; i < w->n_types; i++)
+		if ((uint16_t)w->types[i] == type)
+			return true;
+	return false;
+}
 
 static int
 visit(void *arg, const struct store_record *r, struct ofs_error *e)
@@ -28,7 +38,7 @@ visit(void *arg, const struct store_record *r, struct ofs_error *e)
 	w->next++;
 	rc = record_header_decode(r->header, r->header_len, &h, &why);
 	/* what was erased has nothing to say */
-	if (rc == 0 && (h.type != w->type || r->body == NULL))
+	if (rc == 0 && (!is_wanted(w, h.type) || r->body == NULL))
 		return 0;
 	if (rc == 0)
 		rc = keys_open_body(
@@ -76,14 +86,23 @@ walk_on(struct walk *w, bool *more, struct ofs_error *e)
 }
 
 int
-log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
-	void *arg, struct ofs_error *e)
+log_each_of_types(ofs_audit *a, const enum ofs_record_type *types, size_t n,
+	log_record_fn fn, void *arg, struct ofs_error *e)
 {
-	struct walk w = { .a = a, .type = type, .fn = fn, .arg = arg };
+	struct walk w = {
+		.a = a, .types = types, .n_types = n, .fn = fn, .arg = arg
+	};
 	bool more = true;
 	int rc = 0;
 
 	while (rc == 0 && more)
 		rc = walk_on(&w, &more, e);
 	return rc;
+}
+
+int
+log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
+	void *arg, struct ofs_error *e)
+{
+	return log_each_of_types(a, &type, 1, fn, arg, e);
 }

@@ -71,8 +71,7 @@ find(const struct buf *places, const char *id, struct keytokens_both *told)
 }
 
 void
-keytokens_take(struct keytokens *k, int type, uint64_t seq,
-	const struct record_body *b)
+keytokens_take(struct keytokens *k, uint64_t seq, const struct record_body *b)
 {
 	struct keytokens_both ignored;
 	struct buf *to = &k->documents;
@@ -85,7 +84,7 @@ keytokens_take(struct keytokens *k, int type, uint64_t seq,
 		return;
 	if (memcmp(f.bytes, k->audit_sha256, f.len) == 0)
 		to = &k->audit;
-	else if (type != OFS_REC_BATCH_OPENED)
+	else if (record_body_type(b) != OFS_REC_BATCH_OPENED)
 		return;
 	read_seen(b, seq, &p);
 	if (to->len < TOKENS_MAX * sizeof(p) && !find(to, p.id, &ignored))
@@ -114,26 +113,19 @@ keytokens_free(struct keytokens *k)
 	buf_free(&k->documents);
 }
 
-struct looking {
-	struct keytokens k;
-	enum ofs_record_type type;
-};
-
 /* a log_record_fn */
 static int
 look(void *arg, uint64_t seq, const struct record_body *b, struct ofs_error *e)
 {
-	struct looking *l = arg;
-
 	(void)e;
-	keytokens_take(&l->k, l->type, seq, b);
+	keytokens_take(arg, seq, b);
 	return 0;
 }
 
 int
 ofs_audit_check_key(ofs_audit *audit, struct ofs_audit_key_check *out)
 {
-	struct looking l = { .k = { .audit = BUF_INIT } };
+	struct keytokens k = { .audit = BUF_INIT, .documents = BUF_INIT };
 	struct keytokens_both both;
 	struct ofs_error e;
 	int rc = 0;
@@ -142,21 +134,19 @@ ofs_audit_check_key(ofs_audit *audit, struct ofs_audit_key_check *out)
 	out->size = sizeof(*out);
 	if (audit->key.pub.pub == NULL || !audit->key.on_token)
 		return 0;
-	rc = pubkey_sha256(audit->key.pub.pub, l.k.audit_sha256, &e);
-	for (size_t i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]);
-		i++) {
-		l.type = types[i];
-		rc = log_each_of_type(audit, l.type, look, &l, &e);
-	}
+	rc = pubkey_sha256(audit->key.pub.pub, k.audit_sha256, &e);
+	if (rc == 0)
+		rc = log_each_of_types(audit, types,
+			sizeof(types) / sizeof(types[0]), look, &k, &e);
 	/* records that nobody here reads */
 	out->known = rc == 0;
 	if (rc == OFS_EAUDIT)
 		rc = 0;
-	if (rc == 0 && out->known && keytokens_both(&l.k, &both)) {
+	if (rc == 0 && out->known && keytokens_both(&k, &both)) {
 		out->shared = true;
 		out->seq = both.seq;
 		snprintf(out->token, sizeof(out->token), "%s", both.label);
 	}
-	keytokens_free(&l.k);
+	keytokens_free(&k);
 	return rc != 0 ? handle_fail(audit, &e) : 0;
 }

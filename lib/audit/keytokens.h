@@ -24,8 +24,8 @@ struct keytokens_both {
 
 /* whether records of that type say where a key is */
 bool keytokens_told_by(int type);
-void keytokens_take(struct keytokens *k, int type, uint64_t seq,
-	const struct record_body *b);
+void keytokens_take(
+	struct keytokens *k, uint64_t seq, const struct record_body *b);
 /* false, too, when there was no memory for all */
 bool keytokens_both(const struct keytokens *k, struct keytokens_both *out);
 void keytokens_free(struct keytokens *k);

@@ -107,12 +107,14 @@ int log_each_pending(ofs_audit *a,
 	struct ofs_error *e);
 
 /*
- * The records of one type, the oldest first. fn returns 0, or an error that
- * ends the walk; it must not call into the log. OFS_EDAMAGED for a record that
- * cannot be read or is missing.
+ * The records of these types, or of one, the oldest first. fn returns 0, or an
+ * error that ends the walk; it must not call into the log. OFS_EDAMAGED for a
+ * record that cannot be read or is missing.
  */
 typedef int (*log_record_fn)(void *arg, uint64_t seq,
 	const struct record_body *body, struct ofs_error *e);
+int log_each_of_types(ofs_audit *a, const enum ofs_record_type *types, size_t n,
+	log_record_fn fn, void *arg, struct ofs_error *e);
 int log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
 	void *arg, struct ofs_error *e);
 
@@ -148,6 +150,8 @@ void log_checkpoint_after(ofs_audit *a, bool batch_end);
 
 /* signs one now. OFS_EKEY: there is no key, or it is not at hand */
 int log_checkpoint(ofs_audit *a, struct ofs_error *e);
+/* the newest one, added to *note; OFS_EAUDIT: there is none */
+int log_newest_checkpoint(ofs_audit *a, struct buf *note, struct ofs_error *e);
 /* SHA-256 of its SubjectPublicKeyInfo; OFS_EKEY: none is on a token */
 int log_token_key_sha256(ofs_audit *a, uint8_t out[32], struct ofs_error *e);
 /* its name for the log, owned by `a`; OFS_EKEY: there is no audit key */

@@ -294,6 +294,8 @@ int record_body_decode_next(struct record_known *known, int type,
 	const uint8_t *p, size_t n, struct record_body **out,
 	struct ofs_error *e);
 void record_body_free(struct record_body *b);
+/* as it was given to the decoder */
+int record_body_type(const struct record_body *b);
 int record_body_each(const struct record_body *b, ofs_field_fn fn, void *arg);
 bool record_body_find(
 	const struct record_body *b, const char *name, struct ofs_field *out);

@@ -19,6 +19,7 @@ struct body_field {
 };
 
 struct record_body {
+	int type;
 	const ASN1_ITEM *it;
 	ASN1_VALUE *value;
 	struct buf names;  /* NUL-terminated, one after the other */
@@ -289,6 +290,7 @@ record_body_decode_next(struct record_known *known, int type, const uint8_t *p,
 	b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		return err_nomem(e);
+	b->type = type;
 	b->it = ASN1_ITEM_ptr(item);
 	b->value = ASN1_item_d2i(NULL, &at, (long)n, b->it);
 	if (b->value == NULL) {
@@ -328,6 +330,12 @@ record_body_free(struct record_body *b)
 	buf_free(&b->names);
 	buf_free(&b->fields);
 	free(b);
+}
+
+int
+record_body_type(const struct record_body *b)
+{
+	return b->type;
 }
 
 static void

@@ -90,18 +90,11 @@ newest_of(
 	struct head h;
 	bool mine = false;
 	struct ofs_error why;
-	char *text;
 	int rc;
 
-	rc = ofs_audit_checkpoint(a, false, &text);
-	if (rc != 0) {
-		ofs_audit_error(a, e);
+	rc = log_newest_checkpoint(a, note, e);
+	if (rc != 0)
 		return rc;
-	}
-	buf_str(note, text);
-	free(text);
-	if (!buf_ok(note))
-		return err_nomem(e);
 	rc = kept_compare_notes(a, "log", note, 1, &mine, &h, &why, e);
 	if (rc == 0 && !mine)
 		rc = err_set(e, OFS_EDAMAGED,

@@ -20,22 +20,11 @@ ofs_audit_timestamp_request(ofs_audit *audit, uint8_t **der, size_t *n)
 {
 	struct buf note = BUF_INIT, out = BUF_INIT;
 	struct ofs_error e;
-	uint64_t size;
-	bool nested;
 	int rc;
 
 	*der = NULL;
 	*n = 0;
-	rc = handle_enter(audit, &nested, &e);
-	if (rc != 0)
-		return handle_fail(audit, &e);
-	rc = store_checkpoint_last(&audit->store, &size, &note, &e);
-	handle_leave(audit, nested);
-	if (rc == 0 && size == 0)
-		rc = err_set(&e, OFS_EAUDIT,
-			"audit log '%s' has no checkpoint; sign one with "
-			"ofs-audit checkpoint --sign",
-			TEXT_Q(audit->place.dir));
+	rc = log_newest_checkpoint(audit, &note, &e);
 	if (rc == 0)
 		rc = tsp_request(note.p, note.len, &out, &e);
 	if (rc == 0 && (*der = buf_take(&out, n)) == NULL)

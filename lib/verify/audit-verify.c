@@ -322,7 +322,7 @@ link_row(struct av *v, const struct av_range *range, const struct av_row *row,
 	if (rc == 0 && row->h.type == OFS_REC_LOG_EVENT)
 		rc = av_log_event(v, &r, e);
 	if (rc == 0 && v->a->key.on_token && keytokens_told_by(row->h.type))
-		keytokens_take(&v->keytokens, row->h.type, row->seq, row->body);
+		keytokens_take(&v->keytokens, row->seq, row->body);
 	if (rc == 0 && !v->keyless && !v->hashes_only)
 		rc = av_link(v, &r, e);
 	return rc;
