@@ -15,6 +15,7 @@
 #include "base/rd.h"
 #include "crypto/cert.h"
 #include "crypto/der.h"
+#include "crypto/pubkey.h"
 
 #define SCRYPT_VERSION 1
 #define SCRYPT_LOG_N 17
@@ -24,6 +25,7 @@
 #define SCRYPT_LOG_N_MAX 20
 #define SCRYPT_R_MAX 8
 #define SCRYPT_P_MAX 4
+#define TOKEN_VERSION 1
 #define RSA_BITS_MIN 2048
 #define CMS_MAX 65536
 
@@ -144,6 +146,90 @@ wrap_scrypt_parse(const uint8_t *p, size_t n, struct wrap_scrypt *s,
 		return err_set(e, OFS_EDAMAGED,
 			"key that is wrapped by a passphrase is malformed, or "
 			"would cost too much to open");
+	return 0;
+}
+
+static int
+encrypt_for(EVP_PKEY *rsa, const EVP_MD *md, const uint8_t kek[WRAP_KEY],
+	uint8_t *to, size_t *n)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(rsa, NULL);
+	int ok = ctx != NULL && EVP_PKEY_encrypt_init(ctx) == 1 &&
+		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) > 0 &&
+		EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) > 0 &&
+		EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) > 0 &&
+		EVP_PKEY_encrypt(ctx, to, n, kek, WRAP_KEY) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return ok;
+}
+
+int
+wrap_token_init(struct wrap_token *t, EVP_PKEY *rsa, enum wrap_oaep hash,
+	const uint8_t kek[WRAP_KEY], struct ofs_error *e)
+{
+	const EVP_MD *md = hash == WRAP_OAEP_SHA1 ? EVP_sha1() : EVP_sha256();
+	int bits = EVP_PKEY_get_bits(rsa);
+	int rc;
+
+	memset(t, 0, sizeof(*t));
+	if (EVP_PKEY_get_base_id(rsa) != EVP_PKEY_RSA || bits < RSA_BITS_MIN ||
+		bits > 8 * WRAP_OAEP_MAX)
+		return err_set(e, OFS_EKEY,
+			"a station key on a token is an RSA key of %d to %d "
+			"bits",
+			RSA_BITS_MIN, 8 * WRAP_OAEP_MAX);
+	t->hash = hash;
+	t->n = sizeof(t->box);
+	rc = pubkey_sha256(rsa, t->spki_sha256, e);
+	if (rc == 0 && !encrypt_for(rsa, md, kek, t->box, &t->n))
+		rc = err_ssl(e, OFS_EINTERNAL, "cannot wrap a key");
+	return rc;
+}
+
+bool
+wrap_token_equal(const struct wrap_token *a, const struct wrap_token *b)
+{
+	return a->hash == b->hash && a->n == b->n &&
+		memcmp(a->spki_sha256, b->spki_sha256, 32) == 0 &&
+		memcmp(a->box, b->box, a->n) == 0;
+}
+
+void
+wrap_token_put(const struct wrap_token *t, const uint8_t kwp40[WRAP_KWP_SIZE],
+	struct buf *to)
+{
+	buf_u8(to, TOKEN_VERSION);
+	buf_u8(to, (uint8_t)t->hash);
+	buf_put(to, t->spki_sha256, sizeof(t->spki_sha256));
+	buf_u8(to, (uint8_t)(t->n >> 8));
+	buf_u8(to, (uint8_t)t->n);
+	buf_put(to, t->box, t->n);
+	buf_put(to, kwp40, WRAP_KWP_SIZE);
+}
+
+int
+wrap_token_parse(const uint8_t *p, size_t n, struct wrap_token *t,
+	const uint8_t **kwp40, struct ofs_error *e)
+{
+	uint8_t version, hash;
+	struct rd r;
+
+	memset(t, 0, sizeof(*t));
+	rd_init(&r, p, n);
+	version = rd_u8(&r);
+	hash = rd_u8(&r);
+	rd_copy(&r, t->spki_sha256, sizeof(t->spki_sha256));
+	t->n = rd_u16(&r);
+	if (t->n <= sizeof(t->box))
+		rd_copy(&r, t->box, t->n);
+	*kwp40 = rd_bytes(&r, WRAP_KWP_SIZE);
+	if (!rd_done(&r) || version != TOKEN_VERSION ||
+		t->n < RSA_BITS_MIN / 8 || t->n > sizeof(t->box) ||
+		(hash != WRAP_OAEP_SHA1 && hash != WRAP_OAEP_SHA256))
+		return err_set(e, OFS_EDAMAGED,
+			"key that is wrapped for a token is malformed");
+	t->hash = (enum wrap_oaep)hash;
 	return 0;
 }
 

@@ -45,6 +45,30 @@ int wrap_scrypt_parse(const uint8_t *p, size_t n, struct wrap_scrypt *s,
 	const uint8_t **kwp, struct ofs_error *e);
 
 /*
+ * An RSA key on a token opens a key: RSAES-OAEP (RFC 8017 7.1), no label, one
+ * hash for all its uses. That key does the rest. What is stored: byte 1, byte
+ * hash, SHA-256 of the RSA key's SubjectPublicKeyInfo, u16 n, n bytes that the
+ * token decrypts, AES-KWP.
+ */
+enum wrap_oaep { WRAP_OAEP_SHA1 = 1, WRAP_OAEP_SHA256 = 2 };
+#define WRAP_OAEP_MAX 1024 /* RSA of 8192 bits */
+struct wrap_token {
+	enum wrap_oaep hash;
+	uint8_t spki_sha256[32];
+	size_t n;
+	uint8_t box[WRAP_OAEP_MAX];
+};
+/* OFS_EKEY: not an RSA key of 2048 to 8192 bits */
+int wrap_token_init(struct wrap_token *t, EVP_PKEY *rsa, enum wrap_oaep hash,
+	const uint8_t kek[WRAP_KEY], struct ofs_error *e);
+bool wrap_token_equal(const struct wrap_token *a, const struct wrap_token *b);
+void wrap_token_put(const struct wrap_token *t,
+	const uint8_t kwp[WRAP_KWP_SIZE], struct buf *to);
+/* *kwp is borrowed from p */
+int wrap_token_parse(const uint8_t *p, size_t n, struct wrap_token *t,
+	const uint8_t **kwp, struct ofs_error *e);
+
+/*
  * Whether keys can be wrapped for it: RSA from 2048 bits on or EC, a key usage
  * that allows it, and not expired `now` (us). OFS_ECERT.
  */

@@ -89,6 +89,22 @@ passphrase(const uint8_t *p, size_t n)
 		abort();
 }
 
+static void
+token(const uint8_t *p, size_t n)
+{
+	struct wrap_token t;
+	struct ofs_error e;
+	struct buf again = BUF_INIT;
+	const uint8_t *kwp;
+
+	if (wrap_token_parse(p, n, &t, &kwp, &e) != 0)
+		return;
+	wrap_token_put(&t, kwp, &again);
+	if (n != again.len || memcmp(again.p, p, n) != 0)
+		abort();
+	buf_free(&again);
+}
+
 /*
  * The text of a body that its key was used for, so that what comes behind
  * decryption is reached: padding, and the length of what is in it.
@@ -127,7 +143,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 	if (n == 0 || n > 65536)
 		return 0;
-	switch (p[0] % 4) {
+	switch (p[0] % 5) {
 	case 0:
 		(void)wrap_kwp_open(kek, p + 1, n - 1, out, &e);
 		break;
@@ -136,6 +152,9 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		break;
 	case 2:
 		auditor(p + 1, n - 1);
+		break;
+	case 3:
+		token(p + 1, n - 1);
 		break;
 	default:
 		body(p + 1, n - 1);

@@ -2,7 +2,10 @@
 /* Wrapped keys: by a key, a passphrase, certificates; what is refused. */
 #include "soft.h"
 
+#include <openssl/rsa.h>
+
 #include "base/hex.h"
+#include "crypto/pubkey.h"
 #include "crypto/wrap.h"
 
 static struct ofs_error e;
@@ -149,12 +152,94 @@ refused_certificates(void **state)
 	refused(OFS_KEY_EC_P256, "critical,digitalSignature", "keyAgreement");
 }
 
+/* what a token would do */
+static bool
+decrypt(EVP_PKEY *k, const struct wrap_token *t, uint8_t out[32])
+{
+	const EVP_MD *md =
+		t->hash == WRAP_OAEP_SHA1 ? EVP_sha1() : EVP_sha256();
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(k, NULL);
+	uint8_t got[WRAP_OAEP_MAX];
+	size_t n = sizeof(got);
+	bool ok = EVP_PKEY_decrypt_init(ctx) == 1 &&
+		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) > 0 &&
+		EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) > 0 &&
+		EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) > 0 &&
+		EVP_PKEY_decrypt(ctx, got, &n, t->box, t->n) == 1 && n == 32;
+
+	EVP_PKEY_CTX_free(ctx);
+	if (ok)
+		memcpy(out, got, 32);
+	return ok;
+}
+
+static void
+key_by_token(void **state)
+{
+	EVP_PKEY *k = soft_key(OFS_KEY_RSA), *ec = soft_key(OFS_KEY_EC_P256),
+		 *weak = EVP_RSA_gen(1024);
+	struct wrap_token t, got, other;
+	uint8_t w[WRAP_KWP_SIZE], back[32], spki[32];
+	struct buf b = BUF_INIT;
+	const uint8_t *kwp;
+
+	(void)state;
+	assert_int_equal(pubkey_sha256(k, spki, &e), 0);
+	assert_int_equal(wrap_kwp(kek, key, w, &e), 0);
+	for (enum wrap_oaep h = WRAP_OAEP_SHA1; h <= WRAP_OAEP_SHA256; h++) {
+		assert_int_equal(wrap_token_init(&t, k, h, kek, &e), 0);
+		buf_reset(&b);
+		wrap_token_put(&t, w, &b);
+		assert_int_equal(b.len, 36 + 256 + WRAP_KWP_SIZE);
+		assert_int_equal(
+			wrap_token_parse(b.p, b.len, &got, &kwp, &e), 0);
+		assert_true(wrap_token_equal(&t, &got));
+		assert_memory_equal(got.spki_sha256, spki, 32);
+		assert_memory_equal(kwp, w, sizeof(w));
+		assert_true(decrypt(k, &got, back));
+		assert_memory_equal(back, kek, 32);
+		/* with the other hash it is not what was meant */
+		got.hash =
+			h == WRAP_OAEP_SHA1 ? WRAP_OAEP_SHA256 : WRAP_OAEP_SHA1;
+		assert_false(wrap_token_equal(&t, &got));
+		assert_false(decrypt(k, &got, back));
+	}
+	for (size_t n = 0; n < b.len; n++)
+		assert_int_equal(
+			wrap_token_parse(b.p, n, &got, &kwp, &e), OFS_EDAMAGED);
+	buf_u8(&b, 0);
+	assert_int_equal(
+		wrap_token_parse(b.p, b.len, &got, &kwp, &e), OFS_EDAMAGED);
+	b.len--;
+	/* version, hash, length; any other byte makes another box */
+	for (size_t i = 0; i < b.len - WRAP_KWP_SIZE; i++) {
+		int rc;
+
+		b.p[i] ^= 0x11;
+		rc = wrap_token_parse(b.p, b.len, &other, &kwp, &e);
+		if (i < 2 || i == 34 || i == 35)
+			assert_int_equal(rc, OFS_EDAMAGED);
+		else
+			assert_true(rc == 0 && !wrap_token_equal(&t, &other));
+		b.p[i] ^= 0x11;
+	}
+	assert_int_equal(
+		wrap_token_init(&t, ec, WRAP_OAEP_SHA1, kek, &e), OFS_EKEY);
+	assert_int_equal(
+		wrap_token_init(&t, weak, WRAP_OAEP_SHA1, kek, &e), OFS_EKEY);
+	buf_free(&b);
+	EVP_PKEY_free(k);
+	EVP_PKEY_free(ec);
+	EVP_PKEY_free(weak);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_by_key),
 		cmocka_unit_test(key_by_passphrase),
+		cmocka_unit_test(key_by_token),
 		cmocka_unit_test(key_by_certificate),
 		cmocka_unit_test(refused_certificates),
 	};
