@@ -16,6 +16,7 @@ static const char help[] =
 "which the log lacks keeps what it has.\n"
 "\n"
 "  --token URI     the token\n"
+CMD_AUDIT_WRITE_HELP
 "  --audit DIR     the log (OFS_AUDIT)\n"
 "  --module PATH, --pin-source SOURCE, --so-pin-source SOURCE   as in ofs-token\n"
 "  --json          as one JSON object\n"
@@ -74,7 +75,7 @@ cmd_audit_anchor(struct out *o, int argc, char **argv)
 	const struct opt table[] = {
 		{ "token", .text = &uri },
 		{ "audit", .text = &so.audit },
-		{ "module", .list = &so.modules },
+		CMD_AUDIT_WRITE_OPTS(so),
 		{ "pin-source", .text = &so.pin },
 		{ "so-pin-source", .text = &so.so_pin },
 		{ "json", .flag = &json },

@@ -19,6 +19,7 @@ static const char help[] =
 "Do not copy log.db by hand while it may be in use: without its journal it is\n"
 "worth nothing when a crash cut a transaction off.\n"
 "\n"
+CMD_AUDIT_WRITE_HELP
 "  --audit DIR   the log (OFS_AUDIT)\n"
 "  --json        one JSON object a line\n"
 "\n"
@@ -97,6 +98,7 @@ cmd_audit_backup(struct out *o, int argc, char **argv)
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
+		CMD_AUDIT_WRITE_OPTS(so),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },

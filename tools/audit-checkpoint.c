@@ -18,6 +18,7 @@ static const char help[] =
 "  --qr           as a QR code, for the wall or the safe\n"
 "  --ascii        the code is made of # and blanks\n"
 "  --invert       light and dark changed, for a terminal with light letters\n"
+CMD_AUDIT_WRITE_HELP
 "  --audit DIR    the log (OFS_AUDIT)\n"
 "  --module PATH, --pin-source SOURCE   as in ofs-token, where the key is on one\n"
 "  --json         as one JSON object\n"
@@ -93,7 +94,7 @@ cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 		{ "ascii", .flag = &ascii },
 		{ "invert", .flag = &invert },
 		{ "audit", .text = &so.audit },
-		{ "module", .list = &so.modules },
+		CMD_AUDIT_WRITE_OPTS(so),
 		{ "pin-source", .text = &so.pin },
 		{ "json", .flag = &json },
 		{ .name = NULL },

@@ -21,6 +21,7 @@ static const char help[] =
 "  --reason TEXT   for the auditor and for the record, with --statement\n"
 "  --statement     only prints what an auditor has to sign\n"
 "  --accept FILE   that, signed\n"
+CMD_AUDIT_WRITE_HELP
 "  --audit DIR     the log (OFS_AUDIT)\n"
 "  --json          one JSON object a line\n"
 "\n"
@@ -81,6 +82,7 @@ cmd_audit_erase(struct out *o, int argc, char **argv)
 		{ "reason", .text = &reason },
 		{ "statement", .flag = &statement },
 		{ "accept", .text = &accept },
+		CMD_AUDIT_WRITE_OPTS(so),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },

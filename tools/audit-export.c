@@ -28,7 +28,7 @@ static const char help[] =
 "  --pending DIR  signatures that were recorded and never released, for when\n"
 "                 ofs-sign cannot do that; DIR is made if missing\n"
 CMD_AUDIT_UNLOCK_HELP
-"                 these three with --pending\n"
+"                 (--auditor-key and --station-key with --pending only)\n"
 "  --force        replace FILE, and with --pending the files in DIR\n"
 "  --from, --to, --since, --until, --operator, --key, --token, --batch,\n"
 "  --document, --digest, --result, --type   as 'ofs-audit list --help' says\n"
@@ -272,7 +272,7 @@ cmd_audit_export(struct out *o, int argc, char **argv)
 		{ "jsonl", .text = &jsonl },
 		{ "tiles", .text = &tiles },
 		{ "pending", .text = &pending },
-		CMD_AUDIT_UNLOCK_OPTS(u),
+		CMD_AUDIT_UNLOCK_OPTS(u, so),
 		{ "force", .flag = &force },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
@@ -300,8 +300,10 @@ cmd_audit_export(struct out *o, int argc, char **argv)
 			"records are chosen for '--csv' and '--jsonl' only");
 	if (rc == 0 && tiles != NULL && force)
 		rc = args_usage(&a, o, "'--force' does not go with '--tiles'");
-	if (rc == 0 && pending == NULL && cmd_audit_unlock_given(&u))
+	if (rc == 0 && pending == NULL &&
+		(u.key != NULL || u.station_key != NULL))
 		rc = args_usage(&a, o, "keys are given with '--pending' only");
+	so.passphrase = u.passphrase;
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
 	x.csv = csv != NULL;

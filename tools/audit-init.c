@@ -24,10 +24,12 @@ static const char help[] =
 "                  one on a token, made before without a certificate: ed25519 or\n"
 "                  ec:P-256; --module PATH, --pin-source SOURCE as in ofs-token\n"
 "\n"
-"Records are encrypted. A station key, in a file, lets this station read them:\n"
+"Records are encrypted. A station key lets this station read them:\n"
 "  --station-key FILE  where it is, or is to be made; default: ID.key in\n"
 "                  $XDG_CONFIG_HOME/offlinesig, /etc/offlinesig for root,\n"
 "                  ~/.config/offlinesig\n"
+"  --station-key pkcs11:URI  one on a token, made before by 'ofs-token enroll\n"
+"                  --use log': who has the disk alone reads nothing\n"
 "  --auditor CERT  whoever has the private key of this certificate (RSA or EC)\n"
 "                  can read them, too, and allow what restore and erase refuse\n"
 "                  otherwise; may be given again\n"
@@ -71,13 +73,47 @@ say_created(struct tool *s, const char *dir,
 	return 0;
 }
 
-/* `uri` is that of the audit key, or NULL */
+/* URIs, for what is on a token */
+struct on_token {
+	const char *audit_key, *station_key;
+};
+
+/* out of the options, where a URI stands instead of a file */
+static const char *
+take_uri(const char **place)
+{
+	const char *uri = tool_is_on_token(*place) ? *place : NULL;
+
+	if (uri != NULL)
+		*place = NULL;
+	return uri;
+}
+
+/* what else is on the token of the audit key */
+static int
+warn_of_neighbours(struct tool *s, ofs_token *token, const char *uri)
+{
+	ofs_key *key = NULL;
+	int rc = 0;
+
+	if (uri == NULL)
+		return 0;
+	if (ofs_key_open(token, uri, 0, &key) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	if (rc == 0)
+		rc = cmd_audit_neighbours(
+			s, token, ofs_key_get_info(key)->spki_sha256);
+	ofs_key_free(key);
+	return rc;
+}
+
 static int
 make(struct tool *s, const struct tool_opts *so, const char *dir,
-	const struct ofs_audit_init_opts *opts, const char *uri)
+	const struct ofs_audit_init_opts *opts, const struct on_token *on)
 {
+	const char *uri =
+		on->audit_key != NULL ? on->audit_key : on->station_key;
 	ofs_token *token = NULL;
-	ofs_key *key = NULL;
 	int rc;
 
 	if (uri == NULL)
@@ -85,14 +121,12 @@ make(struct tool *s, const struct tool_opts *so, const char *dir,
 			? 0
 			: out_fail_with(s->out, ofs_ctx_error(s->ctx));
 	rc = cmd_audit_token(s, so, uri, &token);
-	if (rc == 0 && ofs_audit_init_token_key(token, uri, dir, opts) != 0)
-		rc = out_fail_with(s->out, ofs_token_error(token));
-	if (rc == 0 && ofs_key_open(token, uri, 0, &key) != 0)
+	if (rc == 0 &&
+		ofs_audit_init_on_token(
+			token, on->audit_key, on->station_key, dir, opts) != 0)
 		rc = out_fail_with(s->out, ofs_token_error(token));
 	if (rc == 0)
-		rc = cmd_audit_neighbours(
-			s, token, ofs_key_get_info(key)->spki_sha256);
-	ofs_key_free(key);
+		rc = warn_of_neighbours(s, token, on->audit_key);
 	ofs_token_free(token);
 	return rc;
 }
@@ -101,22 +135,18 @@ static int
 create(struct tool *s, const struct tool_opts *so, const char *dir,
 	struct ofs_audit_init_opts *opts)
 {
-	const char *uri = NULL;
+	struct on_token on = { take_uri(&opts->audit_key),
+		take_uri(&opts->station_key) };
 	int rc;
 
-	if (opts->audit_key != NULL &&
-		strncmp(opts->audit_key, "pkcs11:", 7) == 0) {
-		uri = opts->audit_key;
-		opts->audit_key = NULL;
-	}
-	rc = make(s, so, dir, opts, uri);
+	rc = make(s, so, dir, opts, &on);
 	if (rc == 0 &&
 		ofs_audit_open(s->ctx, dir, OFS_AUDIT_READ_ONLY, &s->audit) !=
 			0)
 		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
 	if (rc != 0)
 		return rc;
-	rc = say_created(s, dir, opts, uri != NULL);
+	rc = say_created(s, dir, opts, on.audit_key != NULL);
 	if (rc == 0)
 		rc = cmd_audit_readers(s);
 	if (rc == 0 && !s->out->json)

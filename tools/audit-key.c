@@ -17,6 +17,7 @@ static const char help[] =
 "                      nothing is; default: beside the log's directory\n"
 "  --set pkcs11:URI    one on a token, made by 'ofs-token enroll' without a\n"
 "                      certificate: ed25519 or ec:P-256\n"
+CMD_AUDIT_WRITE_HELP
 "  --audit DIR         the log (OFS_AUDIT)\n"
 "  --module PATH, --pin-source SOURCE   as in ofs-token\n"
 "  --json              as one JSON object\n"
@@ -92,7 +93,7 @@ set_on_token(struct tool *s, const struct tool_opts *so, const char *uri)
 static int
 set_key(struct tool *s, const struct tool_opts *so, const char *place)
 {
-	if (strncmp(place, "pkcs11:", 7) == 0)
+	if (tool_is_on_token(place))
 		return set_on_token(s, so, place);
 	return ofs_audit_set_key(s->audit, place) == 0 ? 0 : cmd_audit_fail(s);
 }
@@ -107,7 +108,7 @@ cmd_audit_key(struct out *o, int argc, char **argv)
 	const struct opt table[] = {
 		{ "set", .text = &set },
 		{ "audit", .text = &so.audit },
-		{ "module", .list = &so.modules },
+		CMD_AUDIT_WRITE_OPTS(so),
 		{ "pin-source", .text = &so.pin },
 		{ "json", .flag = &json },
 		{ .name = NULL },

@@ -95,7 +95,7 @@ cmd_audit_list(struct out *o, int argc, char **argv)
 		CMD_AUDIT_FILTER_OPTS(fo, filter),
 		{ "limit", .number = &fo.limit, .min = 1, .max = INT64_MAX },
 		{ "reverse", .flag = &filter.reverse },
-		CMD_AUDIT_UNLOCK_OPTS(u),
+		CMD_AUDIT_UNLOCK_OPTS(u, so),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },

@@ -84,7 +84,7 @@ cmd_audit_prove(struct out *o, int argc, char **argv)
 		{ "since", .text = &w.since },
 		{ "output", .text = &w.output },
 		{ "force", .flag = &w.force },
-		CMD_AUDIT_UNLOCK_OPTS(u),
+		CMD_AUDIT_UNLOCK_OPTS(u, so),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },

@@ -56,6 +56,13 @@ print_advice(FILE *f, const struct ofs_audit_keys *k)
 			"the station reads the lists that are not finished, to "
 			"go on with them, and nothing else. Without that it "
 			"signs no files: a list could be signed twice.");
+	else if (tool_is_on_token(k->station_key))
+		plain_wrap(f, 0, 0,
+			"whoever has that token and its PIN reads everything, "
+			"and whoever has the disk alone reads nothing. When "
+			"the token is lost only the others named here can read "
+			"the log, and nothing can be signed here before one of "
+			"them has named another key with 'ofs-audit rotate'.");
 	else if (k->station_key[0] != '\0')
 		plain_wrap(f, 0, 0,
 			"back that file up, away from the log: without it "

@@ -16,6 +16,7 @@ static const char help[] =
 "that no record knows, files that are changed, and files that are gone. What was\n"
 "found is recorded.\n"
 "\n"
+CMD_AUDIT_WRITE_HELP
 "  --audit DIR   the log (OFS_AUDIT)\n"
 "  --json        one JSON object a line\n"
 "\n"
@@ -100,6 +101,7 @@ cmd_audit_reconcile(struct out *o, int argc, char **argv)
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
+		CMD_AUDIT_WRITE_OPTS(so),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },

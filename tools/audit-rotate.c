@@ -17,9 +17,12 @@ static const char help[] =
 "  --drop-auditor SHA256  this one no more: the hash of the certificate as\n"
 "                 shown, at least 8 digits; may be given again\n"
 "  --station-key FILE  a new station key; made where there is none\n"
+"  --station-key pkcs11:URI  one on a token, made by 'ofs-token enroll --use\n"
+"                 log'; --module PATH, --pin-source SOURCE as in ofs-token\n"
 "  --new-passphrase-source SOURCE  a new passphrase; SOURCE as for --pin-source\n"
-"  --passphrase-source SOURCE  that of now, when the log has one; or that of\n"
-"                 the auditor's key\n"
+"  --passphrase-source SOURCE  that of now, when the log has one; the PIN of\n"
+"                 the token that has its station key; or the passphrase of the\n"
+"                 auditor's key\n"
 "  --auditor-key FILE  instead of a station key or passphrase that is lost; in\n"
 "                 a sealed log it also opens to the station what is unfinished\n"
 "                 since a backup was restored\n"
@@ -30,20 +33,53 @@ static const char help[] =
 "Example: ofs-audit rotate --drop-auditor 0f3a55c1 --reason 'left the firm'\n";
 /* clang-format on */
 
+static int
+rotate_to_token(struct tool *s, const struct tool_opts *so,
+	struct ofs_audit_rotate_opts *ro)
+{
+	const char *uri = ro->station_key;
+	ofs_token *token = NULL;
+	int rc;
+
+	ro->station_key = NULL;
+	rc = cmd_audit_token(s, so, uri, &token);
+	if (rc == 0 && ofs_audit_rotate_to_token(s->audit, token, uri, ro) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	ofs_token_free(token);
+	return rc;
+}
+
+/* with what was given: the PIN of a token where the log has no passphrase */
+static int
+unlock(struct tool *s, const struct tool_opts *so, const struct unlock *u)
+{
+	struct unlock with = *u;
+	struct ofs_audit_keys k;
+
+	if (ofs_audit_get_keys(s->audit, &k) != 0)
+		return cmd_audit_fail(s);
+	if (u->passphrase != NULL && !k.passphrase &&
+		tool_is_on_token(k.station_key))
+		with.station_key = "pkcs11:";
+	return cmd_audit_unlock(s, so, &with);
+}
+
 /* what opens it now, and what will */
 static int
-rotate(struct tool *s, const struct unlock *u, const char *source,
-	struct ofs_audit_rotate_opts *ro)
+rotate(struct tool *s, const struct tool_opts *so, const struct unlock *u,
+	const char *source, struct ofs_audit_rotate_opts *ro)
 {
 	char *passphrase = NULL;
 	int rc;
 
-	rc = cmd_audit_unlock(s, u);
+	rc = unlock(s, so, u);
 	if (rc == 0 && source != NULL)
 		rc = pinsrc_passphrase(s->out, "--new-passphrase-source",
 			source, "the audit log", true, &passphrase);
 	ro->passphrase = passphrase;
-	if (rc == 0 && ofs_audit_rotate(s->audit, ro) != 0)
+	if (rc == 0 && tool_is_on_token(ro->station_key))
+		rc = rotate_to_token(s, so, ro);
+	else if (rc == 0 && ofs_audit_rotate(s->audit, ro) != 0)
 		rc = cmd_audit_fail(s);
 	pinsrc_buffer_free(passphrase);
 	return rc;
@@ -68,6 +104,8 @@ cmd_audit_rotate(struct out *o, int argc, char **argv)
 		{ "passphrase-source", .text = &u.passphrase },
 		{ "auditor-key", .text = &u.key },
 		{ "reason", .text = &ro.reason },
+		{ "module", .list = &so.modules },
+		{ "pin-source", .text = &so.pin },
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },
@@ -86,10 +124,12 @@ cmd_audit_rotate(struct out *o, int argc, char **argv)
 	ro.n_auditors = auditors.n;
 	ro.drop = drop.p;
 	ro.n_drop = drop.n;
+	so.locked = cmd_audit_unlock_given(&u);
+	so.lists = ro.station_key != NULL || passphrase != NULL;
 	if (rc == 0)
 		rc = cmd_audit_open_to_write(&s, o, &so);
 	if (rc == 0)
-		rc = rotate(&s, &u, passphrase, &ro);
+		rc = rotate(&s, &so, &u, passphrase, &ro);
 	if (rc == 0)
 		rc = cmd_audit_readers(&s);
 	cmd_audit_certs_free(certs);

@@ -143,7 +143,7 @@ cmd_audit_show(struct out *o, int argc, char **argv)
 	struct tool s = { 0 };
 	bool json = false;
 	const struct opt table[] = {
-		CMD_AUDIT_UNLOCK_OPTS(u),
+		CMD_AUDIT_UNLOCK_OPTS(u, so),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },

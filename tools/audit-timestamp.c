@@ -21,6 +21,7 @@ static const char help[] =
 "  --force           replace that file\n"
 "  --response FILE   the answer to it\n"
 CMD_AUDIT_TSA_HELP
+CMD_AUDIT_WRITE_HELP
 "  --audit DIR       the log (OFS_AUDIT)\n"
 "  --json            one JSON object a line\n"
 "\n"
@@ -106,6 +107,7 @@ cmd_audit_timestamp(struct out *o, int argc, char **argv)
 		{ "request", .text = &asked },
 		{ "response", .text = &answer },
 		{ "force", .flag = &force },
+		CMD_AUDIT_WRITE_OPTS(so),
 		{ "audit", .text = &so.audit },
 		{ "json", .flag = &json },
 		{ .name = NULL },

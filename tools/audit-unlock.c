@@ -51,6 +51,21 @@ unlock_with(struct tool *s, const struct unlock *u, const struct bytes *key)
 	return rc != 0 ? cmd_audit_fail(s) : 0;
 }
 
+/* "pkcs11:" alone is the token that the log names */
+static int
+unlock_token(struct tool *s, const struct tool_opts *so, const struct unlock *u)
+{
+	const char *uri = u->station_key;
+	struct ofs_audit_keys k;
+
+	if (ofs_audit_get_keys(s->audit, &k) != 0)
+		return cmd_audit_fail(s);
+	if (uri[strlen("pkcs11:")] == '\0' && tool_is_on_token(k.station_key))
+		uri = k.station_key;
+	return tool_unlock_token(
+		s, so, uri, "--passphrase-source", u->passphrase);
+}
+
 bool
 cmd_audit_unlock_given(const struct unlock *u)
 {
@@ -59,13 +74,16 @@ cmd_audit_unlock_given(const struct unlock *u)
 }
 
 int
-cmd_audit_unlock(struct tool *s, const struct unlock *u)
+cmd_audit_unlock(
+	struct tool *s, const struct tool_opts *so, const struct unlock *u)
 {
 	struct bytes key = { NULL, 0 };
 	int rc = 0;
 
 	if (!cmd_audit_unlock_given(u))
 		return 0;
+	if (u->key == NULL && tool_is_on_token(u->station_key))
+		return unlock_token(s, so, u);
 	if (u->key != NULL)
 		rc = small_read(s->out, u->key, SMALL_PEM_MAX, &key);
 	if (rc == 0)
@@ -105,5 +123,5 @@ cmd_audit_open_with(struct tool *s, struct out *o, const struct tool_opts *so,
 		rc = u->key != NULL || u->passphrase != NULL
 			? open_recording(s, so)
 			: tool_audit(s, so, OFS_AUDIT_READ_ONLY);
-	return rc != 0 ? rc : cmd_audit_unlock(s, u);
+	return rc != 0 ? rc : cmd_audit_unlock(s, so, u);
 }

@@ -359,11 +359,10 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 	ofs_token *token = NULL;
 	bool json = false;
 	const struct opt table[] = {
-		CMD_AUDIT_UNLOCK_OPTS(u),
+		CMD_AUDIT_UNLOCK_OPTS(u, so),
 		CMD_AUDIT_TSA_OPTS(t),
 		{ "from-head", .list = &heads },
 		{ "head-token", .text = &uri },
-		{ "module", .list = &so.modules },
 		{ "witness", .list = &witnesses },
 		{ "vkey", .text = &vkey },
 		{ "audit", .text = &so.audit },

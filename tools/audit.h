@@ -38,6 +38,21 @@ int cmd_audit_export_pending(struct tool *s, const char *dir, bool force);
  */
 int cmd_audit_qr(struct out *o, const char *text, bool ascii, bool invert);
 
+/*
+ * What it takes to write a log that no station key in a file opens; for verbs
+ * that record what they do.
+ */
+#define CMD_AUDIT_WRITE_OPTS(so)                           \
+	{ "passphrase-source", .text = &(so).passphrase }, \
+	{                                                  \
+		"module", .list = &(so).modules            \
+	}
+/* for --help */
+#define CMD_AUDIT_WRITE_HELP                                                        \
+	"  --passphrase-source SOURCE  of a log without a station key in a file:\n" \
+	"                  its passphrase, or the PIN of the token that has the\n"  \
+	"                  key (--module PATH); SOURCE as for --pin-source\n"
+
 /* opens the log for reading, on any medium */
 int cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so);
 /* the same for what is recorded */

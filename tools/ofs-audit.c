@@ -79,9 +79,12 @@ int
 cmd_audit_open_to_write(
 	struct tool *s, struct out *o, const struct tool_opts *so)
 {
+	struct tool_opts own = *so;
 	int rc = tool_open(s, o, so);
 
-	return rc != 0 ? rc : tool_audit(s, so, 0);
+	own.passphrase_option = "--passphrase-source";
+	own.may_lack = true; /* the verb tells what it cannot do then */
+	return rc != 0 ? rc : tool_audit(s, &own, 0);
 }
 
 int

@@ -367,7 +367,8 @@ run(struct out *o, int argc, char **argv)
 {
 	struct sign_options op = { .token_timeout = TIMEOUT_UNSET,
 		.validate_timeout = 60,
-		.session = { .lists = true } };
+		.session = { .lists = true,
+			.passphrase_option = "--audit-passphrase-source" } };
 	bool json = false;
 	const struct opt table[] = {
 		{ "key", .list = &op.keys },

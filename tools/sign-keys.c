@@ -25,7 +25,7 @@ open_key(struct tool *s, const struct sign_options *o, ofs_token *token,
 	r->tokens[r->n] = token;
 	/* before the login, which goes into it */
 	if (s->audit == NULL)
-		rc = tool_audit(s, &o->session, OFS_AUDIT_CREATE);
+		rc = tool_audit_near(s, &o->session, token);
 	if (rc == 0 && ofs_key_open(token, uri, flags, &r->keys[r->n]) != 0)
 		rc = out_fail_with(s->out, ofs_token_error(token));
 	if (rc == 0)

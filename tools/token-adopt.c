@@ -14,6 +14,8 @@ static const char help[] =
 "records it.\n"
 "\n"
 "  --use digest       it may sign digests of documents that are not here\n"
+"  --use log          rsa: it opens audit logs as their station key, and signs\n"
+"                     nothing\n"
 TOKEN_SIGN_HELP
 TOKEN_HELP
 "\n"
@@ -34,8 +36,10 @@ adopt(struct tool *s, const struct tool_opts *so, const char *uri,
 		rc = out_fail_with(s->out, ofs_token_error(token));
 	if (rc == 0)
 		rc = cmd_token_key_recorded(s->out, "adopted", &e, NULL);
-	if (rc == 0 && !s->out->json) {
-		f = out_human(s->out);
+	f = out_human(s->out);
+	if (rc == 0 && !s->out->json && ao->use_log) {
+		cmd_token_next_log(f, uri);
+	} else if (rc == 0 && !s->out->json) {
 		fputs(e.key.has_cert ? "next, sign:\n  ofs-sign --key "
 				     : "next, give it its certificate:\n"
 				       "  ofs-token import-cert ",
@@ -72,7 +76,8 @@ cmd_token_adopt(struct out *o, int argc, char **argv)
 		rc = args_operands(&a, o, &ops, 1, 1, "the URI of the key");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	ao.use_digest = use > 0;
+	ao.use_digest = use == USE_DIGEST;
+	ao.use_log = use == USE_LOG;
 	rc = tool_open(&s, o, &so);
 	if (rc == 0)
 		rc = adopt(&s, &so, ops.p[0], &ao);

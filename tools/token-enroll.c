@@ -25,6 +25,8 @@ static const char help[] =
 "  --days N           validity of --self-signed; default 365\n"
 "  --padding P        pkcs1 (default) or pss, of what an RSA key signs here\n"
 "  --use digest       it may sign digests of documents that are not here\n"
+"  --use log          rsa: it opens audit logs as their station key, and signs\n"
+"                     nothing\n"
 "  --cert-out FILE    write the certificate as PEM, too\n"
 "  --force            replace FILE if it exists\n"
 TOKEN_SIGN_HELP
@@ -47,7 +49,8 @@ struct enroll {
 };
 
 static void
-print_next(struct out *o, const struct enroll *n, const struct ofs_enrolled *e)
+print_next(struct out *o, const struct enroll *n, bool use_log,
+	const struct ofs_enrolled *e)
 {
 	FILE *f = out_human(o);
 	const char *uri = n->uri;
@@ -57,6 +60,10 @@ print_next(struct out *o, const struct enroll *n, const struct ofs_enrolled *e)
 		uri = e->key.uri;
 	if (o->json || (n->cert_out != NULL && strcmp(n->cert_out, "-") == 0))
 		return;
+	if (use_log) {
+		cmd_token_next_log(f, uri);
+		return;
+	}
 	if (n->csr != NULL) {
 		fputs("next, have the request signed by your CA, then:\n"
 		      "  ofs-token import-cert ",
@@ -94,7 +101,7 @@ enroll(struct tool *s, const struct tool_opts *so, const struct enroll *n,
 	if (rc == 0) {
 		rc = cmd_token_key_recorded(
 			o, "enrolled", &e, written == 0 ? path : NULL);
-		print_next(o, n, &e);
+		print_next(o, n, eo->use_log, &e);
 	}
 	ofs_enrolled_clear(&e);
 	ofs_token_free(token);
@@ -206,7 +213,8 @@ cmd_token_enroll(struct out *o, int argc, char **argv)
 	n.uri = ops.p[0];
 	eo.csr = n.csr != NULL;
 	eo.days = (int)days;
-	eo.use_digest = use > 0;
+	eo.use_digest = use == USE_DIGEST;
+	eo.use_log = use == USE_LOG;
 	eo.padding = (enum ofs_padding)padding;
 	rc = gather_exts(o, &n, &eo);
 	if (rc == 0)

@@ -40,7 +40,7 @@ open_key(struct tool *s, const struct tool_opts *so, ofs_token *token,
 	if (rc != OFS_EKEY || s->pins.user.from == PIN_DEFAULT)
 		return rc == 0 ? 0
 			       : out_fail_with(s->out, ofs_token_error(token));
-	rc = tool_audit(s, so, OFS_AUDIT_CREATE);
+	rc = tool_audit_near(s, so, token);
 	if (rc == 0 && ofs_key_open(token, uri, 0, key) != 0)
 		rc = out_fail_with(s->out, ofs_token_error(token));
 	return rc;

@@ -322,7 +322,7 @@ info(struct tool *s, const struct tool_opts *so, const char *uri, bool login)
 	if (rc == 0 && ofs_token_open(s->ctx, uri, &token) != 0)
 		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
 	if (rc == 0 && login)
-		rc = tool_audit(s, so, OFS_AUDIT_CREATE);
+		rc = tool_audit_near(s, so, token);
 	if (rc == 0 &&
 		((login && ofs_token_login(token) != 0) ||
 			ofs_key_list(token, count, &i) != 0 ||

@@ -19,6 +19,7 @@ static const struct {
 	{ "always_authenticate",
 		offsetof(struct ofs_key_info, always_authenticate) },
 	{ "sign", offsetof(struct ofs_key_info, sign) },
+	{ "decrypt", offsetof(struct ofs_key_info, decrypt) },
 };
 
 /* by enum ofs_always_auth */
@@ -149,7 +150,17 @@ attestation_json(struct jline *out, const struct ofs_attestation *a)
 	jline_json(out, "attestation", j.o);
 }
 
-const char *const cmd_token_uses[] = { "document", "digest", NULL };
+void
+cmd_token_next_log(FILE *f, const char *uri)
+{
+	fputs("next, let it open the audit log instead of the key in a file:\n"
+	      "  ofs-audit rotate --station-key ",
+		f);
+	plain_put_shell(f, uri);
+	fputc('\n', f);
+}
+
+const char *const cmd_token_uses[] = { "document", "digest", "log", NULL };
 
 int
 cmd_token_key_recorded(struct out *o, const char *type,

@@ -80,7 +80,7 @@ keys(struct tool *s, const struct tool_opts *so, const struct keys *k)
 		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
 	/* a login goes on the record, a look does not */
 	if (rc == 0 && login)
-		rc = tool_audit(s, so, OFS_AUDIT_CREATE);
+		rc = tool_audit_near(s, so, token);
 	if (rc == 0 && login && ofs_token_login(token) != 0)
 		rc = out_fail_with(s->out, ofs_token_error(token));
 	if (rc == 0)

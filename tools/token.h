@@ -72,7 +72,11 @@ void cmd_token_key_print(FILE *f, const struct ofs_key_info *k);
 int cmd_token_key_recorded(struct out *o, const char *type,
 	const struct ofs_enrolled *e, const char *pem_path);
 
-/* words for --use; the second is use_digest */
+/* what comes after a key for --use log */
+void cmd_token_next_log(FILE *f, const char *uri);
+
+/* words for --use, by enum cmd_token_use */
+enum cmd_token_use { USE_DOCUMENT, USE_DIGEST, USE_LOG };
 extern const char *const cmd_token_uses[];
 
 /* words for --always-auth, by enum ofs_always_auth */

@@ -104,7 +104,7 @@ struct ofs_audit_keys {
 	enum ofs_audit_mode mode;
 	char id[33];            /* of the log, hex */
 	uint32_t epochs;        /* of keys so far */
-	char station_key[4096]; /* the file that the newest names; or "" */
+	char station_key[4096]; /* the file or URI that the newest names; "" */
 	bool passphrase;        /* one opens it, too */
 	bool readable;          /* a key for the newest epoch is here */
 };
@@ -170,6 +170,30 @@ struct ofs_audit_rotate_opts {
  */
 int ofs_audit_rotate(
 	ofs_audit *audit, const struct ofs_audit_rotate_opts *opts);
+
+/*
+ * Keys of a log on a token; all three log in, and errors are in the token's
+ * record.
+ *
+ * A station key there is an RSA key of 2048 bits or more that decrypts
+ * (RSAES-OAEP, RFC 8017 7.1), does not sign, is sensitive and not extractable:
+ * OFS_EPOLICY otherwise. Who has the token and its PIN can read the log, and
+ * nobody has more than that of it who owns the disk.
+ *
+ * ofs_audit_init_on_token: ofs_audit_init with an audit key (checkpoint.h) or a
+ * station key on the token, or both; URIs, NULL: not there. No log is made
+ * where the login fails; it is in the new log. opts may be NULL.
+ * ofs_audit_unlock_token: the station key opens the log; the login is recorded
+ * once that is done. OFS_EKEY: it is not on this token, which was not asked.
+ * ofs_audit_rotate_to_token: ofs_audit_rotate to a station key there, instead
+ * of that of now.
+ */
+int ofs_audit_init_on_token(ofs_token *token, const char *audit_key,
+	const char *station_key, const char *dir,
+	const struct ofs_audit_init_opts *opts);
+int ofs_audit_unlock_token(ofs_audit *audit, ofs_token *token);
+int ofs_audit_rotate_to_token(ofs_audit *audit, ofs_token *token,
+	const char *uri, const struct ofs_audit_rotate_opts *opts);
 
 /* What ofs_audit_verify found. */
 struct ofs_audit_report {

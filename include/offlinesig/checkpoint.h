@@ -58,17 +58,13 @@ int ofs_audit_set_key(ofs_audit *audit, const char *place);
 /*
  * ofs_audit_set_token_key: the same with a key on a token, Ed25519 or P-256,
  * that was made or adopted without a certificate. Errors are in the key's
- * record. ofs_audit_init_token_key: ofs_audit_init with such a key, which the
- * genesis names; logs in first, and makes no log where that fails. opts may be
- * NULL, and has no audit_key. Errors are in the token's record.
+ * record; ofs_audit_init_on_token() makes a log with one.
  * ofs_audit_find_key: opens the audit key of the log if it is on this
  * token, and logs in; OFS_EKEY: it is not. Caller frees *out with ofs_key_free.
  * ofs_audit_use_key: from now on checkpoints are signed by it; `key` is
  * borrowed until this is called with NULL. OFS_EKEY: it is not the audit key.
  */
 int ofs_audit_set_token_key(ofs_audit *audit, ofs_key *key);
-int ofs_audit_init_token_key(ofs_token *token, const char *uri, const char *dir,
-	const struct ofs_audit_init_opts *opts);
 int ofs_audit_find_key(ofs_audit *audit, ofs_token *token, ofs_key **out);
 int ofs_audit_use_key(ofs_audit *audit, ofs_key *key);
 

@@ -111,7 +111,7 @@ struct ofs_key_info {
 	bool has_cert;    /* a certificate with the same id exists */
 	/* attributes of the private object: 1, 0, or -1 when not answered */
 	signed char sensitive, extractable, always_sensitive, never_extractable,
-		local, always_authenticate, sign;
+		local, always_authenticate, sign, decrypt;
 	uint8_t spki_sha256[32]; /* of the DER SubjectPublicKeyInfo; or zeros */
 	char cert_subject[256];  /* RFC 2253; "" without certificate */
 	char cert_issuer[256];
@@ -172,12 +172,17 @@ struct ofs_enroll_opts {
 	size_t n_exts;
 	enum ofs_padding padding; /* of what an RSA key signs here */
 	bool use_digest; /* may sign digests of documents that are not here */
+	/*
+	 * "rsa:..." alone: decrypts, and signs nothing. A station key of audit
+	 * logs: ofs_audit_rotate_to_token()
+	 */
+	bool use_log;
 };
 
 #define OFS_ENROLL_OPTS_INIT                                                 \
 	{                                                                    \
 		sizeof(struct ofs_enroll_opts), 0, 0, false, false, 0, 0, 0, \
-			OFS_PADDING_DEFAULT, false                           \
+			OFS_PADDING_DEFAULT, false, false                    \
 	}
 
 /*
@@ -218,12 +223,12 @@ int ofs_key_enroll(ofs_token *token, ofs_audit *audit, const char *uri,
 
 struct ofs_adopt_opts {
 	size_t size;
-	bool use_digest; /* as in struct ofs_enroll_opts */
+	bool use_digest, use_log; /* as in struct ofs_enroll_opts */
 };
 
-#define OFS_ADOPT_OPTS_INIT                          \
-	{                                            \
-		sizeof(struct ofs_adopt_opts), false \
+#define OFS_ADOPT_OPTS_INIT                                 \
+	{                                                   \
+		sizeof(struct ofs_adopt_opts), false, false \
 	}
 
 /*

@@ -19,9 +19,10 @@
 #define SALT_SIZE 32
 
 int
-birth_check(const struct ofs_audit_init_opts *o, struct ofs_error *e)
+birth_check(
+	const struct ofs_audit_init_opts *o, bool on_token, struct ofs_error *e)
 {
-	bool secret = o->station_key != NULL || o->passphrase != NULL;
+	bool station_key = o->station_key != NULL || on_token;
 
 	if (o->sealed && o->plain)
 		return err_set(e, OFS_EINVAL,
@@ -30,15 +31,18 @@ birth_check(const struct ofs_audit_init_opts *o, struct ofs_error *e)
 		return err_set(e, OFS_EINVAL,
 			"a sealed audit log needs the certificate of an "
 			"auditor, or nobody could ever read it");
-	if (o->plain && secret)
+	if (o->plain && (station_key || o->passphrase != NULL))
 		return err_set(e, OFS_EINVAL,
 			"a plain audit log has no keys, and so neither a "
 			"station key nor a passphrase");
-	if (o->no_station_key &&
-		(o->station_key != NULL || o->passphrase == NULL))
+	if (on_token && o->station_key != NULL)
+		return err_set(e, OFS_EINVAL,
+			"an audit log has one station key: on a token or in a "
+			"file");
+	if (o->no_station_key && (station_key || o->passphrase == NULL))
 		return err_set(e, OFS_EINVAL,
 			"an audit log without a station key needs a "
-			"passphrase, and no file for that key");
+			"passphrase, and no file or token for that key");
 	if (o->passphrase != NULL &&
 		(o->passphrase[0] == '\0' ||
 			strlen(o->passphrase) > KEYS_PASSPHRASE_MAX))
@@ -146,6 +150,15 @@ key_path(ofs_audit *a, const struct ofs_audit_init_opts *o, char **path,
 }
 
 static int
+take_token(ofs_audit *a, struct key_plan *plan, struct ofs_error *e)
+{
+	plan->station = strdup(a->asked_station_key->uri);
+	plan->on_token = true;
+	keys_take_token(&a->keys, a->asked_station_key);
+	return plan->station != NULL ? 0 : err_nomem(e);
+}
+
+static int
 find_station_key(ofs_audit *a, const struct ofs_audit_init_opts *o,
 	struct key_plan *plan, char **made_file, struct ofs_error *e)
 {
@@ -160,7 +173,7 @@ find_station_key(ofs_audit *a, const struct ofs_audit_init_opts *o,
 	free(path);
 	if (rc != 0 || absolute == NULL)
 		return rc;
-	plan->station_path = absolute;
+	plan->station = absolute;
 	a->keys.s->has_station = true;
 	if (made)
 		*made_file = strdup(absolute);
@@ -174,6 +187,13 @@ find_station_key(ofs_audit *a, const struct ofs_audit_init_opts *o,
 	return rc;
 }
 
+static bool
+has_secret(const ofs_audit *a, const struct ofs_audit_init_opts *o)
+{
+	return o->station_key != NULL || o->passphrase != NULL ||
+		a->asked_station_key != NULL;
+}
+
 static const char *
 mode_of(const ofs_audit *a, const struct ofs_audit_init_opts *o)
 {
@@ -181,8 +201,7 @@ mode_of(const ofs_audit *a, const struct ofs_audit_init_opts *o)
 		return NULL;
 	if (o->sealed)
 		return "sealed";
-	if (o->station_key != NULL || o->passphrase != NULL ||
-		a->ctx->opts.station_keys != NULL)
+	if (has_secret(a, o) || a->ctx->opts.station_keys != NULL)
 		return "station";
 	return NULL;
 }
@@ -195,9 +214,10 @@ first_epoch(ofs_audit *a, const struct ofs_audit_init_opts *o,
 
 	plan->reason = "created";
 	plan->tag = a->keys.mode == LOG_STATION;
-	plan->batch = a->keys.mode == LOG_SEALED &&
-		(o->station_key != NULL || o->passphrase != NULL);
-	if ((a->keys.mode == LOG_STATION && !o->no_station_key) ||
+	plan->batch = a->keys.mode == LOG_SEALED && has_secret(a, o);
+	if (a->asked_station_key != NULL)
+		rc = take_token(a, plan, e);
+	else if ((a->keys.mode == LOG_STATION && !o->no_station_key) ||
 		o->station_key != NULL)
 		rc = find_station_key(a, o, plan, key_file, e);
 	if (o->passphrase != NULL) {

@@ -5,8 +5,12 @@
 
 #include <offlinesig/audit.h>
 
-/* the options do not contradict each other; OFS_EINVAL */
-int birth_check(const struct ofs_audit_init_opts *opts, struct ofs_error *e);
+/*
+ * The options do not contradict each other, nor a station key on a token;
+ * OFS_EINVAL
+ */
+int birth_check(const struct ofs_audit_init_opts *opts, bool on_token,
+	struct ofs_error *e);
 /*
  * Appends them to an empty store, inside its transaction. *key_file: a station
  * key that was made for it, to be removed if the transaction fails; allocated.

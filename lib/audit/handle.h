@@ -56,6 +56,7 @@ struct ofs_audit {
 	/* of a new log; borrowed for init: where its audit key is */
 	const char *asked_key;
 	const struct log_token_key *asked_token_key;
+	const struct log_station_key *asked_station_key;
 
 	bool in_tx;
 	pthread_t owner;   /* of the transaction */

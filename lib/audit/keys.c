@@ -8,10 +8,8 @@
 
 #include "audit/handle.h"
 
-#include "base/hex.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "crypto/cert.h"
 
 int
 keys_init(struct keys *k, struct ofs_error *e)
@@ -223,113 +221,6 @@ keys_record_of(ofs_audit *a, uint32_t epoch, uint64_t *seq,
 		*out = NULL;
 	}
 	return rc;
-}
-
-static bool
-field(const struct record_body *b, size_t i, const char *name,
-	struct ofs_field *f)
-{
-	char dotted[48];
-
-	snprintf(dotted, sizeof(dotted), "wraps.%zu.%s", i, name);
-	return record_body_find(b, dotted, f);
-}
-
-bool
-keys_wrap(const struct record_body *b, size_t i, struct key_wrap *w)
-{
-	(void)field(b, i, "hint", &w->hint);
-	return field(b, i, "what", &w->what) && field(b, i, "kind", &w->kind) &&
-		field(b, i, "data", &w->data);
-}
-
-bool
-keys_is(const struct ofs_field *f, const char *text)
-{
-	return f->len == strlen(text) && memcmp(f->bytes, text, f->len) == 0;
-}
-
-/* the passphrase's key with these parameters: it costs a third of a second */
-static int
-find_kek(struct keys *k, const struct wrap_scrypt *s, struct ofs_error *e)
-{
-	struct key_secrets *sec = k->s;
-	int rc;
-
-	if (sec->has_kek && memcmp(&sec->scrypt, s, sizeof(*s)) == 0)
-		return 0;
-	sec->has_kek = false;
-	rc = wrap_scrypt_key(s, sec->passphrase, sec->kek, e);
-	if (rc == 0) {
-		sec->scrypt = *s;
-		sec->has_kek = true;
-	}
-	return rc;
-}
-
-static int
-by_passphrase(struct keys *k, const struct ofs_field *data,
-	uint8_t key[SEAL_KEY], struct ofs_error *e)
-{
-	struct wrap_scrypt s;
-	const uint8_t *kwp;
-	int rc;
-
-	memset(&s, 0, sizeof(s)); /* it is compared whole */
-	rc = wrap_scrypt_parse(data->bytes, data->len, &s, &kwp, e);
-	if (rc == 0)
-		rc = find_kek(k, &s, e);
-	if (rc == 0)
-		rc = wrap_kwp_open(k->s->kek, kwp, WRAP_KWP_SIZE, key, e);
-	return rc;
-}
-
-static bool
-for_reader(struct keys *k, const struct ofs_field *hint)
-{
-	uint8_t sum[32];
-	char hex[65];
-	struct ofs_error ignored;
-
-	return k->reader != NULL && k->reader_cert != NULL &&
-		cert_sha256(k->reader_cert, sum, &ignored) == 0 &&
-		keys_is(hint, hex_encode(hex, sum, sizeof(sum)));
-}
-
-/* OFS_EDAMAGED: not with what is here */
-static int
-unwrap(struct keys *k, const struct key_wrap *w, uint8_t key[SEAL_KEY],
-	struct ofs_error *e)
-{
-	const struct ofs_field *d = &w->data;
-
-	if (keys_is(&w->kind, "file") && k->s->has_station)
-		return wrap_kwp_open(k->s->station, d->bytes, d->len, key, e);
-	if (keys_is(&w->kind, "passphrase") && k->s->passphrase[0] != '\0')
-		return by_passphrase(k, d, key, e);
-	if (keys_is(&w->kind, "x509") && for_reader(k, &w->hint))
-		return wrap_x509_open(
-			k->reader, k->reader_cert, d->bytes, d->len, key, e);
-	return err_set(e, OFS_EDAMAGED, "no key for it is here");
-}
-
-int
-keys_unwrap(struct keys *k, const struct record_body *b, const char *what,
-	uint8_t key[SEAL_KEY], bool *has, struct ofs_error *e)
-{
-	struct key_wrap w;
-	int rc;
-
-	*has = false;
-	for (size_t i = 0; !*has && keys_wrap(b, i, &w); i++) {
-		if (!keys_is(&w.what, what))
-			continue;
-		rc = unwrap(k, &w, key, e);
-		if (rc != 0 && rc != OFS_EDAMAGED)
-			return rc;
-		*has = rc == 0;
-	}
-	return 0;
 }
 
 static int
@@ -548,31 +439,35 @@ keys_open_body(ofs_audit *a, const struct record_header *h, const uint8_t *body,
 	return rc;
 }
 
-/* the file that an epoch names; allocated, NULL when it names none */
+/* where the station key is that an epoch names: a file, or on a token */
 static int
-station_path(ofs_audit *a, uint32_t epoch, char **path, struct ofs_error *e)
+read_station_key(ofs_audit *a, const struct key_wrap *w, struct ofs_error *e)
 {
-	struct record_body *b;
-	struct key_wrap w;
-	uint64_t seq;
-	int rc;
+	struct keys *k = &a->keys;
+	char *hint = strndup((const char *)w->hint.bytes, w->hint.len);
 
-	*path = NULL;
-	rc = keys_record_of(a, epoch, &seq, &b, e);
-	for (size_t i = 0; rc == 0 && *path == NULL && keys_wrap(b, i, &w); i++)
-		if (keys_is(&w.kind, "file") && w.hint.bytes != NULL) {
-			*path = strndup((const char *)w.hint.bytes, w.hint.len);
-			rc = *path != NULL ? 0 : err_nomem(e);
-		}
-	record_body_free(b);
-	return rc;
+	if (hint == NULL)
+		return err_nomem(e);
+	if (keys_is(&w->kind, "token"))
+		(void)err_set(&k->why, OFS_EKEY,
+			"its station key is on a token, which is not there or "
+			"whose PIN was not given: '%s'",
+			TEXT_Q(hint));
+	else
+		k->s->has_station = keyfile_read(hint, &a->place, k->s->station,
+					    &k->why) == 0;
+	free(hint);
+	return 0;
 }
 
 int
 keys_find(ofs_audit *a, struct ofs_error *e)
 {
 	struct keys *k = &a->keys;
-	char *path = NULL;
+	struct record_body *b = NULL;
+	struct key_wrap w;
+	bool found = false;
+	uint64_t seq;
 	int rc;
 
 	if (k->mode == LOG_PLAIN)
@@ -582,13 +477,14 @@ keys_find(ofs_audit *a, struct ofs_error *e)
 		rc = err_set(e, OFS_EDAMAGED,
 			"audit log says that it is encrypted, and has no keys");
 	if (rc == 0)
-		rc = station_path(a, k->newest, &path, e);
-	if (rc != 0 || path == NULL)
-		return rc;
-	k->s->has_station =
-		keyfile_read(path, &a->place, k->s->station, &k->why) == 0;
-	free(path);
-	return kept_find(a, e);
+		rc = keys_record_of(a, k->newest, &seq, &b, e);
+	for (size_t i = 0; rc == 0 && !found && keys_wrap(b, i, &w); i++) {
+		found = keys_is_station(&w);
+		if (found)
+			rc = read_station_key(a, &w, e);
+	}
+	record_body_free(b);
+	return rc != 0 || !found ? rc : kept_find(a, e);
 }
 
 static int

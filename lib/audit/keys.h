@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include "audit/keyfile.h"
+#include "audit/log.h"
 #include "audit/tag.h"
 #include "crypto/wrap.h"
 #include "format/seal.h"
@@ -35,8 +36,10 @@ struct key_epoch {
 
 /* What opens epochs; in locked memory. */
 struct key_secrets {
-	bool has_station, has_tag, has_kek, has_batch;
+	bool has_station, has_token, has_tag, has_kek, has_batch;
 	uint8_t station[KEYFILE_SIZE];
+	struct wrap_token token;     /* a station key on a token, and */
+	uint8_t token_kek[WRAP_KEY]; /* what it decrypted of that */
 	uint8_t batch[SEAL_KEY]; /* a sealed log: it wraps keys that are kept */
 	uint8_t tag[SEAL_KEY];
 	char passphrase[KEYS_PASSPHRASE_MAX + 1]; /* "": none */
@@ -69,9 +72,11 @@ int keys_set_mode(struct keys *k, const char *mode, struct ofs_error *e);
 
 /*
  * The functions below are called with the handle's mutex held and the store
- * open. A station log: finds the station key that the newest epoch names.
+ * open. Finds the station key that the newest epoch names, if in a file.
  */
 int keys_find(ofs_audit *a, struct ofs_error *e);
+/* a station key on a token, from now on */
+void keys_take_token(struct keys *k, const struct log_station_key *station);
 /* another reader's secret came in: what could not be opened may be now */
 void keys_retry(ofs_audit *a);
 /* forgets what was opened, but what this handle writes with */
@@ -108,8 +113,9 @@ void keys_forget_from(ofs_audit *a, uint64_t size);
 struct key_plan {
 	const char *reason;
 	STACK_OF(X509) *auditors;
-	const char *station_path; /* absolute; the key is in k->s */
-	bool passphrase;          /* the one in k->s */
+	const char *station; /* its key is in k->s: absolute path, or URI */
+	bool on_token;       /* a URI */
+	bool passphrase;     /* the one in k->s */
 	/*
 	 * A sealed log, where the two do not open records: make the batch key
 	 * for them; or it is in the wraps of this older epoch.
@@ -182,6 +188,8 @@ int keys_hash_batches(struct keys *k, const struct record_body *b,
 /* the i-th wrap of it; false: there are no more */
 bool keys_wrap(const struct record_body *b, size_t i, struct key_wrap *w);
 bool keys_is(const struct ofs_field *f, const char *text);
+/* whether it is one by the station key, and says where that is */
+bool keys_is_station(const struct key_wrap *w);
 /* makes room for an entry; it is the caller's until keys_put() */
 struct key_epoch *keys_entry_new(uint32_t epoch, uint64_t seq);
 void keys_entry_free(struct key_epoch *ep);

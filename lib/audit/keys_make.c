@@ -14,11 +14,14 @@
 
 #define AUDITORS_MAX 100
 
+#define STATION_WAYS 2 /* a station key, a passphrase */
+#define WRAPS_MAX (2 * (AUDITORS_MAX + STATION_WAYS) + 1)
+
 /* the wraps of a new epoch; the bytes of all of them are in `arena` */
 struct wraps {
-	struct rec_wrap w[2 * (AUDITORS_MAX + 2) + 1];
-	size_t at[2 * (AUDITORS_MAX + 2) + 1]; /* of the data in the arena */
-	char kept[2][4096];                    /* hints of an older epoch */
+	struct rec_wrap w[WRAPS_MAX];
+	size_t at[WRAPS_MAX];          /* of the data in the arena */
+	char kept[STATION_WAYS][4096]; /* hints of an older epoch */
 	char hints[AUDITORS_MAX][65];
 	char previous[16];
 	size_t n;
@@ -38,27 +41,32 @@ add(struct wraps *ws, const char *what, const char *kind, const char *hint,
 	ws->at[ws->n++] = at;
 }
 
+/* one box for all wraps of a log by a token: that is asked once */
 static int
-for_file(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
+for_station_key(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
 	const char *what, const uint8_t key[SEAL_KEY], struct ofs_error *e)
 {
+	struct key_secrets *s = a->keys.s;
 	uint8_t kwp[WRAP_KWP_SIZE];
 	size_t at = ws->arena.len;
 	int rc;
 
-	if (plan->station_path == NULL)
+	if (plan->station == NULL)
 		return 0;
-	if (!a->keys.s->has_station)
+	if (plan->on_token ? !s->has_token : !s->has_station)
 		return err_set(e, OFS_EAUDIT,
 			"keys of the audit log are wrapped by its station key, "
 			"too, and it is not here: %s; name another with "
 			"--station-key",
 			a->keys.why.message);
-	rc = wrap_kwp(a->keys.s->station, key, kwp, e);
+	rc = wrap_kwp(plan->on_token ? s->token_kek : s->station, key, kwp, e);
 	if (rc != 0)
 		return rc;
-	buf_put(&ws->arena, kwp, sizeof(kwp));
-	add(ws, what, "file", plan->station_path, at);
+	if (plan->on_token)
+		wrap_token_put(&s->token, kwp, &ws->arena);
+	else
+		buf_put(&ws->arena, kwp, sizeof(kwp));
+	add(ws, what, plan->on_token ? "token" : "file", plan->station, at);
 	return 0;
 }
 
@@ -119,13 +127,20 @@ for_auditors(struct wraps *ws, const struct key_plan *plan, const char *what,
 }
 
 static int
+for_station(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
+	const char *what, const uint8_t key[SEAL_KEY], struct ofs_error *e)
+{
+	int rc = for_station_key(ws, a, plan, what, key, e);
+
+	return rc != 0 ? rc : for_passphrase(ws, a, plan, what, key, e);
+}
+
+static int
 for_all(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
 	const char *what, const uint8_t key[SEAL_KEY], struct ofs_error *e)
 {
-	int rc = for_file(ws, a, plan, what, key, e);
+	int rc = for_station(ws, a, plan, what, key, e);
 
-	if (rc == 0)
-		rc = for_passphrase(ws, a, plan, what, key, e);
 	return rc != 0 ? rc : for_auditors(ws, plan, what, key, e);
 }
 
@@ -150,6 +165,18 @@ for_next(struct wraps *ws, const struct key_plan *plan,
 	return 0;
 }
 
+/* NULL: none that we know */
+static const char *
+way_of(const struct ofs_field *kind)
+{
+	static const char *const ways[] = { "file", "token", "passphrase" };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (keys_is(kind, ways[i]))
+			return ways[i];
+	return NULL;
+}
+
 /* by the station's secrets, of which the older epoch tells, or new ones */
 static int
 for_batches(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
@@ -158,26 +185,26 @@ for_batches(struct wraps *ws, ofs_audit *a, const struct key_plan *plan,
 	struct key_secrets *s = a->keys.s;
 	struct key_wrap w;
 	size_t i = 0, n;
-	int rc;
 
-	for (n = 0; n < 2 && kept_wrap(plan->like, &i, &w); n++) {
-		bool file = keys_is(&w.kind, "file");
+	for (n = 0; n < STATION_WAYS && kept_wrap(plan->like, &i, &w); n++) {
+		const char *kind = way_of(&w.kind);
 		size_t at = ws->arena.len;
 
+		if (kind == NULL)
+			continue;
 		snprintf(ws->kept[n], sizeof(ws->kept[n]), "%.*s",
 			w.hint.bytes != NULL ? (int)w.hint.len : 0,
 			(const char *)w.hint.bytes);
 		buf_put(&ws->arena, w.data.bytes, w.data.len);
-		add(ws, "batch", file ? "file" : "passphrase",
-			file ? ws->kept[n] : NULL, at);
+		add(ws, "batch", kind,
+			w.hint.bytes != NULL ? ws->kept[n] : NULL, at);
 	}
 	if (!plan->batch)
 		return 0;
 	if (RAND_priv_bytes(s->batch, sizeof(s->batch)) != 1)
 		return err_ssl(e, OFS_EINTERNAL, "cannot make a key");
 	s->has_batch = true;
-	rc = for_file(ws, a, plan, "batch", s->batch, e);
-	return rc != 0 ? rc : for_passphrase(ws, a, plan, "batch", s->batch, e);
+	return for_station(ws, a, plan, "batch", s->batch, e);
 }
 
 static int
@@ -348,12 +375,16 @@ add_auditor(ofs_audit *a, const struct ofs_field *hint, struct key_plan *plan,
 	return rc;
 }
 
+/* the first one counts */
 static int
-take_path(const struct ofs_field *hint, struct key_plan *plan,
-	struct ofs_error *e)
+take_station(
+	const struct key_wrap *w, struct key_plan *plan, struct ofs_error *e)
 {
-	plan->station_path = strndup((const char *)hint->bytes, hint->len);
-	return plan->station_path != NULL ? 0 : err_nomem(e);
+	if (plan->station != NULL)
+		return 0;
+	plan->on_token = keys_is(&w->kind, "token");
+	plan->station = strndup((const char *)w->hint.bytes, w->hint.len);
+	return plan->station != NULL ? 0 : err_nomem(e);
 }
 
 int
@@ -380,9 +411,8 @@ keys_plan_of(ofs_audit *a, uint32_t epoch, struct key_plan *plan,
 			rc = add_auditor(a, &w.hint, plan, e);
 		else if (keys_is(&w.kind, "passphrase"))
 			plan->passphrase = true;
-		else if (keys_is(&w.kind, "file") && w.hint.bytes != NULL &&
-			plan->station_path == NULL)
-			rc = take_path(&w.hint, plan, e);
+		else if (keys_is_station(&w))
+			rc = take_station(&w, plan, e);
 	}
 	plan->like = b;
 	if (rc != 0)
@@ -394,7 +424,7 @@ void
 keys_plan_free(struct key_plan *plan)
 {
 	sk_X509_pop_free(plan->auditors, X509_free);
-	free((void *)(uintptr_t)plan->station_path);
+	free((void *)(uintptr_t)plan->station);
 	record_body_free(plan->like);
 	memset(plan, 0, sizeof(*plan));
 }

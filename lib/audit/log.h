@@ -131,13 +131,29 @@ struct log_token_key {
 	EVP_PKEY *pub;
 	const char *uri;
 };
+/* A station key on a token: a URI, and what the token makes of what. */
+struct wrap_token;
+struct log_station_key {
+	const char *uri;
+	const struct wrap_token *box;
+	const uint8_t *kek; /* 32 bytes */
+};
 /*
- * ofs_audit_init() with such a key, or NULL; *out is open for writing, and the
+ * ofs_audit_init() with such keys, or NULL; *out is open for writing, and the
  * caller frees it with ofs_audit_free().
  */
 int log_init(ofs_ctx *ctx, const char *dir,
 	const struct ofs_audit_init_opts *opts, const struct log_token_key *key,
-	ofs_audit **out, struct ofs_error *e);
+	const struct log_station_key *station, ofs_audit **out,
+	struct ofs_error *e);
+/* ofs_audit_rotate() to such a key */
+int log_rotate(ofs_audit *a, const struct ofs_audit_rotate_opts *opts,
+	const struct log_station_key *station, struct ofs_error *e);
+/* what the token is to open for the newest epoch; OFS_EKEY: nothing */
+int log_station_box(ofs_audit *a, struct wrap_token *out, struct ofs_error *e);
+/* what it made of that: opens the log. OFS_EDAMAGED: it does not */
+int log_open_with_token(ofs_audit *a, const struct log_station_key *station,
+	struct ofs_error *e);
 
 /*
  * A key on a token is lent to the log by who opened it, and signs outside

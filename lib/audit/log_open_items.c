@@ -77,7 +77,7 @@ log_can_track(ofs_audit *a, bool all_again, bool *can, struct ofs_error *e)
 	if (rc == 0)
 		rc = keys_plan_of(a, a->keys.newest, &plan, e);
 	handle_leave(a, nested);
-	wanted = plan.station_path != NULL || plan.passphrase;
+	wanted = plan.station != NULL || plan.passphrase;
 	keys_plan_free(&plan);
 	if (rc == 0 && wanted)
 		rc = err_set(e, OFS_EAUDIT,

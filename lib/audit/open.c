@@ -379,7 +379,8 @@ prepare_init(
 
 int
 log_init(ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts,
-	const struct log_token_key *key, ofs_audit **out, struct ofs_error *e)
+	const struct log_token_key *key, const struct log_station_key *station,
+	ofs_audit **out, struct ofs_error *e)
 {
 	ofs_audit *a = NULL;
 	bool made = false;
@@ -396,7 +397,7 @@ log_init(ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts,
 			"an audit log has one audit key: on a token or in a "
 			"file");
 	if (rc == 0)
-		rc = birth_check(opts, e);
+		rc = birth_check(opts, station != NULL, e);
 	if (rc == 0)
 		rc = handle_new(ctx, false, &a, e);
 	if (rc == 0)
@@ -404,9 +405,11 @@ log_init(ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts,
 	if (rc == 0) {
 		a->asked_key = opts->audit_key;
 		a->asked_token_key = key;
+		a->asked_station_key = station;
 		rc = open_for_writing(a, dir, true, opts, &made, e);
 		a->asked_key = NULL;
 		a->asked_token_key = NULL;
+		a->asked_station_key = NULL;
 	}
 	if (rc == 0 && !made)
 		rc = already(dir, e);
@@ -423,7 +426,7 @@ ofs_audit_init(
 {
 	ofs_audit *a;
 	struct ofs_error e;
-	int rc = log_init(ctx, dir, opts, NULL, &a, &e);
+	int rc = log_init(ctx, dir, opts, NULL, NULL, &a, &e);
 
 	ofs_audit_free(a);
 	return rc != 0 ? ctx_fail(ctx, &e) : 0;

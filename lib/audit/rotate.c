@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "audit/auditors.h"
 #include "audit/handle.h"
@@ -57,9 +58,9 @@ ofs_audit_get_keys(ofs_audit *audit, struct ofs_audit_keys *out)
 		out->readable = newest->open;
 	}
 	out->passphrase = plan.passphrase;
-	if (plan.station_path != NULL)
+	if (plan.station != NULL)
 		snprintf(out->station_key, sizeof(out->station_key), "%s",
-			plan.station_path);
+			plan.station);
 	keys_plan_free(&plan);
 	return rc != 0 ? handle_fail(audit, &e) : 0;
 }
@@ -146,24 +147,61 @@ add_auditors(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 	return rc;
 }
 
+/* What is asked for. */
+struct changes {
+	const struct ofs_audit_rotate_opts *o;
+	const struct log_station_key *station; /* on a token; or NULL */
+	char *made; /* a file for a station key; goes if nothing is changed */
+};
+
+static bool
+is_of_secret(const struct changes *c)
+{
+	return c->o->station_key != NULL || c->o->passphrase != NULL ||
+		c->station != NULL;
+}
+
+static void
+take_station(struct key_plan *plan, char *station, bool on_token)
+{
+	free((void *)(uintptr_t)plan->station);
+	plan->station = station;
+	plan->on_token = on_token;
+}
+
 static int
-change_station_key(ofs_audit *a, const char *path, struct key_plan *plan,
+change_to_token(ofs_audit *a, const struct log_station_key *station,
+	struct key_plan *plan, struct ofs_error *e)
+{
+	char *uri = strdup(station->uri);
+
+	if (uri == NULL)
+		return err_nomem(e);
+	keys_take_token(&a->keys, station);
+	take_station(plan, uri, true);
+	return 0;
+}
+
+static int
+change_station_key(ofs_audit *a, struct changes *c, struct key_plan *plan,
 	struct ofs_error *e)
 {
+	const char *path = c->o->station_key;
 	uint8_t key[KEYFILE_SIZE];
 	char *absolute = NULL;
 	bool made;
 	int rc;
 
 	rc = keyfile_make(path, &a->place, key, &absolute, &made, e);
+	if (rc == 0 && made && (c->made = strdup(absolute)) == NULL)
+		rc = err_nomem(e);
 	if (rc == 0 && !text_is_utf8(absolute, strlen(absolute)))
 		rc = err_set(
 			e, OFS_EINVAL, "path of the station key must be UTF-8");
 	if (rc == 0) {
 		memcpy(a->keys.s->station, key, sizeof(key));
 		a->keys.s->has_station = true;
-		free((void *)(uintptr_t)plan->station_path);
-		plan->station_path = absolute;
+		take_station(plan, absolute, false);
 	} else {
 		free(absolute);
 	}
@@ -231,7 +269,7 @@ check_leave(ofs_audit *a, const struct key_plan *plan,
 	bool may = a->keys.mode == LOG_STATION
 		? newest->open
 		: a->keys.s->has_batch || a->keys.reader != NULL ||
-			(plan->station_path == NULL && !plan->passphrase);
+			(plan->station == NULL && !plan->passphrase);
 
 	if (may)
 		return check_idle(a, e);
@@ -241,9 +279,10 @@ check_leave(ofs_audit *a, const struct key_plan *plan,
 }
 
 static int
-change(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
-	struct key_plan *plan, struct ofs_error *e)
+change(ofs_audit *a, struct changes *c, struct key_plan *plan,
+	struct ofs_error *e)
 {
+	const struct ofs_audit_rotate_opts *o = c->o;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < o->n_drop; i++)
@@ -251,12 +290,14 @@ change(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 	if (rc == 0)
 		rc = add_auditors(a, o, plan->auditors, e);
 	if (rc == 0 && o->station_key != NULL)
-		rc = change_station_key(a, o->station_key, plan, e);
+		rc = change_station_key(a, c, plan, e);
+	if (rc == 0 && c->station != NULL)
+		rc = change_to_token(a, c->station, plan, e);
 	if (rc == 0 && o->passphrase != NULL)
 		rc = change_passphrase(a, o->passphrase, plan, e);
 	if (rc == 0 && sk_X509_num(plan->auditors) == 0 &&
 		(a->keys.mode == LOG_SEALED ||
-			(plan->station_path == NULL && !plan->passphrase)))
+			(plan->station == NULL && !plan->passphrase)))
 		rc = err_set(e, OFS_EINVAL,
 			"nobody could read the audit log any more");
 	return rc;
@@ -289,11 +330,10 @@ keep_anew(ofs_audit *a, const struct kept_list *kept, struct ofs_error *e)
 
 /* *renew: the keys that are kept are to be kept anew */
 static int
-prepare(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
-	struct key_plan *plan, struct kept_list *kept, bool *renew,
-	struct ofs_error *e)
+prepare(ofs_audit *a, struct changes *c, struct key_plan *plan,
+	struct kept_list *kept, bool *renew, struct ofs_error *e)
 {
-	bool secret = o->station_key != NULL || o->passphrase != NULL;
+	bool secret = is_of_secret(c);
 	struct key_epoch *newest;
 	int rc;
 
@@ -306,7 +346,7 @@ prepare(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 	if (rc == 0 && *renew)
 		rc = kept_load(a, kept, e);
 	if (rc == 0)
-		rc = change(a, o, plan, e);
+		rc = change(a, c, plan, e);
 	plan->reason = "rotated";
 	if (a->keys.mode == LOG_STATION)
 		plan->previous = newest;
@@ -320,16 +360,17 @@ prepare(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 
 /* inside a transaction */
 static int
-rotate(ofs_audit *a, const struct ofs_audit_rotate_opts *o, struct ofs_error *e)
+rotate(ofs_audit *a, struct changes *c, struct ofs_error *e)
 {
-	struct rec_log_event event = { .event = "rotate", .reason = o->reason };
+	struct rec_log_event event = { .event = "rotate",
+		.reason = c->o->reason };
 	struct kept_list kept = { NULL, 0, 0 };
 	struct key_plan plan = { .reason = NULL };
 	uint64_t seq;
 	bool renew;
 	int rc;
 
-	rc = prepare(a, o, &plan, &kept, &renew, e);
+	rc = prepare(a, c, &plan, &kept, &renew, e);
 	if (rc == 0)
 		rc = handle_step(a, keys_make(a, &plan, e), e);
 	if (rc == 0 && renew)
@@ -343,8 +384,7 @@ rotate(ofs_audit *a, const struct ofs_audit_rotate_opts *o, struct ofs_error *e)
 
 /* in one transaction; what is not committed has changed no secret either */
 static int
-rotate_all(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
-	struct ofs_error *e)
+rotate_all(ofs_audit *a, struct changes *c, struct ofs_error *e)
 {
 	struct key_secrets *before = mem_secret_new(sizeof(*before));
 	uint8_t batch_of[sizeof(a->keys.batch_of)];
@@ -357,8 +397,10 @@ rotate_all(ofs_audit *a, const struct ofs_audit_rotate_opts *o,
 		goto out;
 	*before = *a->keys.s;
 	memcpy(batch_of, a->keys.batch_of, sizeof(batch_of));
-	rc = rotate(a, o, e);
+	rc = rotate(a, c, e);
 	if (rc != 0) {
+		if (c->made != NULL)
+			(void)unlink(c->made);
 		*a->keys.s = *before;
 		memcpy(a->keys.batch_of, batch_of, sizeof(batch_of));
 		log_rollback(a);
@@ -371,20 +413,34 @@ out:
 }
 
 int
+log_rotate(ofs_audit *a, const struct ofs_audit_rotate_opts *opts,
+	const struct log_station_key *station, struct ofs_error *e)
+{
+	struct changes c = { opts, station, NULL };
+	int rc;
+
+	if (opts == NULL || opts->size != sizeof(*opts))
+		return err_set(e, OFS_EINVAL,
+			"options for new keys of an audit log have a wrong "
+			"size");
+	if (a->keys.mode == LOG_PLAIN)
+		return err_set(e, OFS_EINVAL,
+			"this audit log is not encrypted, and stays so; make a "
+			"new one");
+	if (station != NULL && opts->station_key != NULL)
+		return err_set(e, OFS_EINVAL,
+			"an audit log has one station key: on a token or in a "
+			"file");
+	rc = rotate_all(a, &c, e);
+	free(c.made);
+	return rc;
+}
+
+int
 ofs_audit_rotate(ofs_audit *audit, const struct ofs_audit_rotate_opts *opts)
 {
 	struct ofs_error e;
-	int rc = 0;
+	int rc = log_rotate(audit, opts, NULL, &e);
 
-	if (opts == NULL || opts->size != sizeof(*opts))
-		rc = err_set(&e, OFS_EINVAL,
-			"options for new keys of an audit log have a wrong "
-			"size");
-	else if (audit->keys.mode == LOG_PLAIN)
-		rc = err_set(&e, OFS_EINVAL,
-			"this audit log is not encrypted, and stays so; make a "
-			"new one");
-	if (rc == 0)
-		rc = rotate_all(audit, opts, &e);
 	return rc != 0 ? handle_fail(audit, &e) : 0;
 }

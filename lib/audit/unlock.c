@@ -220,6 +220,54 @@ unlock(ofs_audit *a, const struct ofs_audit_unlock_opts *o, struct ofs_error *e)
 }
 
 int
+log_station_box(ofs_audit *a, struct wrap_token *out, struct ofs_error *e)
+{
+	struct record_body *b = NULL;
+	const uint8_t *kwp;
+	struct key_wrap w;
+	bool nested, found = false;
+	uint64_t seq;
+	int rc;
+
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	if (a->keys.mode != LOG_PLAIN)
+		rc = store_epoch_last(&a->store, &a->keys.newest, e);
+	if (rc == 0 && a->keys.mode != LOG_PLAIN)
+		rc = keys_record_of(a, a->keys.newest, &seq, &b, e);
+	for (size_t i = 0; b != NULL && !found && keys_wrap(b, i, &w); i++)
+		found = keys_is(&w.kind, "token");
+	if (found)
+		rc = wrap_token_parse(w.data.bytes, w.data.len, out, &kwp, e);
+	else if (rc == 0)
+		rc = err_set(
+			e, OFS_EKEY, "audit log has no station key on a token");
+	record_body_free(b);
+	handle_leave(a, nested);
+	return rc;
+}
+
+int
+log_open_with_token(ofs_audit *a, const struct log_station_key *station,
+	struct ofs_error *e)
+{
+	struct ofs_audit_unlock_opts o = OFS_AUDIT_UNLOCK_OPTS_INIT;
+	bool nested;
+	int rc;
+
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
+		return rc;
+	keys_take_token(&a->keys, station);
+	rc = try_epochs(a, &o, e);
+	if (rc != 0)
+		a->keys.s->has_token = false;
+	handle_leave(a, nested);
+	return rc;
+}
+
+int
 ofs_audit_unlock(ofs_audit *audit, const struct ofs_audit_unlock_opts *opts)
 {
 	struct ofs_error e;

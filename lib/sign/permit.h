@@ -8,6 +8,8 @@
 
 /* in key events: may sign digests of documents that nobody here has seen */
 #define PERMIT_DIGEST "digest"
+/* in key events: opens audit logs, and signs nothing */
+#define PERMIT_LOG "log"
 
 /*
  * Whether the key was last enrolled or adopted for that: 0 or OFS_EUNSUPPORTED.

@@ -90,11 +90,11 @@ usage(struct check *c, const struct probe_key *p)
 	if (k->sign == 0)
 		check_add(c, "key-not-for-signing", k,
 			"the token does not sign with it (CKA_SIGN is false)");
-	else if (is_rsa(p) && (p->decrypt == 1 || p->unwrap == 1))
+	else if (is_rsa(p) && (p->info.decrypt == 1 || p->unwrap == 1))
 		check_add(c, "key-decrypts", k,
 			"it signs and %s, so that a decryption may be made to "
 			"give a signature",
-			p->decrypt == 1 ? "decrypts" : "unwraps keys");
+			p->info.decrypt == 1 ? "decrypts" : "unwraps keys");
 	if (k->always_authenticate == 1)
 		check_add(c, "key-always-authenticate", k,
 			"the token wants the PIN for each signature "

@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 
 #include "station/recorded.h"
+#include "station/stationkey.h"
 
 #include "base/ctx.h"
 #include "crypto/cert.h"
@@ -26,7 +27,7 @@ struct enrolment {
 	ofs_audit *audit;
 	const char *uri;
 	const struct ofs_enroll_opts *opts; /* of one that makes the key */
-	bool use_digest;
+	bool use_digest, use_log;
 	struct ofs_enrolled *out;
 	const void *given; /* a certificate to import */
 	size_t given_len;
@@ -105,6 +106,12 @@ check_key(struct enrolment *n, enum ofs_padding padding, struct ofs_error *e)
 	const struct ofs_key_info *info = ofs_key_get_info(n->key);
 	int rc;
 
+	if (n->use_log) {
+		rc = station_key_prove(n->key, e);
+		return rc != 0 ? rc
+			       : recorded_init(&n->rec, n->audit, n->key,
+					 key_cert(n->key), e);
+	}
 	rc = check_attributes(info, e);
 	if (rc != 0)
 		return rc;
@@ -181,6 +188,12 @@ check_opts(
 	if (o == NULL || o->size != sizeof(*o) || o->key_type == NULL)
 		return err_set(e, OFS_EINVAL,
 			"a key type is needed; take ec:P-256 or rsa:3072");
+	if (o->use_log &&
+		(o->use_digest || o->subject != NULL ||
+			strncmp(o->key_type, "rsa:", 4) != 0))
+		return err_set(e, OFS_EINVAL,
+			"a key that opens audit logs is an RSA key, has no "
+			"certificate, and signs nothing");
 	if (o->self_signed && o->csr)
 		return err_set(e, OFS_EINVAL,
 			"a self-signed certificate and a request exclude each "
@@ -256,7 +269,10 @@ record_enrolled(
 	struct enrolment *n, const char *event, X509 *cert, struct ofs_error *e)
 {
 	return recorded_enrolled(&n->rec, event, cert, &n->attested,
-		n->use_digest ? PERMIT_DIGEST : NULL, &n->out->seq, e);
+		n->use_log              ? PERMIT_LOG
+			: n->use_digest ? PERMIT_DIGEST
+					: NULL,
+		&n->out->seq, e);
 }
 
 static int
@@ -271,7 +287,10 @@ enroll(struct enrolment *n, struct ofs_error *e)
 		rc = err_set(e, OFS_EINVAL,
 			"a key is not made without an audit log; open one");
 	if (rc == 0)
-		rc = key_generate(n->token, n->uri, o->key_type, &n->key, e);
+		rc = o->use_log ? key_generate_decrypting(n->token, n->uri,
+					  o->key_type, &n->key, e)
+				: key_generate(n->token, n->uri, o->key_type,
+					  &n->key, e);
 	if (rc == 0)
 		rc = check_key(n, o->padding, e);
 	if (rc == 0 && o->self_signed)
@@ -316,8 +335,11 @@ run_enroll(void *arg, struct ofs_error *e)
 static int
 open_key(struct enrolment *n, struct ofs_error *e)
 {
-	int rc = ofs_key_open(n->token, n->uri, 0, &n->key);
+	int rc;
 
+	if (n->use_log)
+		return key_open_idle(n->token, n->uri, &n->key, e);
+	rc = ofs_key_open(n->token, n->uri, 0, &n->key);
 	if (rc != 0)
 		*e = *ofs_token_error(n->token);
 	return rc;
@@ -368,6 +390,7 @@ ofs_key_enroll(ofs_token *token, ofs_audit *audit, const char *uri,
 		.uri = uri,
 		.opts = opts,
 		.use_digest = opts != NULL && opts->use_digest,
+		.use_log = opts != NULL && opts->use_log,
 		.out = out };
 
 	return run(&n, run_enroll);
@@ -381,6 +404,7 @@ ofs_key_adopt(ofs_token *token, ofs_audit *audit, const char *uri,
 		.audit = audit,
 		.uri = uri,
 		.use_digest = opts != NULL && opts->use_digest,
+		.use_log = opts != NULL && opts->use_log,
 		.out = out };
 	struct ofs_error e;
 

@@ -7,7 +7,9 @@
 #include "audit/log.h"
 #include "crypto/pubkey.h"
 #include "format/note.h"
+#include "station/logkeys.h"
 #include "station/recorded.h"
+#include "station/stationkey.h"
 
 /*
  * What log_lend_key() asks for: an intent, C_Sign, the check in software and
@@ -52,41 +54,23 @@ ofs_audit_use_key(ofs_audit *audit, ofs_key *key)
 	return 0;
 }
 
-struct search {
-	uint8_t spki_sha256[32];
-	char uri[1024];
-};
-
-static int
-compare(void *arg, const struct ofs_key_info *info)
-{
-	struct search *s = arg;
-
-	if (memcmp(info->spki_sha256, s->spki_sha256, 32) != 0)
-		return 0;
-	memcpy(s->uri, info->uri, sizeof(s->uri));
-	return 1;
-}
-
 int
 ofs_audit_find_key(ofs_audit *audit, ofs_token *token, ofs_key **out)
 {
-	struct search s = { .uri = "" };
+	uint8_t spki_sha256[32];
+	char uri[1024];
 	struct ofs_error e;
 	int rc;
 
 	*out = NULL;
-	if (log_token_key_sha256(audit, s.spki_sha256, &e) != 0)
-		return token_fail(token, &e);
-	rc = ofs_key_list(token, compare, &s);
-	if (rc < 0)
-		return rc;
-	if (s.uri[0] == '\0') {
-		(void)err_set(&e, OFS_EKEY,
+	rc = log_token_key_sha256(audit, spki_sha256, &e);
+	if (rc == 0)
+		rc = logkeys_find(token, spki_sha256, uri, &e);
+	if (rc == 0 && uri[0] == '\0')
+		rc = err_set(&e, OFS_EKEY,
 			"the audit key of the log is not on this token");
-		return token_fail(token, &e);
-	}
-	return ofs_key_open(token, s.uri, 0, out);
+	return rc != 0 ? token_fail(token, &e)
+		       : ofs_key_open(token, uri, 0, out);
 }
 
 /* what the key itself shows; a record says more, if there is a log yet */
@@ -124,60 +108,45 @@ ofs_audit_set_token_key(ofs_audit *audit, ofs_key *key)
 	return rc == 0 ? 0 : key_fail(key, &e);
 }
 
-/* A login that happens before the log is there. */
-struct early_login {
-	bool happened;
-	struct ctx_event ev;
-	struct ofs_token_info token;
-};
-
-/* a ctx_event_fn */
+/* logs in, too; nothing is made where that fails */
 static int
-remember_login(void *arg, const struct ctx_event *ev, struct ofs_error *e)
+open_audit_key(
+	ofs_token *token, const char *uri, ofs_key **key, struct ofs_error *e)
 {
-	struct early_login *l = arg;
-
-	(void)e;
-	l->happened = true;
-	l->ev = *ev;
-	l->token = *(const struct ofs_token_info *)ev->token;
-	l->ev.token = &l->token;
-	return 0;
-}
-
-/* logs in; nothing is made where that fails */
-static int
-open_first(ofs_token *token, const char *uri, struct early_login *login,
-	ofs_key **key)
-{
-	ofs_ctx *ctx = token_ctx(token);
-	ctx_event_fn event = ctx->event;
-	void *arg = ctx->event_arg;
 	int rc;
 
-	ctx->event = remember_login;
-	ctx->event_arg = login;
+	if (uri == NULL)
+		return 0;
 	rc = ofs_key_open(token, uri, 0, key);
-	ctx->event = event;
-	ctx->event_arg = arg;
-	return rc;
+	if (rc != 0)
+		*e = *ofs_token_error(token);
+	if (rc == 0)
+		rc = check_key(*key, NULL, e);
+	return rc != 0 ? rc : logkeys_check_uri(*key, e);
 }
 
+/* what a new log is to have of a token */
+struct asked {
+	ofs_key *audit_key; /* NULL: none */
+	struct station_key *station_key;
+};
+
 static int
-init(ofs_key *key, const char *dir, const struct ofs_audit_init_opts *opts,
-	const struct early_login *login, struct ofs_error *e)
+init(ofs_token *token, const struct asked *asked, const char *dir,
+	const struct ofs_audit_init_opts *opts, const struct early_login *login,
+	struct ofs_error *e)
 {
-	struct log_token_key k = { key_pub(key), ofs_key_get_info(key)->uri };
+	const struct station_key *s = asked->station_key;
+	struct log_token_key k = { NULL, NULL };
 	ofs_audit *audit = NULL;
 	int rc;
 
-	rc = check_key(key, NULL, e);
-	if (rc == 0 && k.uri[0] == '\0')
-		rc = err_set(e, OFS_EUNSUPPORTED,
-			"names of token and key are too long for a URI");
-	if (rc == 0)
-		rc = log_init(
-			token_ctx(key_token(key)), dir, opts, &k, &audit, e);
+	if (asked->audit_key != NULL) {
+		k.pub = key_pub(asked->audit_key);
+		k.uri = ofs_key_get_info(asked->audit_key)->uri;
+	}
+	rc = log_init(token_ctx(token), dir, opts, k.pub != NULL ? &k : NULL,
+		s != NULL ? &s->log : NULL, &audit, e);
 	if (rc == 0 && login->happened)
 		rc = recorded_login(audit, &login->ev, e);
 	ofs_audit_free(audit);
@@ -185,19 +154,26 @@ init(ofs_key *key, const char *dir, const struct ofs_audit_init_opts *opts,
 }
 
 int
-ofs_audit_init_token_key(ofs_token *token, const char *uri, const char *dir,
+ofs_audit_init_on_token(ofs_token *token, const char *audit_key,
+	const char *station_key, const char *dir,
 	const struct ofs_audit_init_opts *opts)
 {
-	struct early_login login = { .happened = false };
+	ofs_ctx *ctx = token_ctx(token);
+	struct asked asked = { NULL, NULL };
+	struct early_login login;
 	struct ofs_error e;
-	ofs_key *key;
 	int rc;
 
 	err_clear(&e);
-	rc = open_first(token, uri, &login, &key);
-	if (rc != 0)
-		return rc;
-	rc = init(key, dir, opts, &login, &e);
-	ofs_key_free(key);
+	early_begin(&login, ctx);
+	rc = open_audit_key(token, audit_key, &asked.audit_key, &e);
+	if (rc == 0 && station_key != NULL)
+		rc = station_key_make(
+			token, station_key, &asked.station_key, &e);
+	early_end(&login, ctx);
+	if (rc == 0)
+		rc = init(token, &asked, dir, opts, &login, &e);
+	ofs_key_free(asked.audit_key);
+	station_key_free(asked.station_key);
 	return rc == 0 ? 0 : token_fail(token, &e);
 }

@@ -38,6 +38,7 @@ struct spec {
 	size_t params_len;
 	const uint8_t *params2; /* the same in other words, or NULL */
 	size_t params2_len;
+	bool decrypts; /* and does not sign */
 };
 
 /* Where the pair goes; label and id are both set. */
@@ -219,12 +220,12 @@ public_template(const struct spec *s, const struct place *p, enum wish w,
 
 	t->n = 0;
 	add_bool(t, CKA_TOKEN, true);
-	add_bool(t, CKA_VERIFY, true);
+	add_bool(t, s->decrypts ? CKA_ENCRYPT : CKA_VERIFY, true);
 	add(t, CKA_ID, p->id, p->id_len);
 	add(t, CKA_LABEL, p->label, p->label_len);
 	if (w != WISH_LEAST) {
 		add_bool(t, CKA_PRIVATE, false);
-		add_bool(t, CKA_ENCRYPT, false);
+		add_bool(t, s->decrypts ? CKA_VERIFY : CKA_ENCRYPT, false);
 		add_bool(t, CKA_WRAP, false);
 		add_bool(t, CKA_VERIFY_RECOVER, false);
 	}
@@ -237,19 +238,20 @@ public_template(const struct spec *s, const struct place *p, enum wish w,
 }
 
 static void
-private_template(const struct place *p, enum wish w, struct template *t)
+private_template(const struct spec *s, const struct place *p, enum wish w,
+	struct template *t)
 {
 	t->n = 0;
 	add_bool(t, CKA_TOKEN, true);
 	add_bool(t, CKA_PRIVATE, true);
 	add_bool(t, CKA_SENSITIVE, true);
-	add_bool(t, CKA_SIGN, true);
+	add_bool(t, s->decrypts ? CKA_DECRYPT : CKA_SIGN, true);
 	add(t, CKA_ID, p->id, p->id_len);
 	add(t, CKA_LABEL, p->label, p->label_len);
 	if (w == WISH_ALL)
 		add_bool(t, CKA_EXTRACTABLE, false);
 	if (w != WISH_LEAST) {
-		add_bool(t, CKA_DECRYPT, false);
+		add_bool(t, s->decrypts ? CKA_SIGN : CKA_DECRYPT, false);
 		add_bool(t, CKA_UNWRAP, false);
 		add_bool(t, CKA_DERIVE, false);
 		add_bool(t, CKA_SIGN_RECOVER, false);
@@ -313,7 +315,7 @@ try_wishes(const ofs_token *t, const struct session *s, const struct spec *spec,
 
 	for (int w = WISH_ALL; w != WISH_END; w++) {
 		public_template(spec, place, (enum wish)w, &tpub);
-		private_template(place, (enum wish)w, &tpriv);
+		private_template(spec, place, (enum wish)w, &tpriv);
 		CRYPTOKI_SLOW(rv,
 			t->module->f->C_GenerateKeyPair(s->h, &mech, tpub.a,
 				tpub.n, tpriv.a, tpriv.n, &p->pub.h,
@@ -507,10 +509,10 @@ generate(ofs_token *t, const struct spec *spec, const struct place *place,
 			t->info.label, spec->text);
 	if (rc == 0)
 		rc = key_new(t, &p, &k, e);
-	if (rc == 0)
+	if (rc == 0 && !spec->decrypts)
 		rc = key_check_signing(k, e);
 	if (rc == 0) {
-		k->signs = true;
+		k->signs = !spec->decrypts;
 		*out = k;
 		k = NULL;
 	} else {
@@ -539,8 +541,8 @@ compare_label(const ofs_key *k, const struct uri *u)
 		label_text(wished, sizeof(wished), u->label, u->label_len));
 }
 
-int
-key_generate(ofs_token *t, const char *uri, const char *spec_text,
+static int
+generate_at(ofs_token *t, const char *uri, const char *spec_text, bool decrypts,
 	ofs_key **out, struct ofs_error *e)
 {
 	struct session *s;
@@ -561,6 +563,8 @@ key_generate(ofs_token *t, const char *uri, const char *spec_text,
 	if (rc == 0)
 		rc = parse_spec(spec_text, &spec, e);
 	if (rc == 0)
+		spec.decrypts = decrypts;
+	if (rc == 0)
 		rc = yubikey_check_place(t, &u, e);
 	if (rc == 0)
 		rc = take_place(&u, &place, e);
@@ -577,6 +581,20 @@ key_generate(ofs_token *t, const char *uri, const char *spec_text,
 		compare_label(*out, &u);
 	uri_free(&u);
 	return rc;
+}
+
+int
+key_generate(ofs_token *t, const char *uri, const char *spec, ofs_key **out,
+	struct ofs_error *e)
+{
+	return generate_at(t, uri, spec, false, out, e);
+}
+
+int
+key_generate_decrypting(ofs_token *t, const char *uri, const char *spec,
+	ofs_key **out, struct ofs_error *e)
+{
+	return generate_at(t, uri, spec, true, out, e);
 }
 
 int

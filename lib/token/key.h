@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "crypto/alg.h"
+#include "crypto/wrap.h"
 
 EVP_PKEY *key_pub(const ofs_key *k); /* borrowed */
 X509 *key_cert(const ofs_key *k);    /* borrowed; NULL: none on the token */
@@ -91,6 +92,9 @@ bool key_takes_message(const ofs_key *k, const struct alg *alg);
  */
 int key_generate(ofs_token *t, const char *uri, const char *spec, ofs_key **out,
 	struct ofs_error *e);
+/* an RSA key that decrypts, and does not sign */
+int key_generate_decrypting(ofs_token *t, const char *uri, const char *spec,
+	ofs_key **out, struct ofs_error *e);
 int key_destroy(ofs_key *k, struct ofs_error *e);
 /*
  * ofs_key_open with a login, where nothing is signed: a key that wants the PIN
@@ -102,6 +106,14 @@ int key_open_idle(
 int key_store_cert(ofs_key *k, X509 *cert, struct ofs_error *e);
 /* reads the attributes and the certificate again */
 int key_refresh(ofs_key *k, struct ofs_error *e);
+
+/*
+ * What the box holds: C_DecryptInit and C_Decrypt, once, in the pinned session.
+ * OFS_EUNSUPPORTED: the token does not do OAEP, or not with this hash;
+ * OFS_EDAMAGED: what it decrypts is no key, or it was not for this one.
+ */
+int key_open_box(ofs_key *k, const struct wrap_token *box,
+	uint8_t kek[WRAP_KEY], struct ofs_error *e);
 
 /* OpenSSL key through libp11 (token/evp.c); caller frees with EVP_PKEY_free */
 int key_to_evp(ofs_key *k, EVP_PKEY **out, struct ofs_error *e);

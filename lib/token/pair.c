@@ -112,8 +112,8 @@ read_private(const struct session *s, struct pair *p, struct attrs *a,
 {
 	static const CK_ATTRIBUTE_TYPE types[] = { CKA_SENSITIVE,
 		CKA_EXTRACTABLE, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE,
-		CKA_LOCAL, CKA_ALWAYS_AUTHENTICATE, CKA_SIGN, CKA_MODULUS,
-		CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT,
+		CKA_LOCAL, CKA_ALWAYS_AUTHENTICATE, CKA_SIGN, CKA_DECRYPT,
+		CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT,
 		CKA_PUBLIC_KEY_INFO, CKA_ALLOWED_MECHANISMS };
 	struct ofs_key_info *i = &p->info;
 	const uint8_t *mechs;
@@ -131,6 +131,7 @@ read_private(const struct session *s, struct pair *p, struct attrs *a,
 	i->local = attrs_bool(a, CKA_LOCAL);
 	i->always_authenticate = attrs_bool(a, CKA_ALWAYS_AUTHENTICATE);
 	i->sign = attrs_bool(a, CKA_SIGN);
+	i->decrypt = attrs_bool(a, CKA_DECRYPT);
 	mechs = attrs_get(a, CKA_ALLOWED_MECHANISMS, &len);
 	take_allowed(p, mechs, len);
 	p->key = key_of_attrs(a, p->priv.key_type, &p->odd);
@@ -355,7 +356,7 @@ reset(struct pair *p)
 	i->size = sizeof(*i);
 	i->sensitive = i->extractable = i->always_sensitive = -1;
 	i->never_extractable = i->local = i->always_authenticate = -1;
-	i->sign = -1;
+	i->sign = i->decrypt = -1;
 }
 
 int

@@ -13,7 +13,7 @@ struct probe_key {
 	bool retired;         /* DSA, Diffie-Hellman, a curve below 224 bits */
 	bool conflict;        /* public keys with its id are not the same */
 	size_t foreign_certs; /* certificates with its id, of other keys */
-	signed char decrypt, unwrap; /* 1, 0, or -1 when not answered */
+	signed char unwrap;   /* 1, 0, or -1 when not answered */
 };
 
 /* Mechanisms that sign. Weak ones have SHA-1, MD5 or less inside. */

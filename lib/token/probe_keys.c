@@ -71,21 +71,19 @@ is_retired(const struct pair *p)
 }
 
 static int
-read_uses(const struct session *s, const struct pair *p, struct probe_key *k,
+read_unwrap(const struct session *s, const struct pair *p, struct probe_key *k,
 	struct ofs_error *e)
 {
-	static const CK_ATTRIBUTE_TYPE types[] = { CKA_DECRYPT, CKA_UNWRAP };
+	static const CK_ATTRIBUTE_TYPE unwrap = CKA_UNWRAP;
 	struct attrs a;
 	int rc;
 
-	k->decrypt = k->unwrap = -1;
+	k->unwrap = -1;
 	if (p->priv.h == 0)
 		return 0;
-	rc = attrs_read(s, p->priv.h, types, 2, &a, e);
-	if (rc == 0) {
-		k->decrypt = attrs_bool(&a, CKA_DECRYPT);
+	rc = attrs_read(s, p->priv.h, &unwrap, 1, &a, e);
+	if (rc == 0)
 		k->unwrap = attrs_bool(&a, CKA_UNWRAP);
-	}
 	attrs_free(&a);
 	return rc;
 }
@@ -107,7 +105,7 @@ add(ofs_token *t, const struct session *s, const struct lists *l,
 	if (rc == 0)
 		rc = pair_complete(t, s, &p, &l->pub, &l->cert, e);
 	if (rc == 0)
-		rc = read_uses(s, &p, k, e);
+		rc = read_unwrap(s, &p, k, e);
 	if (rc == 0)
 		rc = count_foreign(t, s, l, &p, &k->foreign_certs, e);
 	if (rc == 0) {

@@ -269,14 +269,14 @@ reads_what_keys_are_for(void **state)
 	assert_int_equal(probe_token(f->bad, false, &p, &e), 0);
 	for (size_t i = 0; i < p.n_keys; i++)
 		if (strcmp(p.keys[i].info.label, "old") == 0) {
-			assert_int_equal(p.keys[i].decrypt, 1);
+			assert_int_equal(p.keys[i].info.decrypt, 1);
 			seen++;
 		}
 	assert_int_equal(seen, 1);
 	probe_free(&p);
 	assert_int_equal(probe_token(f->good, false, &p, &e), 0);
 	assert_int_equal(p.n_keys, 1);
-	assert_int_equal(p.keys[0].decrypt, 0);
+	assert_int_equal(p.keys[0].info.decrypt, 0);
 	assert_int_equal(p.keys[0].unwrap, 0);
 	assert_false(p.keys[0].retired);
 	assert_true(p.mechs.rsa && p.mechs.rsa_weak && p.mechs.ec);

@@ -101,7 +101,7 @@ new_log(struct fixture *f, const char *name, const char *token, const char *uri)
 	ofs_token *t = softhsm_open(f->ctx, token);
 	ofs_audit *log;
 
-	ok(ofs_audit_init_token_key(t, uri, in_dir(f, name), NULL),
+	ok(ofs_audit_init_on_token(t, uri, NULL, in_dir(f, name), NULL),
 		ofs_token_error(t));
 	ofs_token_free(t);
 	ok(ofs_audit_open(f->ctx, in_dir(f, name), 0, &log),
@@ -177,7 +177,7 @@ is_refused(void **state)
 		snprintf(uri, sizeof(uri), "pkcs11:token=%s", cases[i].token);
 		f->seen.pin = cases[i].pin;
 		t = softhsm_open(f->ctx, uri);
-		assert_int_equal(ofs_audit_init_token_key(t, cases[i].uri,
+		assert_int_equal(ofs_audit_init_on_token(t, cases[i].uri, NULL,
 					 in_dir(f, "refused"), cases[i].opts),
 			cases[i].code);
 		assert_int_equal(ofs_token_error(t)->code, cases[i].code);

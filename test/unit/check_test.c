@@ -158,7 +158,7 @@ judges_protection(void **state)
 	MUST_FIND("key-always-authenticate");
 	/* a key for something else needs no certificate and may decrypt */
 	keys[0].info.sign = 0;
-	keys[0].decrypt = 1;
+	keys[0].info.decrypt = 1;
 	keys[0].info.has_cert = false;
 	check_keys(&c);
 	MUST_FIND("key-not-for-signing");
@@ -189,14 +189,14 @@ judges_algorithms(void **state)
 	MUST_FIND("rsa-short-soon");
 	judge_key(EVP_RSA_gen(3072));
 	MUST_FIND_NOTHING();
-	keys[0].decrypt = 1;
+	keys[0].info.decrypt = 1;
 	judge_key(EVP_RSA_gen(3072));
 	MUST_FIND("key-decrypts");
 	keys[0].unwrap = 1;
 	judge_key(EVP_RSA_gen(3072));
 	MUST_FIND("key-decrypts");
 	/* an EC key cannot decrypt, whatever its attributes say */
-	keys[0].decrypt = keys[0].unwrap = 1;
+	keys[0].info.decrypt = keys[0].unwrap = 1;
 	check_keys(&c);
 	MUST_FIND_NOTHING();
 	keys[0].retired = true;

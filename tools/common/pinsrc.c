@@ -138,6 +138,10 @@ pinsrc_for(const struct pins *pins, enum ofs_pin_kind kind, const char **option)
 		*option = pins->passphrase;
 		return &pins->user;
 	}
+	if (pins->other_option != NULL) {
+		*option = pins->other_option;
+		return &pins->other;
+	}
 	if (fresh && pins->change) {
 		*option = so ? "--new-so-pin-source" : "--new-pin-source";
 		return so ? &pins->new_so : &pins->new_user;
@@ -178,7 +182,8 @@ pinsrc_ask(void *arg, const struct ofs_pin_request *req, char *pin)
 	struct pins *pins = arg;
 	int rc;
 
-	if (!pins->share || req->kind != OFS_PIN_USER)
+	if (!pins->share || req->kind != OFS_PIN_USER ||
+		pins->other_option != NULL)
 		return ask(pins, req, pin);
 	if (pins->shared == NULL) {
 		rc = ask(pins, req, pin);

@@ -37,6 +37,9 @@ struct pins {
 	struct pinsrc_source new_user, new_so;
 	/* new PINs come from sources of their own, not from user and so */
 	bool change;
+	/* while this option is set: PINs of another token come from there */
+	const char *other_option;
+	struct pinsrc_source other;
 	/* the option that names another source of a passphrase; NULL: PINs */
 	const char *passphrase;
 };
@@ -83,6 +86,7 @@ void pinsrc_buffer_free(char *p);
 int pinsrc_read_line(struct out *o, const char *word, int fd, int64_t deadline,
 	const char *where, char *pin);
 int64_t pinsrc_now(void);
+bool pinsrc_has_terminal(void);
 int pinsrc_from_program(
 	struct out *o, const char *word, const char *program, char *pin);
 /* `option` is what names another source */

@@ -189,6 +189,16 @@ ask_all(struct out *o, const char *word, int fd,
 	return 0;
 }
 
+bool
+pinsrc_has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 int
 pinsrc_from_terminal(struct out *o, const char *word,
 	const struct ofs_pin_request *req, const char *option, char *pin)
@@ -199,9 +209,10 @@ pinsrc_from_terminal(struct out *o, const char *word,
 	fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return out_fail(o, OFS_ENOPIN,
-			"no terminal to ask for the %s on; pass %s file:PATH, "
-			"fd:N, env:NAME or cmd:PROGRAM",
-			word, option);
+			"no terminal to ask for the %s on; %s %s%s "
+			"file:PATH, fd:N, env:NAME or cmd:PROGRAM",
+			word, option[0] == '-' ? "pass" : "set", option,
+			option[0] == '-' ? "" : " to");
 	one = pinsrc_buffer_new();
 	two = pinsrc_buffer_new();
 	if (one == NULL || two == NULL)

@@ -224,6 +224,9 @@ tool_modules(struct tool *s, const struct tool_opts *opts)
 	size_t i;
 	int rc = 0;
 
+	if (s->loaded)
+		return 0;
+	s->loaded = true;
 	if (opts->modules.n == 0 && (env == NULL || env[0] == '\0'))
 		return registered_modules(s);
 	if (opts->modules.n == 0)
@@ -279,42 +282,106 @@ tool_audit_dir(struct out *o, const struct tool_opts *opts)
 	return dir;
 }
 
-/* an encrypted log that opens with a passphrase alone, or is told to */
+struct log_secret {
+	const char *option, *spec; /* NULL: none was named */
+};
+
+static struct log_secret
+named_secret(const struct tool_opts *opts)
+{
+	static const char variable[] = "OFS_AUDIT_PASSPHRASE_SOURCE";
+	const char *env = getenv(variable);
+
+	if (opts->passphrase == NULL && env != NULL && env[0] != '\0')
+		return (struct log_secret){ variable, env };
+	if (opts->passphrase_option == NULL)
+		return (struct log_secret){ variable, NULL };
+	return (struct log_secret){ opts->passphrase_option, opts->passphrase };
+}
+
 static int
-unlock(struct tool *s, const struct tool_opts *opts)
+fail_log(struct tool *s)
+{
+	ofs_audit_error(s->audit, &s->why);
+	return out_fail_with(s->out, &s->why);
+}
+
+static int
+unlock_with_passphrase(struct tool *s, const struct log_secret *from)
 {
 	struct ofs_audit_unlock_opts u = OFS_AUDIT_UNLOCK_OPTS_INIT;
-	const char *env = getenv("OFS_AUDIT_PASSPHRASE_SOURCE"), *spec;
-	const char *option = "--audit-passphrase-source";
-	struct ofs_audit_keys k;
 	char *passphrase;
-	bool needed;
 	int rc;
 
-	spec = opts->passphrase;
-	if (spec == NULL && env != NULL && env[0] != '\0') {
-		spec = env;
-		option = "OFS_AUDIT_PASSPHRASE_SOURCE";
-	}
-	if (ofs_audit_get_keys(s->audit, &k) != 0) {
-		ofs_audit_error(s->audit, &s->why);
-		return out_fail_with(s->out, &s->why);
-	}
-	needed = k.mode == OFS_AUDIT_SEALED ? opts->lists : !k.readable;
-	if (!k.passphrase || !needed ||
-		(spec == NULL && k.station_key[0] != '\0'))
-		return 0;
-	rc = pinsrc_passphrase(
-		s->out, option, spec, "the audit log", false, &passphrase);
+	rc = pinsrc_passphrase(s->out, from->option, from->spec,
+		"the audit log", false, &passphrase);
 	if (rc != 0)
 		return rc;
 	u.passphrase = passphrase;
 	rc = ofs_audit_unlock(s->audit, &u);
 	pinsrc_buffer_free(passphrase);
+	return rc == 0 ? 0 : fail_log(s);
+}
+
+int
+tool_unlock_token(struct tool *s, const struct tool_opts *opts, const char *uri,
+	const char *option, const char *spec)
+{
+	ofs_token *token = NULL;
+	char name[64];
+	int rc;
+
+	snprintf(name, sizeof(name), "the value of '%s'", option);
+	rc = tool_modules(s, opts);
 	if (rc == 0)
+		rc = pinsrc_parse(s->out, name, spec, &s->pins.other);
+	if (rc != 0)
+		return rc;
+	/* never the PIN of the token that signs */
+	s->pins.other_option = option;
+	if (ofs_token_open(s->ctx, uri, &token) != 0)
+		rc = out_fail(s->out, ofs_ctx_error(s->ctx)->code,
+			"the audit log opens with a key on a token, '%s': %s",
+			NAME(uri), ofs_ctx_error(s->ctx)->message);
+	if (rc == 0 && ofs_audit_unlock_token(s->audit, token) != 0)
+		rc = out_fail_with(s->out, ofs_token_error(token));
+	s->pins.other_option = NULL;
+	ofs_token_free(token);
+	return rc;
+}
+
+bool
+tool_is_on_token(const char *place)
+{
+	return place != NULL && strncmp(place, "pkcs11:", 7) == 0;
+}
+
+/* what cannot be written, or not be gone on with, without a secret */
+static int
+unlock(struct tool *s, const struct tool_opts *opts)
+{
+	struct log_secret from = named_secret(opts);
+	struct ofs_audit_keys k;
+	bool needed;
+
+	if (ofs_audit_get_keys(s->audit, &k) != 0)
+		return fail_log(s);
+	needed = k.mode == OFS_AUDIT_SEALED ? opts->lists : !k.readable;
+	if (!needed ||
+		(opts->may_lack && from.spec == NULL && !pinsrc_has_terminal()))
 		return 0;
-	ofs_audit_error(s->audit, &s->why);
-	return out_fail_with(s->out, &s->why);
+	if (tool_is_on_token(k.station_key) && s->near != NULL) {
+		if (ofs_audit_unlock_token(s->audit, s->near) == 0)
+			return 0;
+		if (ofs_token_error(s->near)->code != OFS_EKEY)
+			return out_fail_with(s->out, ofs_token_error(s->near));
+	}
+	if (k.passphrase && (from.spec != NULL || k.station_key[0] == '\0'))
+		return unlock_with_passphrase(s, &from);
+	if (tool_is_on_token(k.station_key))
+		return tool_unlock_token(
+			s, opts, k.station_key, from.option, from.spec);
+	return 0;
 }
 
 int
@@ -331,9 +398,21 @@ tool_audit(struct tool *s, const struct tool_opts *opts, unsigned int flags)
 		rc = ofs_ctx_set_audit(s->ctx, s->audit);
 	if (rc != 0)
 		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
-	/* ofs-audit has options of its own for that */
-	return (flags & OFS_AUDIT_CREATE) != 0 || opts->lists ? unlock(s, opts)
-							      : 0;
+	if (opts->locked ||
+		((flags & OFS_AUDIT_READ_ONLY) != 0 && !opts->lists))
+		return 0;
+	return unlock(s, opts);
+}
+
+int
+tool_audit_near(struct tool *s, const struct tool_opts *opts, ofs_token *token)
+{
+	int rc;
+
+	s->near = token;
+	rc = tool_audit(s, opts, OFS_AUDIT_CREATE);
+	s->near = NULL;
+	return rc;
 }
 
 int
@@ -347,9 +426,7 @@ tool_token(struct tool *s, const struct tool_opts *opts, const char *uri,
 	if (rc == 0 && ofs_token_open(s->ctx, uri, out) != 0)
 		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
 	/* before the login, which goes into it */
-	if (rc == 0)
-		rc = tool_audit(s, opts, OFS_AUDIT_CREATE);
-	return rc;
+	return rc != 0 ? rc : tool_audit_near(s, opts, *out);
 }
 
 void

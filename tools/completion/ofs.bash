@@ -63,7 +63,7 @@ _ofs_value()
 		--report | --station-key | --auditor-key)
 		_ofs_files "$2"
 		;;
-	--use) _ofs_words 'document digest' "$2" ;;
+	--use) _ofs_words 'document digest log' "$2" ;;
 	--audit-key | --set)
 		COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 		compopt -o nospace
