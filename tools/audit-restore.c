@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit.h"
+#include "audit-unlock.h"
 #include "common/plain.h"
 #include "common/small.h"
 
@@ -26,6 +26,10 @@ static const char help[] =
 "  --reason TEXT      for the record, and for the auditor\n"
 "  --statement        only prints what an auditor has to sign\n"
 "  --accept FILE      that, signed\n"
+"\n"
+"What it takes to record that in an encrypted log:\n"
+CMD_AUDIT_UNLOCK_HELP
+"\n"
 "  --json             one JSON object a line\n"
 "\n"
 "Example: ofs-audit restore /media/stick/log-2026-11-21 --reason 'disk failed' \\\n"
@@ -72,15 +76,47 @@ print(struct out *o, const char *dir, const struct ofs_audit_restore_report *r)
 	return 0;
 }
 
+/* what opens the log that is restored */
+struct opening {
+	struct tool *s;
+	const struct tool_opts *so;
+	const struct unlock *u;
+	int failed; /* and that was said */
+};
+
+/* an ofs_audit_unlock_fn */
 static int
-restore(struct tool *s, const char *backup, const char *dir,
-	const struct ofs_audit_restore_opts *opts)
+open_restored(void *arg, ofs_audit *audit)
+{
+	struct opening *o = arg;
+	struct tool *s = o->s;
+
+	s->audit = audit;
+	if (ofs_ctx_set_audit(s->ctx, audit) != 0)
+		o->failed = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	else if (cmd_audit_unlock_given(o->u))
+		o->failed = cmd_audit_unlock(s, o->so, o->u);
+	else
+		o->failed = tool_unlock(s, o->so);
+	(void)ofs_ctx_set_audit(s->ctx, NULL);
+	s->audit = NULL;
+	return o->failed;
+}
+
+static int
+restore(struct opening *opening, const char *backup, const char *dir,
+	struct ofs_audit_restore_opts *opts)
 {
 	struct ofs_audit_restore_report r = { .size = sizeof(r) };
+	struct tool *s = opening->s;
 
-	if (ofs_audit_restore(s->ctx, backup, dir, opts, &r) != 0)
-		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
-	return print(s->out, dir, &r);
+	opts->unlock = open_restored;
+	opts->unlock_arg = opening;
+	if (ofs_audit_restore(s->ctx, backup, dir, opts, &r) == 0)
+		return print(s->out, dir, &r);
+	return opening->failed != 0
+		? opening->failed
+		: out_fail_with(s->out, ofs_ctx_error(s->ctx));
 }
 
 static int
@@ -102,8 +138,10 @@ cmd_audit_restore(struct out *o, int argc, char **argv)
 	struct ofs_audit_restore_opts ro = OFS_AUDIT_RESTORE_OPTS_INIT;
 	struct bytes cms = { NULL, 0 };
 	struct strings heads = { .n = 0 };
-	struct tool_opts so = { 0 };
+	struct tool_opts so = { .may_lack = true };
 	struct tool s = { 0 };
+	struct unlock u = { NULL, NULL, NULL };
+	struct opening opening = { &s, &so, &u, 0 };
 	bool json = false, statement = false;
 	const char *accept = NULL;
 	const struct opt table[] = {
@@ -112,6 +150,7 @@ cmd_audit_restore(struct out *o, int argc, char **argv)
 		{ "reason", .text = &ro.reason },
 		{ "statement", .flag = &statement },
 		{ "accept", .text = &accept },
+		CMD_AUDIT_UNLOCK_OPTS(u, so),
 		{ "json", .flag = &json },
 		{ .name = NULL },
 	};
@@ -142,7 +181,7 @@ cmd_audit_restore(struct out *o, int argc, char **argv)
 	ro.accept_len = cms.n;
 	if (rc == 0)
 		rc = statement ? state(&s, ops.p[0], dir, &ro)
-			       : restore(&s, ops.p[0], dir, &ro);
+			       : restore(&opening, ops.p[0], dir, &ro);
 	small_free(&cms);
 	free(dir);
 	tool_close(&s);

@@ -49,21 +49,6 @@ rotate_to_token(struct tool *s, const struct tool_opts *so,
 	return rc;
 }
 
-/* with what was given: the PIN of a token where the log has no passphrase */
-static int
-unlock(struct tool *s, const struct tool_opts *so, const struct unlock *u)
-{
-	struct unlock with = *u;
-	struct ofs_audit_keys k;
-
-	if (ofs_audit_get_keys(s->audit, &k) != 0)
-		return cmd_audit_fail(s);
-	if (u->passphrase != NULL && !k.passphrase &&
-		tool_is_on_token(k.station_key))
-		with.station_key = "pkcs11:";
-	return cmd_audit_unlock(s, so, &with);
-}
-
 /* what opens it now, and what will */
 static int
 rotate(struct tool *s, const struct tool_opts *so, const struct unlock *u,
@@ -72,7 +57,7 @@ rotate(struct tool *s, const struct tool_opts *so, const struct unlock *u,
 	char *passphrase = NULL;
 	int rc;
 
-	rc = unlock(s, so, u);
+	rc = cmd_audit_unlock(s, so, u);
 	if (rc == 0 && source != NULL)
 		rc = pinsrc_passphrase(s->out, "--new-passphrase-source",
 			source, "the audit log", true, &passphrase);

@@ -6,6 +6,8 @@
 #include "audit-unlock.h"
 #include "common/small.h"
 
+#define URI_MAX 4096 /* as in struct ofs_audit_keys */
+
 int
 cmd_audit_passphrase(
 	struct out *o, const char *spec, const char *of, bool fresh, char **out)
@@ -51,21 +53,6 @@ unlock_with(struct tool *s, const struct unlock *u, const struct bytes *key)
 	return rc != 0 ? cmd_audit_fail(s) : 0;
 }
 
-/* "pkcs11:" alone is the token that the log names */
-static int
-unlock_token(struct tool *s, const struct tool_opts *so, const struct unlock *u)
-{
-	const char *uri = u->station_key;
-	struct ofs_audit_keys k;
-
-	if (ofs_audit_get_keys(s->audit, &k) != 0)
-		return cmd_audit_fail(s);
-	if (uri[strlen("pkcs11:")] == '\0' && tool_is_on_token(k.station_key))
-		uri = k.station_key;
-	return tool_unlock_token(
-		s, so, uri, "--passphrase-source", u->passphrase);
-}
-
 bool
 cmd_audit_unlock_given(const struct unlock *u)
 {
@@ -73,17 +60,47 @@ cmd_audit_unlock_given(const struct unlock *u)
 		u->station_key != NULL;
 }
 
+/*
+ * The token that is to open it, or "": the one that was named, or that the log
+ * names, for which "pkcs11:" stands, and the PIN of a log without passphrase
+ */
+static int
+token_uri(struct tool *s, const struct unlock *u, char uri[URI_MAX])
+{
+	static const char any[] = "pkcs11:";
+	bool named = tool_is_on_token(u->station_key);
+	struct ofs_audit_keys k;
+
+	uri[0] = '\0';
+	if (u->key != NULL || (u->station_key != NULL && !named))
+		return 0;
+	if (ofs_audit_get_keys(s->audit, &k) != 0)
+		return cmd_audit_fail(s);
+	if (named && strcmp(u->station_key, any) != 0)
+		snprintf(uri, URI_MAX, "%s", u->station_key);
+	else if (tool_is_on_token(k.station_key) && (named || !k.passphrase))
+		snprintf(uri, URI_MAX, "%s", k.station_key);
+	else if (named)
+		snprintf(uri, URI_MAX, "%s", any);
+	return 0;
+}
+
 int
 cmd_audit_unlock(
 	struct tool *s, const struct tool_opts *so, const struct unlock *u)
 {
 	struct bytes key = { NULL, 0 };
-	int rc = 0;
+	char uri[URI_MAX];
+	int rc;
 
 	if (!cmd_audit_unlock_given(u))
 		return 0;
-	if (u->key == NULL && tool_is_on_token(u->station_key))
-		return unlock_token(s, so, u);
+	rc = token_uri(s, u, uri);
+	if (rc != 0)
+		return rc;
+	if (uri[0] != '\0')
+		return tool_unlock_token(
+			s, so, uri, "--passphrase-source", u->passphrase);
 	if (u->key != NULL)
 		rc = small_read(s->out, u->key, SMALL_PEM_MAX, &key);
 	if (rc == 0)

@@ -90,6 +90,12 @@ int ofs_audit_backup(ofs_audit *audit, const char *dest,
 	ofs_audit_progress_fn fn, void *arg,
 	struct ofs_audit_backup_report *out);
 
+/*
+ * Opens an encrypted log that no station key in a file opens, with
+ * ofs_audit_unlock() or ofs_audit_unlock_token(). 0, or what is returned.
+ */
+typedef int (*ofs_audit_unlock_fn)(void *arg, ofs_audit *audit);
+
 struct ofs_audit_restore_opts {
 	size_t size;
 	/* files: head files, manifests of backups, checkpoints of this log */
@@ -101,11 +107,14 @@ struct ofs_audit_restore_opts {
 	size_t accept_len;
 	ofs_audit_progress_fn fn; /* or NULL */
 	void *arg;
+	ofs_audit_unlock_fn unlock; /* before it is recorded; or NULL */
+	void *unlock_arg;
 };
 
-#define OFS_AUDIT_RESTORE_OPTS_INIT                                        \
-	{                                                                  \
-		sizeof(struct ofs_audit_restore_opts), 0, 0, 0, 0, 0, 0, 0 \
+#define OFS_AUDIT_RESTORE_OPTS_INIT                                            \
+	{                                                                      \
+		sizeof(struct ofs_audit_restore_opts), 0, 0, 0, 0, 0, 0, 0, 0, \
+			0                                                      \
 	}
 
 struct ofs_audit_restore_report {

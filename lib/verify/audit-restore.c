@@ -420,8 +420,15 @@ build(struct restore *r, struct ofs_error *e)
 	rc = ofs_audit_open(r->ctx, r->aside, 0, &a);
 	if (rc != 0)
 		*e = *ofs_ctx_error(r->ctx);
+	if (rc == 0 && r->opts->unlock != NULL)
+		rc = r->opts->unlock(r->opts->unlock_arg, a);
 	if (rc == 0)
 		rc = record(r, a, e);
+	else if (a != NULL)
+		rc = err_set(e, rc,
+			"backup '%s' was not opened, so that its restoring "
+			"could not be recorded",
+			TEXT_Q(r->backup));
 	if (rc == 0)
 		rc = say_unfinished(r, a, e);
 	ofs_audit_free(a);

@@ -356,9 +356,8 @@ tool_is_on_token(const char *place)
 	return place != NULL && strncmp(place, "pkcs11:", 7) == 0;
 }
 
-/* what cannot be written, or not be gone on with, without a secret */
-static int
-unlock(struct tool *s, const struct tool_opts *opts)
+int
+tool_unlock(struct tool *s, const struct tool_opts *opts)
 {
 	struct log_secret from = named_secret(opts);
 	struct ofs_audit_keys k;
@@ -401,7 +400,7 @@ tool_audit(struct tool *s, const struct tool_opts *opts, unsigned int flags)
 	if (opts->locked ||
 		((flags & OFS_AUDIT_READ_ONLY) != 0 && !opts->lists))
 		return 0;
-	return unlock(s, opts);
+	return tool_unlock(s, opts);
 }
 
 int

@@ -56,6 +56,11 @@ int tool_modules(struct tool *s, const struct tool_opts *opts);
 int tool_audit(
 	struct tool *s, const struct tool_opts *opts, unsigned int flags);
 /*
+ * The second half of that, with s->audit: asks for nothing where the log can be
+ * written, and its lists be gone on with if that matters, as it is.
+ */
+int tool_unlock(struct tool *s, const struct tool_opts *opts);
+/*
  * The same, of a log that may have to be made, before a login to this token: if
  * it has the station key, that is opened with the PIN of this login.
  */
