@@ -98,22 +98,35 @@ find_cert(ofs_audit *a, EVP_PKEY *key, X509 **out, struct ofs_error *e)
 	return 0;
 }
 
+/* What is to open the log; or a key on a token. */
+struct given {
+	const struct ofs_audit_unlock_opts *o;
+	const struct log_station_key *token; /* NULL: o */
+};
+
+/* What was here before; in locked memory. */
+struct before {
+	struct key_secrets s;
+	EVP_PKEY *reader;
+	X509 *reader_cert;
+};
+
 static int
-take_secrets(ofs_audit *a, const struct ofs_audit_unlock_opts *o,
-	struct ofs_error *e)
+take(ofs_audit *a, const struct given *g, struct ofs_error *e)
 {
+	const struct ofs_audit_unlock_opts *o = g->o;
 	struct keys *k = &a->keys;
 	int rc = 0;
 
+	if (g->token != NULL) {
+		keys_take_token(k, g->token);
+		return 0;
+	}
 	if (o->station_key != NULL) {
 		rc = keyfile_read(o->station_key, &a->place, k->s->station, e);
 		k->s->has_station = rc == 0;
 	}
 	if (rc == 0 && o->key != NULL) {
-		EVP_PKEY_free(k->reader);
-		X509_free(k->reader_cert);
-		k->reader = NULL;
-		k->reader_cert = NULL;
 		rc = parse_key(o, &k->reader, e);
 		if (rc == 0)
 			rc = find_cert(a, k->reader, &k->reader_cert, e);
@@ -123,53 +136,141 @@ take_secrets(ofs_audit *a, const struct ofs_audit_unlock_opts *o,
 				"passphrase does not open the audit log");
 		memcpy(k->s->passphrase, o->passphrase,
 			strlen(o->passphrase) + 1);
-		k->s->has_kek = false;
 	}
 	return rc;
 }
 
-static void
-drop_secrets(ofs_audit *a)
-{
-	struct keys *k = &a->keys;
-
-	mem_wipe(k->s->passphrase, sizeof(k->s->passphrase));
-	mem_wipe(k->s->kek, sizeof(k->s->kek));
-	k->s->has_kek = false;
-	EVP_PKEY_free(k->reader);
-	X509_free(k->reader_cert);
-	k->reader = NULL;
-	k->reader_cert = NULL;
-}
-
-/* one epoch at least, the newest first, opens with what is here */
+/* one epoch at least, the newest first, opens with that alone */
 static int
-try_epochs(ofs_audit *a, const struct ofs_audit_unlock_opts *o,
-	struct ofs_error *e)
+try_epochs(ofs_audit *a, const struct given *g, struct ofs_error *e)
 {
-	struct key_epoch *ep;
+	uint8_t data[SEAL_KEY];
+	struct record_body *b;
+	bool has = false;
+	uint64_t seq;
 	uint32_t n;
 	int rc;
 
-	keys_retry(a);
 	rc = kept_find(a, e);
-	if (rc == 0 && o->key == NULL && a->keys.s->has_batch)
+	if (rc == 0 && a->keys.reader == NULL && a->keys.s->has_batch)
 		return 0;
 	if (rc == 0)
 		rc = store_epoch_last(&a->store, &n, e);
-	for (; rc == 0 && n > 0; n--) {
-		rc = keys_epoch(a, n, &ep, e);
-		if (rc == 0 && ep->open)
-			return 0;
+	for (; rc == 0 && !has && n > 0; n--) {
+		rc = keys_record_of(a, n, &seq, &b, e);
+		if (rc == 0)
+			rc = keys_unwrap(&a->keys, b, "data", data, &has, e);
+		record_body_free(b);
 	}
-	if (rc != 0)
+	mem_wipe(data, sizeof(data));
+	if (rc != 0 || has)
 		return rc;
-	if (o->key != NULL)
+	if (a->keys.reader != NULL)
 		return err_set(e, OFS_ECERT,
 			"nothing in this log is encrypted for that private "
 			"key");
 	return err_set(e, OFS_EPIN, "%s does not open this audit log",
-		o->passphrase != NULL ? "passphrase" : "station key");
+		g->token == NULL && g->o->passphrase != NULL ? "passphrase"
+							     : "station key");
+}
+
+/* beside what has come, what was there goes on */
+static void
+join(struct keys *k, const struct before *b)
+{
+	struct key_secrets *s = k->s;
+
+	if (!s->has_station) {
+		memcpy(s->station, b->s.station, sizeof(s->station));
+		s->has_station = b->s.has_station;
+	}
+	if (!s->has_token) {
+		s->token = b->s.token;
+		memcpy(s->token_kek, b->s.token_kek, sizeof(s->token_kek));
+		s->has_token = b->s.has_token;
+	}
+	if (s->passphrase[0] == '\0') {
+		memcpy(s->passphrase, b->s.passphrase, sizeof(s->passphrase));
+		s->scrypt = b->s.scrypt;
+		memcpy(s->kek, b->s.kek, sizeof(s->kek));
+		s->has_kek = b->s.has_kek;
+	}
+	if (!s->has_batch) {
+		memcpy(s->batch, b->s.batch, sizeof(s->batch));
+		s->has_batch = b->s.has_batch;
+	}
+	if (!s->has_tag) {
+		memcpy(s->tag, b->s.tag, sizeof(s->tag));
+		s->has_tag = b->s.has_tag;
+	}
+	if (k->reader == NULL && b->reader != NULL &&
+		EVP_PKEY_up_ref(b->reader) == 1 &&
+		X509_up_ref(b->reader_cert) == 1) {
+		k->reader = b->reader;
+		k->reader_cert = b->reader_cert;
+	}
+}
+
+static void
+swap_reader(struct keys *k, struct before *b)
+{
+	EVP_PKEY *reader = k->reader;
+	X509 *cert = k->reader_cert;
+
+	k->reader = b->reader;
+	k->reader_cert = b->reader_cert;
+	b->reader = reader;
+	b->reader_cert = cert;
+}
+
+/* what opened nothing is forgotten, and what was there before is back */
+static void
+put_back(ofs_audit *a, struct before *b)
+{
+	*a->keys.s = b->s;
+	swap_reader(&a->keys, b);
+	keys_lock(a);
+}
+
+static struct before *
+before_new(struct ofs_error *e)
+{
+	struct before *b = mem_secret_new(sizeof(*b));
+
+	if (b == NULL)
+		(void)err_nomem(e);
+	return b;
+}
+
+static void
+before_free(struct before *b)
+{
+	EVP_PKEY_free(b->reader);
+	X509_free(b->reader_cert);
+	mem_secret_free(b, sizeof(*b));
+}
+
+/* with the handle's mutex; *b has what was there, also when it fails */
+static int
+open_with(ofs_audit *a, const struct given *g, struct before *b,
+	struct ofs_error *e)
+{
+	struct keys *k = &a->keys;
+	int rc;
+
+	b->s = *k->s;
+	mem_wipe(k->s, sizeof(*k->s));
+	swap_reader(k, b);
+	rc = take(a, g, e);
+	if (rc == 0)
+		rc = try_epochs(a, g, e);
+	if (rc != 0) {
+		put_back(a, b);
+		return rc;
+	}
+	join(k, b);
+	keys_retry(a);
+	return 0;
 }
 
 /* who reads with more than the station's own key leaves a trace */
@@ -193,29 +294,29 @@ record_reading(ofs_audit *a, struct ofs_error *e)
 static int
 unlock(ofs_audit *a, const struct ofs_audit_unlock_opts *o, struct ofs_error *e)
 {
+	const struct given g = { o, NULL };
+	struct before *b = before_new(e);
 	bool nested;
 	int rc;
 
+	if (b == NULL)
+		return e->code;
 	rc = handle_enter(a, &nested, e);
 	if (rc != 0)
-		return rc;
-	if (a->keys.mode == LOG_PLAIN) {
-		handle_leave(a, nested);
-		return 0;
-	}
-	rc = take_secrets(a, o, e);
-	if (rc == 0)
-		rc = try_epochs(a, o, e);
+		goto out;
+	rc = open_with(a, &g, b, e);
 	handle_leave(a, nested);
-	if (rc == 0 && !a->read_only &&
-		(o->key != NULL || o->passphrase != NULL))
-		rc = record_reading(a, e);
+	if (rc != 0 || a->read_only ||
+		(o->key == NULL && o->passphrase == NULL))
+		goto out;
+	rc = record_reading(a, e);
 	if (rc != 0 &&
 		handle_enter(a, &nested, &(struct ofs_error){ 0 }) == 0) {
-		drop_secrets(a);
-		keys_lock(a);
+		put_back(a, b);
 		handle_leave(a, nested);
 	}
+out:
+	before_free(b);
 	return rc;
 }
 
@@ -252,18 +353,19 @@ int
 log_open_with_token(ofs_audit *a, const struct log_station_key *station,
 	struct ofs_error *e)
 {
-	struct ofs_audit_unlock_opts o = OFS_AUDIT_UNLOCK_OPTS_INIT;
+	const struct given g = { NULL, station };
+	struct before *b = before_new(e);
 	bool nested;
 	int rc;
 
+	if (b == NULL)
+		return e->code;
 	rc = handle_enter(a, &nested, e);
-	if (rc != 0)
-		return rc;
-	keys_take_token(&a->keys, station);
-	rc = try_epochs(a, &o, e);
-	if (rc != 0)
-		a->keys.s->has_token = false;
-	handle_leave(a, nested);
+	if (rc == 0) {
+		rc = open_with(a, &g, b, e);
+		handle_leave(a, nested);
+	}
+	before_free(b);
 	return rc;
 }
 
@@ -271,12 +373,12 @@ int
 ofs_audit_unlock(ofs_audit *audit, const struct ofs_audit_unlock_opts *opts)
 {
 	struct ofs_error e;
-	int rc;
+	int rc = 0;
 
 	if (opts == NULL || opts->size != sizeof(*opts))
 		rc = err_set(&e, OFS_EINVAL,
 			"options for unlocking an audit log have a wrong size");
-	else
+	else if (audit->keys.mode != LOG_PLAIN)
 		rc = unlock(audit, opts, &e);
 	return rc != 0 ? handle_fail(audit, &e) : 0;
 }

@@ -243,6 +243,63 @@ auditors(void **state)
 	ofs_audit_free(a);
 }
 
+static int
+unlock_file(ofs_audit *a, const char *path)
+{
+	struct ofs_audit_unlock_opts o = OFS_AUDIT_UNLOCK_OPTS_INIT;
+	int rc;
+
+	o.station_key = path;
+	rc = ofs_audit_unlock(a, &o);
+	ofs_audit_error(a, &e);
+	return rc;
+}
+
+/* ... and takes nothing away of what was open before */
+static void
+what_opens_nothing_is_forgotten(void **state)
+{
+	struct ofs_audit_rotate_opts o = OFS_AUDIT_ROTATE_OPTS_INIT;
+	char other[600];
+	ofs_audit *a;
+
+	(void)state;
+	make_station("correct horse");
+	snprintf(other, sizeof(other), "%s.other", key_file);
+	shell("head -c 32 /dev/urandom >'%s'; chmod 600 '%s'", other, other);
+	a = sample_open(0);
+	sample_whole_batch(a, 1, 5);
+	assert_true(readable(a, 4, "document.path"));
+	assert_int_equal(unlock_file(a, other), OFS_EPIN);
+	assert_int_equal(unlock(a, 1, "of the key"), OFS_ECERT);
+	assert_int_equal(unlock(a, -1, "wrong"), OFS_EPIN);
+	assert_true(readable(a, 4, "document.path"));
+	sample_whole_batch(a, 2, 1);
+	/* the wrong passphrase is not taken for the new key */
+	assert_int_equal(ofs_audit_rotate(a, &o), OFS_ENOPIN);
+	ok(unlock(a, -1, "correct horse"), &e);
+	assert_int_equal(unlock_file(a, other), OFS_EPIN);
+	ok(ofs_audit_rotate(a, &o), &e);
+	sample_whole_batch(a, 3, 1);
+	ofs_audit_free(a);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_true(readable(a, 4, "document.path"));
+	ofs_audit_free(a);
+	/* with the station key gone, one of two goes on with */
+	shell("mv '%s' '%s'", key_file, other);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	ok(unlock(a, 0, NULL), &e);
+	assert_int_equal(unlock(a, -1, "wrong"), OFS_EPIN);
+	assert_int_equal(unlock(a, 1, "of the key"), OFS_ECERT);
+	assert_true(readable(a, 4, "document.path"));
+	ofs_audit_free(a);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	ok(unlock_file(a, other), &e);
+	ok(unlock(a, 0, NULL), &e);
+	assert_true(readable(a, 4, "document.path"));
+	ofs_audit_free(a);
+}
+
 #define CHAIN 150
 #ifdef __SANITIZE_ADDRESS__
 #define SMALL_STACK (1024 * 1024) /* its frames are larger */
@@ -514,6 +571,7 @@ main(void)
 		cmocka_unit_test(station),
 		cmocka_unit_test(no_station_key),
 		cmocka_unit_test(auditors),
+		cmocka_unit_test(what_opens_nothing_is_forgotten),
 		cmocka_unit_test(rotates),
 		cmocka_unit_test(reads_through_many_epochs),
 		cmocka_unit_test(tampered),
