@@ -99,12 +99,40 @@ is_here(const struct keys *k, uint32_t epoch)
 	return at < k->n && k->p[at]->epoch == epoch;
 }
 
+static void
+drop(struct keys *k, size_t at)
+{
+	if (k->writer == k->p[at])
+		k->writer = NULL;
+	keys_entry_free(k->p[at]);
+	k->n--;
+	memmove(k->p + at, k->p + at + 1, (k->n - at) * sizeof(*k->p));
+}
+
+/* each process begins one; the handle's own are not to be had again */
+static void
+make_room(struct keys *k)
+{
+	size_t oldest = k->n;
+
+	for (size_t i = 0; i < k->n; i++)
+		if (!k->p[i]->own &&
+			(oldest == k->n || k->p[i]->used < k->p[oldest]->used))
+			oldest = i;
+	if (oldest < k->n)
+		drop(k, oldest);
+}
+
 int
 keys_put(struct keys *k, struct key_epoch *ep, struct ofs_error *e)
 {
-	size_t at = find(k, ep->epoch), cap;
 	struct key_epoch **grown;
+	size_t at, cap;
 
+	if (k->mode == LOG_SEALED && k->n >= KEYS_SEALED_MAX && !k->keep_all)
+		make_room(k);
+	ep->used = ++k->uses;
+	at = find(k, ep->epoch);
 	if (k->n == k->cap) {
 		cap = k->cap * 2 + 8;
 		grown = reallocarray(k->p, cap, sizeof(*grown));
@@ -123,16 +151,6 @@ void
 keys_begin(ofs_audit *a)
 {
 	a->keys.writer = NULL;
-}
-
-static void
-drop(struct keys *k, size_t at)
-{
-	if (k->writer == k->p[at])
-		k->writer = NULL;
-	keys_entry_free(k->p[at]);
-	k->n--;
-	memmove(k->p + at, k->p + at + 1, (k->n - at) * sizeof(*k->p));
 }
 
 void
@@ -378,6 +396,7 @@ keys_epoch(ofs_audit *a, uint32_t epoch, struct key_epoch **out,
 	*out = NULL;
 	if (at < k->n && k->p[at]->epoch == epoch) {
 		*out = k->p[at];
+		(*out)->used = ++k->uses;
 		return 0;
 	}
 	rc = store_epoch_last(&a->store, &k->newest, e);

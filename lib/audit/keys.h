@@ -12,6 +12,7 @@
 #include "format/seal.h"
 
 #define KEYS_PASSPHRASE_MAX 1023
+#define KEYS_SEALED_MAX 256 /* epochs of a sealed log, which has many */
 
 /* a wrapped key in the record of an epoch */
 struct key_wrap {
@@ -25,6 +26,7 @@ enum log_mode { LOG_PLAIN, LOG_STATION, LOG_SEALED };
 struct key_epoch {
 	uint32_t epoch;
 	uint64_t seq;        /* of its record */
+	uint64_t used;       /* the larger, the later */
 	bool open;           /* its key is here */
 	bool own;            /* made by this handle, which may write with it */
 	bool tagged;         /* its record has a tag key: documents have tags */
@@ -51,10 +53,13 @@ struct key_secrets {
 struct keys {
 	enum log_mode mode;
 	struct key_secrets *s;
-	struct key_epoch **p; /* by epoch; those that were asked for */
+	/* by epoch; those that were asked for, of a sealed log the latest */
+	struct key_epoch **p;
 	size_t n, cap;
-	uint32_t newest;          /* as of the transaction */
-	uint32_t current;         /* what is written with; 0: none yet */
+	uint64_t uses;
+	bool keep_all;    /* from kept_load() to the end of a rotation */
+	uint32_t newest;  /* as of the transaction */
+	uint32_t current; /* what is written with; 0: none yet */
 	struct key_epoch *writer; /* in this transaction; NULL: not known yet */
 	EVP_PKEY *reader;         /* an auditor's */
 	X509 *reader_cert;

@@ -188,6 +188,7 @@ kept_load(ofs_audit *a, struct kept_list *l, struct ofs_error *e)
 	bool is_kept;
 	int rc;
 
+	a->keys.keep_all = true;
 	rc = store_kept_needed(&a->store, remember, l, e);
 	for (size_t i = 0; rc == 0 && i < l->n; i++) {
 		rc = keys_epoch(a, l->p[i].epoch, &ep, e);

@@ -407,6 +407,7 @@ rotate_all(ofs_audit *a, struct changes *c, struct ofs_error *e)
 	} else {
 		rc = log_commit(a, e);
 	}
+	a->keys.keep_all = false;
 out:
 	mem_secret_free(before, sizeof(*before));
 	return rc;

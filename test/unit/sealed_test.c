@@ -334,6 +334,49 @@ kept(void **state)
 	shell("rm -f '%s'", path);
 }
 
+static void
+login(ofs_audit *a)
+{
+	struct log_entry en = { .type = OFS_REC_LOGIN };
+	struct buf body = BUF_INIT;
+	uint64_t seq;
+
+	sample_login(a, &body);
+	en.body = body.p;
+	en.body_len = body.len;
+	ok(log_append_one(a, &en, &seq, &e), &e);
+	buf_free(&body);
+}
+
+/* each handle begins an epoch: not all of their keys are kept in memory */
+static void
+many_epochs(void **state)
+{
+	const int n = KEYS_SEALED_MAX + 40;
+	struct ofs_audit_report rep;
+	ofs_audit *a;
+
+	(void)state;
+	make();
+	for (int i = 1; i <= n; i++) {
+		a = sample_open(0);
+		login(a);
+		ofs_audit_free(a);
+	}
+	a = sample_open(0);
+	login(a);
+	unlock(a);
+	ok(ofs_audit_verify(a, NULL, NULL, &rep), &e);
+	assert_int_equal(rep.sealed_bodies, 0);
+	assert_int_equal(rep.epochs, n + 2);
+	assert_int_equal(a->keys.n, KEYS_SEALED_MAX);
+	/* what was dropped is had again, and our own was never dropped */
+	assert_false(sealed(a, 4));
+	login(a);
+	assert_int_equal(a->keys.n, KEYS_SEALED_MAX);
+	ofs_audit_free(a);
+}
+
 static char key_path[3][160];
 
 static void
@@ -485,6 +528,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handles),
+		cmocka_unit_test(many_epochs),
 		cmocka_unit_test(crashes),
 		cmocka_unit_test(outputs_changed),
 		cmocka_unit_test(kept),
