@@ -490,6 +490,47 @@ changes_elsewhere(void **state)
 	buf_free(&body);
 }
 
+/* more unfinished lists than epochs are in memory: none is lost */
+static void
+changes_with_many_unfinished(void **state)
+{
+	const int n = KEYS_SEALED_MAX + 20;
+	struct kept_list l = { NULL, 0, 0 };
+	uint8_t id[16] = { 7 };
+	uint64_t first = 0, last = 0;
+	ofs_audit *a;
+
+	(void)state;
+	make_with_key();
+	for (int i = 0; i < n; i++) {
+		a = sample_open(0);
+		id[14] = (uint8_t)(i >> 8);
+		id[15] = (uint8_t)i;
+		sample_begin(a);
+		last = sample_batch_opened(a, id, 1);
+		sample_commit(a);
+		first = i == 0 ? last : first;
+		ofs_audit_free(a);
+	}
+	a = sample_open(0);
+	assert_int_equal(change_key(a, 1), 0);
+	ofs_audit_free(a);
+	shell("rm '%s'", key_path[0]);
+	a = sample_open(0);
+	assert_false(sealed(a, first));
+	assert_false(sealed(a, last));
+	ok(kept_load(a, &l, &e), &e);
+	assert_int_equal(l.n, n);
+	for (size_t i = 0; i < l.n; i++) {
+		struct key_epoch *ep;
+
+		ok(keys_epoch(a, l.p[i].epoch, &ep, &e), &e);
+		assert_true(ep->open);
+	}
+	free(l.p);
+	ofs_audit_free(a);
+}
+
 static void
 rotates(void **state)
 {
@@ -534,6 +575,7 @@ main(void)
 		cmocka_unit_test(kept),
 		cmocka_unit_test(changes_while_running),
 		cmocka_unit_test(changes_elsewhere),
+		cmocka_unit_test(changes_with_many_unfinished),
 		cmocka_unit_test(rotates),
 	};
 
