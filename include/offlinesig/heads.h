@@ -73,8 +73,9 @@ int ofs_audit_check_token_head(
 int ofs_audit_trust_witness(ofs_audit *audit, const char *vkey);
 /*
  * ofs_audit_each_head: the heads that the last ofs_audit_verify found at the
- * log, and those that ofs_audit_check_head compared since. A non-zero return
- * of fn ends it and is returned.
+ * log, of those that its records tell of the newest of each place, and those
+ * that ofs_audit_check_head compared since. A non-zero return of fn ends it and
+ * is returned.
  */
 typedef int (*ofs_audit_head_fn)(void *arg, const struct ofs_audit_head *head);
 int ofs_audit_each_head(ofs_audit *audit, ofs_audit_head_fn fn, void *arg);

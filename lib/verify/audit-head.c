@@ -187,10 +187,29 @@ take_time(void *arg, const struct store_record *r, struct ofs_error *e)
 	return rc;
 }
 
+/*
+ * Of what records tell, the newest of each place: with every batch one may go
+ * to the same token.
+ */
+static struct ofs_audit_head *
+find_older(ofs_audit *a, const struct ofs_audit_head *h)
+{
+	struct ofs_audit_head *all = (struct ofs_audit_head *)a->heads.p;
+
+	for (size_t i = a->heads.len / sizeof(*all); h->seq > 0 && i > 0; i--)
+		if (all[i - 1].seq > 0 && all[i - 1].records <= h->records &&
+			all[i - 1].outside == h->outside &&
+			strcmp(all[i - 1].kind, h->kind) == 0 &&
+			strcmp(all[i - 1].place, h->place) == 0)
+			return &all[i - 1];
+	return NULL;
+}
+
 int
 kept_remember(ofs_audit *a, const struct head *h, struct ofs_audit_head *out,
 	struct ofs_error *e)
 {
+	struct ofs_audit_head *older;
 	int rc = 0;
 
 	out->size = sizeof(*out);
@@ -200,7 +219,10 @@ kept_remember(ofs_audit *a, const struct head *h, struct ofs_audit_head *out,
 	if (h->time == 0)
 		rc = store_record_get(
 			&a->store, h->size - 1, take_time, &out->time, e);
-	if (rc == 0)
+	older = find_older(a, out);
+	if (rc == 0 && older != NULL)
+		*older = *out;
+	else if (rc == 0)
 		buf_put(&a->heads, out, sizeof(*out));
 	return rc == 0 && !buf_ok(&a->heads) ? err_nomem(e) : rc;
 }

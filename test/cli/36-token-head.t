@@ -144,6 +144,10 @@ like "$err" 'record [0-9]+ of the audit log tells of one .*there is none' \
 must ofs-audit anchor --token "$token"
 must ofs-audit checkpoint --sign
 export OFS_MODULE=$OFS_BUILD/test/faultp11.so
+isnt "$(ofs-audit list --type anchor --json | wc -l)" 1 'more than one was put'
+is "$(report | jq -c '[.heads[] | select(.kind == "token" and .seq > 0) |
+	.seq]')" "$(ofs-audit list --type anchor --json | tail -1 |
+	jq -c '[.seq]')" 'verification shows the newest'
 FAULTP11_SCRIPT='C_DestroyObject 1 kill' run ofs-audit anchor --token "$token"
 status 137 'killed before the old one is deleted'
 export OFS_MODULE=$softhsm
