@@ -255,7 +255,7 @@ check-long: #: the same with every bit, byte and kill instead of a sample
 	@$(MAKE) --no-print-directory check-tsan TSAN_TESTS='$(TSAN_ALL)'
 
 # tools without a preloaded library, and few seconds long
-SAN_CLI := $(patsubst %,test/cli/%.t,26-encrypted 34-heads)
+SAN_CLI := $(patsubst %,test/cli/%.t,26-encrypted 34-heads 45-restore-secret)
 check-san: #: unit and token tests and some of the tools under ASan and UBSan
 	@$(SUBMAKE) O='$(O)/san' SAN=address,undefined \
 	CFLAGS='-O1 -g' check-san-now

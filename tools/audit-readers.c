@@ -7,12 +7,19 @@
 #include "common/plain.h"
 #include "common/small.h"
 
+struct shown {
+	struct out *o;
+	size_t auditors;
+};
+
 static int
 show_auditor(void *arg, const char *sha256, const char *subject)
 {
-	struct out *o = arg;
+	struct shown *shown = arg;
+	struct out *o = shown->o;
 	struct jline j;
 
+	shown->auditors++;
 	if (o->json) {
 		jline_begin(&j, "auditor");
 		jline_text(&j, "subject", subject);
@@ -80,6 +87,7 @@ int
 cmd_audit_readers(struct tool *s)
 {
 	static const char *const modes[] = { "plain", "station", "sealed" };
+	struct shown shown = { s->out, 0 };
 	struct ofs_audit_keys k;
 	struct jline j;
 	int rc;
@@ -101,11 +109,19 @@ cmd_audit_readers(struct tool *s)
 	} else {
 		print(out_human(s->out), &k);
 	}
-	rc = ofs_audit_each_auditor(s->audit, show_auditor, s->out);
+	rc = ofs_audit_each_auditor(s->audit, show_auditor, &shown);
 	if (rc != 0)
 		return cmd_audit_fail(s);
 	if (!s->out->json)
 		print_advice(out_human(s->out), &k);
+	/* a key in a file can be backed up, this one cannot */
+	if (tool_is_on_token(k.station_key) && !k.passphrase &&
+		shown.auditors == 0)
+		out_warn(s->out,
+			"when that token is lost or locked the log is lost, "
+			"with all that was signed: name an auditor as well, "
+			"with 'ofs-audit rotate --auditor CERT', or a "
+			"passphrase");
 	return 0;
 }
 

@@ -79,6 +79,11 @@ loss(const struct delete *d)
 	if (!private_key)
 		return "No private key is deleted. A certificate can be "
 		       "imported again by whoever has a copy.";
+	if (d->key.sign == 0 && d->key.decrypt == 1)
+		return "The private key decrypts. An audit log that has it as "
+		       "its station key opens no more with this token: name "
+		       "another key for that log first, with 'ofs-audit rotate "
+		       "--station-key'.";
 	if (d->key.local == 1 && d->key.never_extractable == 1)
 		return "The private key was made on this token and has never "
 		       "left it: there is no copy, and nothing can be signed "

@@ -282,6 +282,10 @@ if command -v script >/dev/null; then
 	tty "$delete" '^type the label' other
 	like "$out" '^status 0' 'its label, typed'
 	is "$(ofs-token keys "$token" --json)" '' 'deletes it'
+	must ofs-token enroll "$token;object=log" --key-type rsa:2048 --use log
+	tty "ofs-token delete '$token;object=log'" '^type the label' no
+	like "$out" 'has it as its station key' 'one that opens logs: says so'
+	must ofs-token delete "$token;object=log" --yes log
 fi
 
 run ofs-audit verify

@@ -51,6 +51,7 @@ readable() { # OPTION...
 export OFS_AUDIT=$T/log
 run ofs-audit init --station-key "$desk;object=log" --auditor alice.crt
 status 0 'init with a station key on a token'
+is "$err" '' 'of which an auditor can do without'
 like "$out" '^  station +pkcs11:.*token=sandbox.*object=log$' 'names it'
 like "$out" 'whoever has the disk$' 'and says what it is worth'
 [ ! -e config/offlinesig ] || [ -z "$(find config/offlinesig -newer alice.crt)" ]
@@ -107,7 +108,8 @@ fi
 
 # --- the log's token is another one, and its PIN, too
 export OFS_AUDIT=$T/apart
-must ofs-audit init --station-key "$vault;object=log" $vpin
+run ofs-audit init --station-key "$vault;object=log" $vpin
+like "$err" 'token is lost or locked the log is lost' 'nobody else can read it'
 rm -f counts
 OFS_MODULE=$fault sign --out out docs/order-3.xml
 status 4 'the PIN of the one is not tried on the other'
