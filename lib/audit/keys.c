@@ -511,12 +511,18 @@ no_key(ofs_audit *a, struct ofs_error *e)
 {
 	const struct ofs_error *why = &a->keys.why;
 
+	if (why->code == 0)
+		return err_set(e, OFS_EAUDIT,
+			"cannot write audit log '%s', which is encrypted: none "
+			"of its keys is here; its passphrase, or a backup of "
+			"its station key, opens it",
+			TEXT_Q(a->place.dir));
 	return err_set(e, OFS_EAUDIT,
-		"cannot write audit log '%s', which is encrypted: %s",
-		TEXT_Q(a->place.dir),
-		why->code != 0 ? why->message
-			       : "none of its keys is here; its passphrase, or "
-				 "a backup of its station key, opens it");
+		"cannot write audit log '%s', which is encrypted: %s; %s, or "
+		"have an auditor name another key with ofs-audit rotate",
+		TEXT_Q(a->place.dir), why->message,
+		why->code == OFS_EKEY ? "insert it and give its PIN"
+				      : "put a backup of that key there");
 }
 
 /* before anything is recorded that the new secret would not open */

@@ -50,7 +50,7 @@ run ofs-audit list --document order-1.xml
 status 6 'list by document: refused, and not empty'
 run ofs-sign --key "$key" --out again in/order-1.xml
 status 6 'ofs-sign without the station key'
-like "$err" 'cannot read station key' 'says why'
+like "$err" 'cannot read station key.*put a backup of that key there' 'says why, and what to do'
 [ ! -e again/order-1.xml.p7s ]
 ok $? 'and signs nothing'
 run ofs-audit verify --station-key "$T/away.key"
