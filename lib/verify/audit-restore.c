@@ -362,6 +362,32 @@ record(struct restore *r, ofs_audit *a, struct ofs_error *e)
 	return log_event_record(a, &ev, &r->rep.seq, e);
 }
 
+/* its restoring is to be recorded there, encrypted as all else */
+static int
+open_restored(struct restore *r, ofs_audit *a, struct ofs_error *e)
+{
+	struct ofs_audit_keys k = { .size = sizeof(k) };
+	int rc = 0;
+
+	if (r->opts->unlock != NULL)
+		rc = r->opts->unlock(r->opts->unlock_arg, a);
+	if (rc != 0)
+		return err_set(
+			e, rc, "backup '%s' was not opened", TEXT_Q(r->backup));
+	if (ofs_audit_get_keys(a, &k) != 0) {
+		ofs_audit_error(a, e);
+		return e->code;
+	}
+	if (k.mode == OFS_AUDIT_STATION && !k.readable)
+		rc = err_set(e, OFS_EAUDIT,
+			"backup '%s' is of an encrypted log that nothing here "
+			"opens, and its restoring is to be recorded in it; "
+			"give its station key, its passphrase, or the key of "
+			"an auditor",
+			TEXT_Q(r->backup));
+	return rc;
+}
+
 /* a backup has no keys of what was unfinished when it was made */
 static int
 say_unfinished(struct restore *r, ofs_audit *a, struct ofs_error *e)
@@ -420,15 +446,10 @@ build(struct restore *r, struct ofs_error *e)
 	rc = ofs_audit_open(r->ctx, r->aside, 0, &a);
 	if (rc != 0)
 		*e = *ofs_ctx_error(r->ctx);
-	if (rc == 0 && r->opts->unlock != NULL)
-		rc = r->opts->unlock(r->opts->unlock_arg, a);
+	if (rc == 0)
+		rc = open_restored(r, a, e);
 	if (rc == 0)
 		rc = record(r, a, e);
-	else if (a != NULL)
-		rc = err_set(e, rc,
-			"backup '%s' was not opened, so that its restoring "
-			"could not be recorded",
-			TEXT_Q(r->backup));
 	if (rc == 0)
 		rc = say_unfinished(r, a, e);
 	ofs_audit_free(a);

@@ -33,6 +33,8 @@ lose() { # NAME INIT-OPTION...
 	rm -r "$name" && rm -f station.key
 	run setsid -w ofs-audit restore "$name-bak"
 	status 6 "$name: without what opens it"
+	like "$err" "nothing here opens, .* or the key of an auditor" \
+		"$name: which is said"
 	[ ! -e "$name" ] && [ -z "$(find . -maxdepth 1 -name "$name.*")" ]
 	ok $? "$name: nothing is left there" "$(ls)"
 }
