@@ -17,7 +17,6 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/twins.h"
-#include "crypto/cert.h"
 #include "crypto/digest.h"
 
 #define DEPTH_MAX 64
@@ -296,41 +295,81 @@ see_missing(void *arg, uint64_t seq, const struct record_body *b,
 	return 0;
 }
 
-struct judge {
-	struct reconcile *r;
-	const char *path;
-	bool ours;
+struct cert {
+	uint8_t sha256[32];
+	struct buf der; /* empty: there is none */
 };
+
+static int
+take_cert(void *arg, const uint8_t sha256[32], const uint8_t *der, size_t n,
+	struct ofs_error *e)
+{
+	struct cert *c = arg;
+
+	memcpy(c->sha256, sha256, sizeof(c->sha256));
+	buf_put(&c->der, der, n);
+	return buf_ok(&c->der) ? 0 : err_nomem(e);
+}
+
+/* the first certificate that the log keeps, or the one behind c */
+static int
+next_cert(struct reconcile *r, struct cert *c, struct ofs_error *e)
+{
+	const uint8_t *after = c->der.len > 0 ? c->sha256 : NULL;
+	bool nested;
+	int rc;
+
+	buf_reset(&c->der);
+	rc = handle_enter(r->a, &nested, e);
+	if (rc != 0)
+		return rc;
+	rc = store_cert_each(&r->a->store, after, 1, take_cert, c, e);
+	handle_leave(r->a, nested);
+	return rc;
+}
+
+static bool
+is_valid(int code)
+{
+	return code == 0 || code == OFS_EUNTRUSTED;
+}
 
 /* whether this certificate's key has made a raw signature */
 static int
-try_cert(void *arg, const uint8_t sha256[32], const uint8_t *der, size_t n,
-	struct ofs_error *e)
+try_cert(struct reconcile *r, const char *path, const struct cert *c,
+	bool *ours, struct ofs_error *e)
 {
-	struct judge *j = arg;
-	struct ofs_verifier_opts vo = OFS_VERIFIER_OPTS_INIT;
-	struct ofs_error ignored;
+	ofs_verifier *verifier;
 	struct ofs_verdict v;
-	ofs_verifier *verifier = NULL;
-	struct buf pem = BUF_INIT;
-	X509 *c = NULL;
+	int rc = ofs_verifier_new(r->a->ctx, NULL, &verifier);
+
+	if (rc != 0)
+		return err_set(e, rc, "cannot verify '%s'", TEXT_Q(path));
+	/* one that cannot be a signer's has not made it */
+	rc = ofs_verifier_signer(verifier, c->der.p, c->der.len);
+	*ours = rc == 0 && is_valid(ofs_verify_file(verifier, path, NULL, &v));
+	ofs_verifier_free(verifier);
+	return 0;
+}
+
+/*
+ * A file may be large, and the log may have many certificates: nobody has to
+ * wait for the log meanwhile.
+ */
+static int
+try_all(struct reconcile *r, const char *path, bool *ours, struct ofs_error *e)
+{
+	struct cert c = { .der = BUF_INIT };
 	int rc;
 
-	(void)sha256, (void)e;
-	if (j->ours || cert_from_der(der, n, &c, &ignored) != 0)
-		return 0;
-	rc = cert_to_pem(c, &pem, &ignored);
-	if (rc == 0)
-		rc = ofs_verifier_new(j->r->a->ctx, &vo, &verifier);
-	if (rc == 0)
-		rc = ofs_verifier_signer(verifier, pem.p, pem.len);
-	if (rc == 0)
-		rc = ofs_verify_file(verifier, j->path, NULL, &v);
-	j->ours = rc == 0 || rc == OFS_EUNTRUSTED;
-	ofs_verifier_free(verifier);
-	buf_free(&pem);
-	X509_free(c);
-	return 0;
+	*ours = false;
+	while ((rc = next_cert(r, &c, e)) == 0 && c.der.len > 0) {
+		rc = try_cert(r, path, &c, ours, e);
+		if (rc != 0 || *ours)
+			break;
+	}
+	buf_free(&c.der);
+	return rc;
 }
 
 static int
@@ -347,27 +386,14 @@ is_known_cert(struct reconcile *r, const uint8_t sha256[32], bool *known,
 	return rc;
 }
 
-static int
-try_all(struct judge *j, struct ofs_error *e)
-{
-	bool nested;
-	int rc = handle_enter(j->r->a, &nested, e);
-
-	if (rc != 0)
-		return rc;
-	rc = store_cert_each(&j->r->a->store, NULL, INT_MAX, try_cert, j, e);
-	handle_leave(j->r->a, nested);
-	return rc;
-}
-
 /* a file that no record has: by whose key? */
 static int
 judge(struct reconcile *r, const char *path, struct ofs_error *e)
 {
-	struct judge j = { .r = r, .path = path };
-	ofs_verifier *verifier = NULL;
+	ofs_verifier *verifier;
 	struct ofs_verdict v;
 	size_t n = strlen(path);
+	bool ours = false;
 	int rc, code;
 
 	rc = ofs_verifier_new(r->a->ctx, NULL, &verifier);
@@ -376,12 +402,12 @@ judge(struct reconcile *r, const char *path, struct ofs_error *e)
 	code = ofs_verify_file(verifier, path, NULL, &v);
 	ofs_verifier_free(verifier);
 	if (n > 4 && strcmp(path + n - 4, ".sig") == 0)
-		rc = try_all(&j, e);
-	else if (code == 0 || code == OFS_EUNTRUSTED)
-		rc = is_known_cert(r, v.cert_sha256, &j.ours, e);
+		rc = try_all(r, path, &ours, e);
+	else if (is_valid(code))
+		rc = is_known_cert(r, v.cert_sha256, &ours, e);
 	if (rc != 0)
 		return rc;
-	if (j.ours) {
+	if (ours) {
 		r->rep.unknown++;
 		find(r, "unknown-signature", path, 0,
 			"a key of this log has made it, and no record says so");

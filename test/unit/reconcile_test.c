@@ -4,7 +4,12 @@
 
 #include <offlinesig/keep.h>
 
+#include "audit/handle.h"
+#include "base/file.h"
+#include "crypto/cert.h"
+
 static char findings[2048];
+static ofs_audit *at_work; /* while it is reconciled */
 
 /* outputs of three items, which are signed, of a batch */
 static int
@@ -51,10 +56,12 @@ reconcile(const char *dir, int code, const char *want)
 	ofs_audit *a = sample_open(0);
 
 	findings[0] = '\0';
+	at_work = a;
 	if (ofs_audit_reconcile(a, &dir, 1, note, NULL, &rep) != code) {
 		ofs_audit_error(a, &e);
 		fail_msg("%s%s", findings, e.message);
 	}
+	at_work = NULL;
 	ofs_audit_free(a);
 	assert_string_equal(findings, want);
 	return rep;
@@ -151,6 +158,78 @@ is_not_missed(void **state)
 	ofs_audit_free(a);
 }
 
+static unsigned int asked_unlocked;
+
+/* verification asks for the time, too */
+static int64_t
+clock_that_looks(void *arg)
+{
+	(void)arg;
+	if (at_work != NULL && !handle_is_ours(at_work))
+		asked_unlocked++;
+	return (int64_t)time(NULL) * 1000000;
+}
+
+/* a certificate with the key NAME.key, in sample_dir, which the log keeps */
+static void
+keep_cert(ofs_audit *a, const char *name)
+{
+	struct buf pem = BUF_INIT, der = BUF_INIT;
+	STACK_OF(X509) *certs;
+	struct ofs_error e;
+	char path[128];
+
+	shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+	      "-nodes -subj /CN=%s -days 1 -keyout %s/%s.key -out %s/%s.pem "
+	      "2>/dev/null",
+		name, sample_dir, name, sample_dir, name);
+	snprintf(path, sizeof(path), "%s/%s.pem", sample_dir, name);
+	ok(file_read(path, 1 << 20, &pem, &e), &e);
+	ok(cert_list_parse(pem.p, pem.len, &certs, &e), &e);
+	ok(cert_to_der(sk_X509_value(certs, 0), &der, &e), &e);
+	sk_X509_pop_free(certs, X509_free);
+	sample_begin(a);
+	ok(log_cert_add(a, der.p, der.len, &e), &e);
+	sample_commit(a);
+	buf_free(&pem);
+	buf_free(&der);
+}
+
+static void
+sign_raw(const char *key, const char *doc)
+{
+	shell("cd '%s' && echo %s >%s && openssl dgst -sha256 -sign %s/%s.key "
+	      "-out %s.sig %s",
+		sample_out, doc, doc, sample_dir, key, doc, doc);
+}
+
+/* the log is free for others meanwhile, whichever certificate it is */
+static void
+tries_certificates_unlocked(void **state)
+{
+	static const char *const keys[] = { "one", "two", "three" };
+	struct ofs_ctx_opts o = OFS_CTX_OPTS_INIT;
+	ofs_ctx *shared = sample_ctx;
+	ofs_audit *a;
+
+	(void)state;
+	o.clock = clock_that_looks;
+	assert_int_equal(ofs_ctx_new(&o, &sample_ctx), 0);
+	a = sample_open(OFS_AUDIT_CREATE);
+	for (size_t i = 0; i < 3; i++) {
+		keep_cert(a, keys[i]);
+		sign_raw(keys[i], keys[i]);
+	}
+	ofs_audit_free(a);
+	(void)reconcile(sample_out, OFS_EITEMS,
+		"unknown-signature 0 one.sig\n"
+		"unknown-signature 0 three.sig\n"
+		"unknown-signature 0 two.sig\n");
+	assert_int_equal(asked_unlocked, 3);
+	ofs_ctx_free(sample_ctx);
+	sample_ctx = shared;
+}
+
 static void
 refuses(void **state)
 {
@@ -180,6 +259,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(counts),
 		TEST(is_not_missed),
+		TEST(tries_certificates_unlocked),
 		TEST(refuses),
 	};
 
