@@ -164,14 +164,14 @@ int ofs_audit_erase(ofs_audit *audit, uint64_t seq, const uint8_t *accept,
 int ofs_audit_erase_statement(
 	ofs_audit *audit, uint64_t seq, const char *reason, char **text);
 
-/* What a comparison of signature files with records found. */
+/* What a comparison of signature files with records found; each counts once. */
 struct ofs_reconcile_report {
 	size_t size;
 	uint64_t files;     /* signature files that were looked at */
 	uint64_t known;     /* that a record has, byte for byte */
 	uint64_t unknown;   /* valid, by a key of the log, and no record */
-	uint64_t changed;   /* a record has other bytes for that name */
-	uint64_t foreign;   /* by other keys, or no valid signature */
+	uint64_t changed;   /* else: a record has other bytes for that name */
+	uint64_t foreign;   /* else: by other keys, or no valid signature */
 	uint64_t unchecked; /* could not be read or judged */
 	uint64_t missing;   /* released there once, and gone */
 	uint64_t seq;       /* of the record of it */

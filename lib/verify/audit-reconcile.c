@@ -386,38 +386,57 @@ is_known_cert(struct reconcile *r, const uint8_t sha256[32], bool *known,
 	return rc;
 }
 
-/* a file that no record has: by whose key? */
+/* the verdict, and whether a key is known to have made it that the log knows */
 static int
-judge(struct reconcile *r, const char *path, struct ofs_error *e)
+find_signer(struct reconcile *r, const char *path, bool *ours,
+	struct ofs_verdict *v, struct ofs_error *e)
 {
 	ofs_verifier *verifier;
-	struct ofs_verdict v;
 	size_t n = strlen(path);
-	bool ours = false;
-	int rc, code;
+	int rc;
 
+	*ours = false;
 	rc = ofs_verifier_new(r->a->ctx, NULL, &verifier);
 	if (rc != 0)
 		return err_set(e, rc, "cannot verify '%s'", TEXT_Q(path));
-	code = ofs_verify_file(verifier, path, NULL, &v);
+	(void)ofs_verify_file(verifier, path, NULL, v);
 	ofs_verifier_free(verifier);
 	if (n > 4 && strcmp(path + n - 4, ".sig") == 0)
-		rc = try_all(r, path, &ours, e);
-	else if (is_valid(code))
-		rc = is_known_cert(r, v.cert_sha256, &ours, e);
+		return try_all(r, path, ours, e);
+	return is_valid(v->code) ? is_known_cert(r, v->cert_sha256, ours, e)
+				 : 0;
+}
+
+/*
+ * A file that no record has. It counts once: that a key of the log was used
+ * weighs more than that another file stood there, and this more than whose it
+ * is.
+ */
+static int
+judge(struct reconcile *r, const char *path, enum file_state state,
+	struct ofs_error *e)
+{
+	struct ofs_verdict v;
+	bool ours;
+	int rc = find_signer(r, path, &ours, &v, e);
+
 	if (rc != 0)
 		return rc;
 	if (ours) {
 		r->rep.unknown++;
 		find(r, "unknown-signature", path, 0,
 			"a key of this log has made it, and no record says so");
-	} else if (code == OFS_EIO) {
+	} else if (state == RENAMED) {
+		r->rep.changed++;
+		find(r, "changed-file", path, 0,
+			"a record has other bytes for this name");
+	} else if (v.code == OFS_EIO) {
 		r->rep.unchecked++;
 		find(r, "unchecked-signature", path, 0, v.reason);
 	} else {
 		r->rep.foreign++;
 		find(r, "foreign-signature", path, 0,
-			code == OFS_ESIGNATURE || code == OFS_EUNREADABLE
+			v.code == OFS_ESIGNATURE || v.code == OFS_EUNREADABLE
 				? v.reason
 				: "it is by a key that this log does not know");
 	}
@@ -444,13 +463,8 @@ judge_file(struct reconcile *r, size_t i, struct ofs_error *e)
 	if (path == NULL)
 		return err_nomem(e);
 	rc = spool_read(&r->files, at + sizeof(f), path, (size_t)f.path_len, e);
-	if (rc == 0 && r->state.p[i] == RENAMED) {
-		r->rep.changed++;
-		find(r, "changed-file", path, 0,
-			"a record has other bytes for this name");
-	}
 	if (rc == 0)
-		rc = judge(r, path, e);
+		rc = judge(r, path, (enum file_state)r->state.p[i], e);
 	free(path);
 	return rc;
 }

@@ -247,6 +247,12 @@ cp "$(find "$T/past" -name '*.p7s')" "$f"
 run ofs-audit reconcile "$T/out"
 status 1 'another in its place'
 like "$out" '^changed-file: .*order-1.p7s' 'named'
+is "$(grep -c order-1.p7s <<<"$out")" 1 'once'
+cp "$T/docs/order-1" "${f%.p7s}"
+run ofs-audit reconcile --json "$T/out"
+is "$(jq -r 'select(.type == "finding").id' <<<"$out")" unknown-signature \
+	'whose document shows that a key of the log has made it: that counts'
+rm "${f%.p7s}"
 cp "$T/away" "$f"
 must ofs-sign --key "$key" --force --out "$T/out" "$T/docs/order-1"
 run ofs-audit reconcile "$T/out"

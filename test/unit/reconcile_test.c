@@ -109,6 +109,13 @@ counts(void **state)
 	shell("cd '%s' && rm -r below doc-0001.p7s", sample_out);
 	(void)reconcile(
 		sample_out, OFS_EITEMS, "missing-file 12 doc-0001.p7s\n");
+	/* it counts once, whoever has made it */
+	shell("cd '%s' && rm copy.p7s && echo x >doc-0001.p7s", sample_out);
+	r = reconcile(sample_out, OFS_EITEMS, "changed-file 0 doc-0001.p7s\n");
+	assert_int_equal(r.files, 3);
+	assert_int_equal(r.known, 2);
+	assert_int_equal(r.changed, 1);
+	assert_int_equal(r.foreign, 0);
 }
 
 /* what failed, waits, was given up or went elsewhere */
