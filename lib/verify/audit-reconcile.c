@@ -334,38 +334,42 @@ is_valid(int code)
 	return code == 0 || code == OFS_EUNTRUSTED;
 }
 
-/* whether this certificate's key has made a raw signature */
+/* the verdict over a raw signature, if this certificate's key has made it */
 static int
 try_cert(struct reconcile *r, const char *path, const struct cert *c,
-	bool *ours, struct ofs_error *e)
+	struct ofs_verdict *v, struct ofs_error *e)
 {
 	ofs_verifier *verifier;
-	struct ofs_verdict v;
 	int rc = ofs_verifier_new(r->a->ctx, NULL, &verifier);
 
 	if (rc != 0)
 		return err_set(e, rc, "cannot verify '%s'", TEXT_Q(path));
 	/* one that cannot be a signer's has not made it */
-	rc = ofs_verifier_signer(verifier, c->der.p, c->der.len);
-	*ours = rc == 0 && is_valid(ofs_verify_file(verifier, path, NULL, &v));
+	v->code = ofs_verifier_signer(verifier, c->der.p, c->der.len);
+	if (v->code == 0)
+		(void)ofs_verify_file(verifier, path, NULL, v);
 	ofs_verifier_free(verifier);
 	return 0;
 }
 
 /*
  * A file may be large, and the log may have many certificates: nobody has to
- * wait for the log meanwhile.
+ * wait for the log meanwhile. *v is set when the document cannot be read.
  */
 static int
-try_all(struct reconcile *r, const char *path, bool *ours, struct ofs_error *e)
+try_all(struct reconcile *r, const char *path, bool *ours,
+	struct ofs_verdict *v, struct ofs_error *e)
 {
 	struct cert c = { .der = BUF_INIT };
+	struct ofs_verdict tried;
 	int rc;
 
-	*ours = false;
 	while ((rc = next_cert(r, &c, e)) == 0 && c.der.len > 0) {
-		rc = try_cert(r, path, &c, ours, e);
-		if (rc != 0 || *ours)
+		rc = try_cert(r, path, &c, &tried, e);
+		*ours = rc == 0 && is_valid(tried.code);
+		if (rc == 0 && tried.code == OFS_EIO)
+			*v = tried;
+		if (rc != 0 || *ours || tried.code == OFS_EIO)
 			break;
 	}
 	buf_free(&c.der);
@@ -402,7 +406,7 @@ find_signer(struct reconcile *r, const char *path, bool *ours,
 	(void)ofs_verify_file(verifier, path, NULL, v);
 	ofs_verifier_free(verifier);
 	if (n > 4 && strcmp(path + n - 4, ".sig") == 0)
-		return try_all(r, path, ours, e);
+		return try_all(r, path, ours, v, e);
 	return is_valid(v->code) ? is_known_cert(r, v->cert_sha256, ours, e)
 				 : 0;
 }

@@ -233,6 +233,9 @@ tries_certificates_unlocked(void **state)
 		"unknown-signature 0 three.sig\n"
 		"unknown-signature 0 two.sig\n");
 	assert_int_equal(asked_unlocked, 3);
+	shell("cd '%s' && rm one.sig two.sig three", sample_out);
+	(void)reconcile(
+		sample_out, OFS_EITEMS, "unchecked-signature 0 three.sig\n");
 	ofs_ctx_free(sample_ctx);
 	sample_ctx = shared;
 }
