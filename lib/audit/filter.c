@@ -311,19 +311,19 @@ give_one(struct finding *s, uint64_t seq, ofs_record_fn fn, void *arg)
 	struct ofs_record_head h;
 	int rc;
 
-	rc = ofs_audit_get(s->a, seq, &rec);
+	rc = log_get(s->a, seq, &rec, &e);
 	if (rc == 0)
 		ofs_record_get_head(rec, &h);
 	/* an answer without it would be a wrong one */
-	if (rc == 0 && needs_body(s->f) && h.sealed) {
-		(void)err_set(&e, OFS_EAUDIT,
+	if (rc == 0 && needs_body(s->f) && h.sealed)
+		rc = err_set(&e, OFS_EAUDIT,
 			"record %llu of the audit log is sealed, and no key "
 			"for it is here: without one records are found by "
 			"time, type and batch alone",
 			(unsigned long long)seq);
-		rc = handle_fail(s->a, &e);
-	}
-	if (rc == 0 && fits(s, rec)) {
+	if (rc != 0) {
+		(void)handle_fail(s->a, &e);
+	} else if (fits(s, rec)) {
 		s->given++;
 		rc = fn(arg, rec);
 	}
@@ -471,9 +471,9 @@ ofs_audit_find(ofs_audit *audit, const struct ofs_audit_filter *filter,
 	rc = check_filter(filter, &e);
 	if (rc != 0)
 		return handle_fail(audit, &e);
-	rc = ofs_audit_size(audit, &end);
+	rc = log_count(audit, &end, &e);
 	if (rc != 0)
-		return rc;
+		return handle_fail(audit, &e);
 	if (wants_party(filter))
 		rc = find_batches(&s, &e);
 	if (rc == 0 && filter->result == OFS_AUDIT_UNKNOWN)

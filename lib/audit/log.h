@@ -119,6 +119,17 @@ int log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
 	void *arg, struct ofs_error *e);
 
 /*
+ * ofs_audit_get(), ofs_audit_size() and ofs_audit_list() for callers within:
+ * the error of a handle may be another thread's. fn may call the log.
+ */
+int log_get(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e);
+int log_count(ofs_audit *a, uint64_t *out, struct ofs_error *e);
+typedef int (*log_list_fn)(
+	void *arg, const ofs_record *rec, struct ofs_error *e);
+int log_list(ofs_audit *a, uint64_t first, uint64_t last, log_list_fn fn,
+	void *arg, struct ofs_error *e);
+
+/*
  * Signs a checkpoint with a key that is not in a file: appends the signature
  * to `sig`, raw as note_sig_line() takes it. Called outside transactions; what
  * it appends to the log is not part of that checkpoint.

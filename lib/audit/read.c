@@ -126,26 +126,34 @@ read_range(ofs_audit *a, uint64_t first, uint64_t last, struct range *range,
 }
 
 int
-ofs_audit_get(ofs_audit *audit, uint64_t seq, ofs_record **out)
+log_get(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e)
 {
 	struct range range;
-	struct ofs_error e;
 	int rc;
 
 	*out = NULL;
 	if (seq > INT64_MAX)
 		seq = INT64_MAX;
-	rc = read_range(audit, seq, seq, &range, &e);
+	rc = read_range(a, seq, seq, &range, e);
 	if (rc == 0 && range.n == 0)
-		rc = err_set(&e, OFS_EKEY,
+		rc = err_set(e, OFS_EKEY,
 			"there is no record %llu in the audit log",
 			(unsigned long long)seq);
 	if (rc != 0) {
 		range_free(&range);
-		return handle_fail(audit, &e);
+		return rc;
 	}
 	*out = range.first;
 	return 0;
+}
+
+int
+ofs_audit_get(ofs_audit *audit, uint64_t seq, ofs_record **out)
+{
+	struct ofs_error e;
+	int rc = log_get(audit, seq, out, &e);
+
+	return rc != 0 ? handle_fail(audit, &e) : 0;
 }
 
 void
@@ -205,22 +213,22 @@ ofs_record_find(const ofs_record *rec, const char *name, struct ofs_field *out)
 
 /* fn runs without any lock: it may call the log */
 static int
-give_range(const struct range *range, ofs_record_fn fn, void *arg)
+give_range(const struct range *range, log_list_fn fn, void *arg,
+	struct ofs_error *e)
 {
 	const ofs_record *rec;
 	int rc = 0;
 
 	for (rec = range->first; rec != NULL && rc == 0; rec = rec->next)
-		rc = fn(arg, rec);
+		rc = fn(arg, rec, e);
 	return rc;
 }
 
 int
-ofs_audit_list(ofs_audit *audit, uint64_t first, uint64_t last,
-	ofs_record_fn fn, void *arg)
+log_list(ofs_audit *a, uint64_t first, uint64_t last, log_list_fn fn, void *arg,
+	struct ofs_error *e)
 {
 	struct range range;
-	struct ofs_error e;
 	uint64_t end, size;
 	int rc;
 
@@ -229,47 +237,76 @@ ofs_audit_list(ofs_audit *audit, uint64_t first, uint64_t last,
 	while (first <= last) {
 		end = last - first >= RANGE_RECORDS ? first + RANGE_RECORDS - 1
 						    : last;
-		rc = read_range(audit, first, end, &range, &e);
-		if (rc != 0) {
-			range_free(&range);
-			return handle_fail(audit, &e);
-		}
-		if (range.n == 0)
+		rc = read_range(a, first, end, &range, e);
+		if (rc == 0 && range.n == 0)
 			break;
 		first = range.next;
-		rc = give_range(&range, fn, arg);
+		if (rc == 0)
+			rc = give_range(&range, fn, arg, e);
 		range_free(&range);
 		if (rc != 0)
 			return rc;
 	}
-	rc = ofs_audit_size(audit, &size);
+	rc = log_count(a, &size, e);
 	if (rc == 0 && first <= last && first < size)
-		(void)store_missing(first, &e);
-	else
+		rc = store_missing(first, e);
+	return rc;
+}
+
+struct listing {
+	ofs_record_fn fn;
+	void *arg;
+	int ended; /* what fn returned to end it */
+};
+
+static int
+list_one(void *arg, const ofs_record *rec, struct ofs_error *e)
+{
+	struct listing *l = arg;
+
+	(void)e;
+	l->ended = l->fn(l->arg, rec);
+	return l->ended;
+}
+
+int
+ofs_audit_list(ofs_audit *audit, uint64_t first, uint64_t last,
+	ofs_record_fn fn, void *arg)
+{
+	struct listing l = { fn, arg, 0 };
+	struct ofs_error e;
+	int rc = log_list(audit, first, last, list_one, &l, &e);
+
+	return rc != 0 && l.ended == 0 ? handle_fail(audit, &e) : rc;
+}
+
+int
+log_count(ofs_audit *a, uint64_t *out, struct ofs_error *e)
+{
+	struct store_state st;
+	bool nested;
+	int rc;
+
+	*out = 0;
+	rc = handle_enter(a, &nested, e);
+	if (rc != 0)
 		return rc;
-	return handle_fail(audit, &e);
+	if (nested) {
+		*out = a->tree.size;
+		return 0;
+	}
+	rc = store_state_get(&a->store, &st, e);
+	handle_leave(a, nested);
+	if (rc == 0)
+		*out = st.size;
+	return rc;
 }
 
 int
 ofs_audit_size(ofs_audit *audit, uint64_t *out)
 {
-	struct store_state st;
 	struct ofs_error e;
-	bool nested;
-	int rc;
+	int rc = log_count(audit, out, &e);
 
-	*out = 0;
-	rc = handle_enter(audit, &nested, &e);
-	if (rc != 0)
-		return handle_fail(audit, &e);
-	if (nested) {
-		*out = audit->tree.size;
-		return 0;
-	}
-	rc = store_state_get(&audit->store, &st, &e);
-	handle_leave(audit, nested);
-	if (rc != 0)
-		return handle_fail(audit, &e);
-	*out = st.size;
-	return 0;
+	return rc != 0 ? handle_fail(audit, &e) : 0;
 }

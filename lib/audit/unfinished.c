@@ -36,12 +36,11 @@ static int
 open_record(ofs_audit *a, uint64_t seq, struct ofs_record_head *h,
 	ofs_record **out, struct ofs_error *e)
 {
-	if (ofs_audit_get(a, seq, out) != 0) {
-		ofs_audit_error(a, e);
-		return e->code;
-	}
-	ofs_record_get_head(*out, h);
-	return 0;
+	int rc = log_get(a, seq, out, e);
+
+	if (rc == 0)
+		ofs_record_get_head(*out, h);
+	return rc;
 }
 
 static int
@@ -295,12 +294,13 @@ find_opened(ofs_audit *a, const char *id, uint64_t *seq, uint8_t batch_id[16],
 }
 
 static int
-count_signed(void *arg, const ofs_record *rec)
+count_signed(void *arg, const ofs_record *rec, struct ofs_error *e)
 {
 	struct ofs_batch_state *st = arg;
 	struct ofs_record_head h;
 	char id[33];
 
+	(void)e;
 	ofs_record_get_head(rec, &h);
 	if (h.type == OFS_REC_OUTCOME && take_number(rec, "status") == 1 &&
 		strcmp(hex_encode(id, h.batch_id, 16), st->batch_id) == 0)
@@ -328,9 +328,7 @@ fill_untracked(ofs_audit *a, uint64_t seq, const uint8_t id[16],
 	} else if (rc == 0) {
 		st->phase = log_batch_alive(a, seq) ? OFS_BATCH_RUNNING
 						    : OFS_BATCH_CUT_OFF;
-		rc = ofs_audit_list(a, seq, 0, count_signed, st);
-		if (rc != 0)
-			ofs_audit_error(a, e);
+		rc = log_list(a, seq, 0, count_signed, st, e);
 	}
 	count_left(st);
 	return rc;

@@ -57,10 +57,9 @@ check(ofs_audit *a, const struct ofs_audit_output *o, struct ofs_error *e)
 	uint8_t ours[32];
 	int rc;
 
-	if (ofs_audit_get(a, o->seq, &rec) != 0) {
-		ofs_audit_error(a, e);
-		return e->code;
-	}
+	rc = log_get(a, o->seq, &rec, e);
+	if (rc != 0)
+		return rc;
 	rc = digest_of(&digest_sha256, o->p, o->n, ours, e);
 	if (rc == 0 &&
 		(!ofs_record_find(rec, "output_sha256", &sum) ||

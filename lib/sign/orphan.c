@@ -66,11 +66,12 @@ number(const ofs_record *rec, const char *name)
 
 /* a batch that no table counts: from its records */
 static int
-count_record(void *arg, const ofs_record *rec)
+count_record(void *arg, const ofs_record *rec, struct ofs_error *e)
 {
 	struct orphan *o = arg;
 	struct ofs_record_head head;
 
+	(void)e;
 	ofs_record_get_head(rec, &head);
 	if (memcmp(head.batch_id, o->b.batch_id, 16) != 0)
 		return 0;
@@ -100,9 +101,7 @@ count(ofs_audit *audit, struct orphan *o, struct ofs_error *e)
 		o->items = t.items;
 		rc = count_tracked(audit, o, e);
 	} else if (rc == 0) {
-		rc = ofs_audit_list(audit, o->b.opened_seq, 0, count_record, o);
-		if (rc != 0)
-			ofs_audit_error(audit, e);
+		rc = log_list(audit, o->b.opened_seq, 0, count_record, o, e);
 	}
 	known = c->signed_items + c->failed + c->unknown;
 	if (o->items > known)

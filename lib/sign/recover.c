@@ -272,11 +272,9 @@ intent_items(ofs_audit *audit, uint64_t seq, uint64_t *n, struct ofs_error *e)
 	uint64_t i = 0;
 	int rc;
 
-	rc = ofs_audit_get(audit, seq, &rec);
-	if (rc != 0) {
-		ofs_audit_error(audit, e);
+	rc = log_get(audit, seq, &rec, e);
+	if (rc != 0)
 		return rc;
-	}
 	*n = 0;
 	ofs_record_get_head(rec, &head);
 	if (head.sealed) {

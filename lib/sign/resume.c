@@ -285,12 +285,12 @@ read_outcome(const struct resume *r, uint64_t seq, struct recorded *out,
 	struct work *w)
 {
 	struct ofs_record_head head;
+	int rc;
 
 	memset(out, 0, sizeof(*out));
-	if (ofs_audit_get(r->audit, seq, &out->rec) != 0) {
-		ofs_audit_error(r->audit, &w->err);
-		return w->err.code;
-	}
+	rc = log_get(r->audit, seq, &out->rec, &w->err);
+	if (rc != 0)
+		return rc;
 	ofs_record_get_head(out->rec, &head);
 	memcpy(w->batch_id, head.batch_id, sizeof(w->batch_id));
 	out->attributes =

@@ -6,6 +6,7 @@
 
 #include "sign/speed.h"
 
+#include "audit/log.h"
 #include "format/record.h"
 
 /* records that are read at most; a closed batch is passed over in one step */
@@ -45,12 +46,10 @@ static int
 get(struct search *s, uint64_t seq, ofs_record **rec,
 	struct ofs_record_head *head, struct ofs_error *e)
 {
-	int rc = ofs_audit_get(s->audit, seq, rec);
+	int rc = log_get(s->audit, seq, rec, e);
 
-	if (rc != 0) {
-		ofs_audit_error(s->audit, e);
+	if (rc != 0)
 		return rc;
-	}
 	head->size = sizeof(*head);
 	ofs_record_get_head(*rec, head);
 	return 0;
@@ -119,12 +118,8 @@ speed_find(ofs_audit *audit, const uint8_t spki_sha256[32],
 {
 	struct search s = { .audit = audit, .spki = spki_sha256 };
 	uint64_t size = 0, at;
-	int i, rc = 0;
+	int i, rc = log_count(audit, &size, e);
 
-	if (ofs_audit_size(audit, &size) != 0) {
-		ofs_audit_error(audit, e);
-		return e->code;
-	}
 	for (i = 0, at = size - 1; size > 0 && at > 0 && i < LOOK_MAX &&
 		rc == 0 && s.signatures < ENOUGH;
 		i++)

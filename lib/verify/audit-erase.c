@@ -14,12 +14,11 @@ static int
 get(ofs_audit *a, uint64_t seq, ofs_record **rec, struct ofs_record_head *h,
 	struct ofs_error *e)
 {
-	if (ofs_audit_get(a, seq, rec) != 0) {
-		ofs_audit_error(a, e);
-		return e->code;
-	}
-	ofs_record_get_head(*rec, h);
-	return 0;
+	int rc = log_get(a, seq, rec, e);
+
+	if (rc == 0)
+		ofs_record_get_head(*rec, h);
+	return rc;
 }
 
 /* the same words whoever asks: the one who states, and the one who erases */

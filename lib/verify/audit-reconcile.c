@@ -480,11 +480,9 @@ compare(struct reconcile *r, struct ofs_error *e)
 	size_t i;
 	int rc;
 
-	rc = ofs_audit_size(r->a, &size);
-	if (rc != 0) {
-		ofs_audit_error(r->a, e);
+	rc = log_count(r->a, &size, e);
+	if (rc != 0)
 		return rc;
-	}
 	if (buf_grow(&r->present, (size_t)(size / 8 + 1)) == NULL)
 		return err_nomem(e);
 	memset(r->present.p, 0, r->present.len);

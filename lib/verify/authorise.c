@@ -73,11 +73,9 @@ authorise_of_log(ofs_audit *a, STACK_OF(X509) **out, struct ofs_error *e)
 	int rc;
 
 	*out = NULL;
-	rc = ofs_audit_get(a, 0, &genesis);
-	if (rc != 0) {
-		ofs_audit_error(a, e);
+	rc = log_get(a, 0, &genesis, e);
+	if (rc != 0)
 		return rc;
-	}
 	if (!ofs_record_find(genesis, "auditors", &f))
 		rc = err_set(e, OFS_EUNTRUSTED,
 			"the audit log has no auditors who could allow it: "

@@ -157,6 +157,38 @@ lists_in_order(void **state)
 	sample_verifies(601);
 }
 
+static int
+refuse_third(void *arg, const ofs_record *rec, struct ofs_error *e)
+{
+	int *n = arg;
+
+	(void)rec;
+	return ++*n == 3 ? err_set(e, OFS_EITEMS, "the third") : 0;
+}
+
+/* the record of the handle is for callers from outside, and their threads */
+static void
+reads_without_the_errors_of_others(void **state)
+{
+	ofs_audit *a = sample_open(OFS_AUDIT_CREATE);
+	struct ofs_error e, theirs;
+	ofs_record *rec;
+	int n = 0;
+
+	(void)state;
+	add_logins(a, 10);
+	assert_int_equal(ofs_audit_get(a, 70, &rec), OFS_EKEY);
+	assert_int_equal(log_get(a, 80, &rec, &e), OFS_EKEY);
+	assert_null(rec);
+	assert_non_null(strstr(e.message, "no record 80"));
+	assert_int_equal(log_list(a, 5, 0, refuse_third, &n, &e), OFS_EITEMS);
+	assert_string_equal(e.message, "the third");
+	assert_int_equal(n, 3);
+	ofs_audit_error(a, &theirs);
+	assert_non_null(strstr(theirs.message, "no record 70"));
+	ofs_audit_free(a);
+}
+
 static void
 rolls_back(void **state)
 {
@@ -1096,6 +1128,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(creates_and_reads),
 		TEST(lists_in_order),
+		TEST(reads_without_the_errors_of_others),
 		TEST(rolls_back),
 		TEST(survives_a_crash),
 		TEST(four_processes),
