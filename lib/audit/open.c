@@ -10,6 +10,13 @@
 
 #include "base/ctx.h"
 #include "base/text.h"
+#include "store/place_new.h"
+
+/* what a call makes: the log, or nothing */
+struct made {
+	bool log; /* by us, now */
+	struct place_new place;
+};
 
 static const struct ofs_audit_init_opts no_init_opts = OFS_AUDIT_INIT_OPTS_INIT;
 
@@ -58,6 +65,34 @@ find_place(ofs_audit *a, const char *dir, bool *missing, struct ofs_error *e)
 	return a->db_path != NULL ? 0 : err_nomem(e);
 }
 
+static int
+open_locks(ofs_audit *a, struct ofs_error *e)
+{
+	int rc;
+
+	rc = place_open(&a->place, PLACE_LOCK, O_RDWR, true, &a->lock_fd, e);
+	if (rc == 0)
+		rc = place_open(
+			&a->place, PLACE_BATCHES, O_RDWR, true, &a->hold.fd, e);
+	return rc != 0 ? rc : handle_flock(a, e);
+}
+
+static void
+close_locks(ofs_audit *a)
+{
+	close(a->lock_fd);
+	close(a->hold.fd);
+	a->lock_fd = a->hold.fd = -1;
+}
+
+static bool
+has_name(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) != 0 || st.st_nlink > 0;
+}
+
 /* the lock files, and the queue of writers is ours on return */
 static int
 enter_place(ofs_audit *a, const char *dir, struct ofs_error *e)
@@ -68,12 +103,13 @@ enter_place(ofs_audit *a, const char *dir, struct ofs_error *e)
 	if (rc == 0)
 		rc = place_check_fs(&a->place, e);
 	if (rc == 0)
-		rc = place_open(
-			&a->place, PLACE_LOCK, O_RDWR, true, &a->lock_fd, e);
-	if (rc == 0)
-		rc = place_open(
-			&a->place, PLACE_BATCHES, O_RDWR, true, &a->hold.fd, e);
-	return rc != 0 ? rc : handle_flock(a, e);
+		rc = open_locks(a, e);
+	/* who had the flock could not make a log, and took its files away */
+	while (rc == 0 && !(has_name(a->lock_fd) && has_name(a->hold.fd))) {
+		close_locks(a);
+		rc = open_locks(a, e);
+	}
+	return rc;
 }
 
 /* an empty database file with the right mode */
@@ -140,7 +176,7 @@ check_never_was(ofs_audit *a, struct ofs_error *e)
 
 /*
  * Opens the store under the flock and makes the log when there is none and
- * `create` says so. *made: by us, now.
+ * `create` says so.
  */
 static int
 open_store(ofs_audit *a, const char *dir, bool create,
@@ -150,7 +186,6 @@ open_store(ofs_audit *a, const char *dir, bool create,
 	int64_t size;
 	int rc;
 
-	*made = false;
 	rc = look_at_db(a, &size, e);
 	if (rc == 0 && size < 0 && !create)
 		rc = no_log(dir, e);
@@ -221,7 +256,8 @@ roll_back_crash(ofs_audit *a, const char *dir)
 
 static int
 open_for_writing(ofs_audit *a, const char *dir, bool create,
-	const struct ofs_audit_init_opts *opts, bool *made, struct ofs_error *e)
+	const struct ofs_audit_init_opts *opts, struct made *made,
+	struct ofs_error *e)
 {
 	bool missing;
 	int64_t size = -1;
@@ -247,11 +283,15 @@ open_for_writing(ofs_audit *a, const char *dir, bool create,
 	/* what was seen before the flock may have changed */
 	rc = place_check(&a->place, dir, e);
 	if (rc == 0)
-		rc = open_store(a, dir, create, opts, made, e);
+		rc = open_store(a, dir, create, opts, &made->log, e);
 	if (rc == 0)
 		rc = check_opened(a, e);
 	if (rc == 0)
 		rc = handle_load_key(a, e);
+	if (rc != 0 && create) {
+		store_close(&a->store);
+		place_new_undo_files(&made->place);
+	}
 	handle_funlock(a);
 	return rc;
 }
@@ -287,6 +327,14 @@ open_for_reading(ofs_audit *a, const char *dir, struct ofs_error *e)
 	return rc != 0 ? rc : keys_find(a, e);
 }
 
+static void
+made_free(struct made *made, bool undo)
+{
+	if (undo)
+		place_new_undo_dirs(&made->place);
+	place_new_free(&made->place);
+}
+
 /* who did not ask for a key has to hear that there is one to be kept */
 static void
 say_made(ofs_audit *a)
@@ -311,9 +359,10 @@ ofs_audit_open(
 	ofs_ctx *ctx, const char *dir, unsigned int flags, ofs_audit **out)
 {
 	bool read_only = (flags & OFS_AUDIT_READ_ONLY) != 0;
+	bool create = (flags & OFS_AUDIT_CREATE) != 0;
+	struct made made = { .log = false };
 	ofs_audit *a = NULL;
 	struct ofs_error e;
-	bool made = false;
 	int rc;
 
 	*out = NULL;
@@ -326,16 +375,18 @@ ofs_audit_open(
 		return ctx_fail(ctx, &e);
 	}
 	rc = handle_new(ctx, read_only, &a, &e);
+	if (rc == 0 && create)
+		rc = place_new_look(&made.place, dir, &e);
 	if (rc == 0 && read_only)
 		rc = open_for_reading(a, dir, &e);
 	else if (rc == 0)
-		rc = open_for_writing(a, dir, (flags & OFS_AUDIT_CREATE) != 0,
-			&no_init_opts, &made, &e);
+		rc = open_for_writing(a, dir, create, &no_init_opts, &made, &e);
+	made_free(&made, rc != 0);
 	if (rc != 0) {
 		ofs_audit_free(a);
 		return ctx_fail(ctx, &e);
 	}
-	if (made)
+	if (made.log)
 		say_made(a);
 	*out = a;
 	return 0;
@@ -382,8 +433,8 @@ log_init(ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts,
 	const struct log_token_key *key, const struct log_station_key *station,
 	ofs_audit **out, struct ofs_error *e)
 {
+	struct made made = { .log = false };
 	ofs_audit *a = NULL;
-	bool made = false;
 	int rc = 0;
 
 	*out = NULL;
@@ -401,6 +452,8 @@ log_init(ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts,
 	if (rc == 0)
 		rc = handle_new(ctx, false, &a, e);
 	if (rc == 0)
+		rc = place_new_look(&made.place, dir, e);
+	if (rc == 0)
 		rc = prepare_init(a, dir, opts->group, e);
 	if (rc == 0) {
 		a->asked_key = opts->audit_key;
@@ -411,8 +464,9 @@ log_init(ofs_ctx *ctx, const char *dir, const struct ofs_audit_init_opts *opts,
 		a->asked_token_key = NULL;
 		a->asked_station_key = NULL;
 	}
-	if (rc == 0 && !made)
+	if (rc == 0 && !made.log)
 		rc = already(dir, e);
+	made_free(&made, rc != 0);
 	if (rc != 0)
 		ofs_audit_free(a);
 	else
