@@ -102,7 +102,9 @@ int log_each_open_batch(ofs_audit *a,
 int log_each_open_intent(ofs_audit *a,
 	int (*fn)(void *arg, const struct log_open_intent *i), void *arg,
 	struct ofs_error *e);
-int log_each_pending(ofs_audit *a,
+/* of outcomes from `first` on; fn may end the walk with LOG_ENOUGH, too */
+#define LOG_ENOUGH 1
+int log_each_pending(ofs_audit *a, uint64_t first,
 	int (*fn)(void *arg, const struct log_pending *p), void *arg,
 	struct ofs_error *e);
 

@@ -163,7 +163,9 @@ give_opened(struct walk *w, const struct store_pending *row, bool has,
 
 	memcpy(p.batch_id, row->batch_id, sizeof(p.batch_id));
 	rc = find_alive(w->a, row->seq, row->batch_id, &p.alive, e);
-	return rc != 0 ? rc : ended(w->pending(w->arg, &p), e);
+	if (rc == 0)
+		rc = w->pending(w->arg, &p);
+	return rc == LOG_ENOUGH ? rc : ended(rc, e);
 }
 
 static int
@@ -218,7 +220,7 @@ log_each_open_intent(ofs_audit *a,
 }
 
 int
-log_each_pending(ofs_audit *a,
+log_each_pending(ofs_audit *a, uint64_t first,
 	int (*fn)(void *arg, const struct log_pending *p), void *arg,
 	struct ofs_error *e)
 {
@@ -230,7 +232,7 @@ log_each_pending(ofs_audit *a,
 	if (rc != 0)
 		return rc;
 	kept_look_again(a);
-	rc = store_pending_each(&a->store, 0, INT_MAX, give_pending, &w, e);
+	rc = store_pending_each(&a->store, first, INT_MAX, give_pending, &w, e);
 	handle_leave(a, nested);
-	return rc;
+	return rc == LOG_ENOUGH ? 0 : rc;
 }

@@ -368,15 +368,15 @@ find_waiting(void *arg, const struct log_pending *p)
 {
 	struct waiting *w = arg;
 
-	if (p->outcome_seq != w->seq || w->path != NULL)
-		return 0;
+	if (p->outcome_seq != w->seq)
+		return LOG_ENOUGH;
 	w->sealed = p->path == NULL;
 	if (w->sealed)
-		return 0;
+		return LOG_ENOUGH;
 	w->alive = p->alive;
 	memcpy(w->batch_id, p->batch_id, sizeof(w->batch_id));
 	w->path = strdup(p->path);
-	return w->path != NULL ? 0 : OFS_ENOMEM;
+	return w->path != NULL ? LOG_ENOUGH : OFS_ENOMEM;
 }
 
 static int
@@ -420,7 +420,7 @@ discard(ofs_audit *audit, uint64_t outcome_seq, const char *reason,
 	struct waiting w = { .seq = outcome_seq };
 	int rc;
 
-	rc = log_each_pending(audit, find_waiting, &w, e);
+	rc = log_each_pending(audit, outcome_seq, find_waiting, &w, e);
 	if (rc == 0 && w.sealed)
 		rc = err_set(e, OFS_EAUDIT,
 			"output of record %llu is sealed, and no key for it is "

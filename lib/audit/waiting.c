@@ -11,7 +11,7 @@
 struct waiting {
 	struct ofs_audit_output p[AT_ONCE];
 	size_t n;
-	uint64_t after; /* outcomes up to here were given */
+	uint64_t after; /* outcomes up to here were copied */
 };
 
 static void
@@ -31,21 +31,20 @@ copy(void *arg, const struct log_pending *p)
 	struct ofs_audit_output *to;
 	uint8_t *bytes;
 
-	if (p->outcome_seq <= w->after || w->n == AT_ONCE)
-		return 0;
 	to = &w->p[w->n++];
 	*to = (struct ofs_audit_output){ .size = sizeof(*to),
 		.seq = p->outcome_seq,
 		.running = p->alive,
 		.n = p->n };
+	w->after = p->outcome_seq;
 	if (p->path == NULL)
-		return 0;
+		return w->n == AT_ONCE ? LOG_ENOUGH : 0;
 	to->path = strdup(p->path);
 	to->p = bytes = malloc(p->n > 0 ? p->n : 1);
 	if (to->path == NULL || bytes == NULL)
 		return OFS_ENOMEM;
 	memcpy(bytes, p->p, p->n);
-	return 0;
+	return w->n == AT_ONCE ? LOG_ENOUGH : 0;
 }
 
 /* the table is derived: what it holds is what the record says */
@@ -83,10 +82,9 @@ ofs_audit_each_output(ofs_audit *audit, ofs_audit_output_fn fn, void *arg)
 
 	rc = w != NULL ? 0 : err_nomem(&e);
 	while (rc == 0 && ended == 0 && n > 0) {
-		rc = log_each_pending(audit, copy, w, &e);
+		rc = log_each_pending(audit, w->after + 1, copy, w, &e);
 		n = w->n;
 		for (size_t i = 0; rc == 0 && ended == 0 && i < n; i++) {
-			w->after = w->p[i].seq;
 			if (w->p[i].path != NULL)
 				rc = check(audit, &w->p[i], &e);
 			if (rc == 0)

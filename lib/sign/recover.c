@@ -33,7 +33,7 @@ struct recovery {
 	ofs_audit *audit;
 	struct pending found[RECOVER_AT_ONCE];
 	size_t n;
-	uint64_t after;  /* outcomes up to here were tried already */
+	uint64_t after;  /* outcomes up to here were looked at */
 	uint64_t sealed; /* and so many only an auditor can take out */
 };
 
@@ -43,11 +43,11 @@ collect_pending(void *arg, const struct log_pending *p)
 	struct recovery *r = arg;
 	struct pending *to;
 
-	if (p->alive || p->outcome_seq <= r->after || r->n == RECOVER_AT_ONCE)
+	r->after = p->outcome_seq;
+	if (p->alive)
 		return 0;
 	if (p->path == NULL) {
 		r->sealed++;
-		r->after = p->outcome_seq;
 		return 0;
 	}
 	to = &r->found[r->n];
@@ -65,7 +65,7 @@ collect_pending(void *arg, const struct log_pending *p)
 	to->replace = p->replace;
 	to->outcome_seq = p->outcome_seq;
 	r->n++;
-	return 0;
+	return r->n == RECOVER_AT_ONCE ? LOG_ENOUGH : 0;
 }
 
 static void
@@ -190,7 +190,6 @@ record_found(struct recovery *r, struct ofs_error *e)
 	if (rc != 0)
 		return rc;
 	for (i = 0; i < r->n && rc == 0; i++) {
-		r->after = r->found[i].outcome_seq;
 		if (r->found[i].result == NULL)
 			continue;
 		rc = record_release(r, &r->found[i], e);
@@ -216,7 +215,8 @@ recover_pending(struct recovery *r, struct ofs_error *e)
 
 	do {
 		forget_found(r);
-		rc = log_each_pending(r->audit, collect_pending, r, e);
+		rc = log_each_pending(
+			r->audit, r->after + 1, collect_pending, r, e);
 		if (rc == 0 && r->n > 0)
 			rc = release_found(r, e);
 		if (rc == 0 && r->n > 0)

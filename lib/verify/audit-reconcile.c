@@ -493,7 +493,7 @@ compare(struct reconcile *r, struct ofs_error *e)
 	if (rc == 0)
 		rc = log_each_of_type(r->a, OFS_REC_RELEASE, see_release, r, e);
 	if (rc == 0)
-		rc = log_each_pending(r->a, see_pending, r, e);
+		rc = log_each_pending(r->a, 0, see_pending, r, e);
 	if (rc == 0)
 		rc = twins_each(&r->by_hash, see_same_bytes, r, e);
 	if (rc == 0)

@@ -134,7 +134,7 @@ copies_all_of_it(void **state)
 	assert_true(found.head_present);
 	ok(ofs_audit_open(sample_ctx, dest, OFS_AUDIT_READ_ONLY, &copy),
 		ofs_ctx_error(sample_ctx));
-	ok(log_each_pending(copy, see_pending, &n, &e), &e);
+	ok(log_each_pending(copy, 0, see_pending, &n, &e), &e);
 	assert_int_equal(n, 1);
 	ofs_audit_free(copy);
 	/* the log knows of it */

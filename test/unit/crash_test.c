@@ -86,7 +86,7 @@ look(ofs_audit *a, struct seen *s)
 	s->n = 0;
 	ok(log_each_open_batch(a, see_batch, s, &e), &e);
 	ok(log_each_open_intent(a, see_intent, s, &e), &e);
-	ok(log_each_pending(a, see_pending, s, &e), &e);
+	ok(log_each_pending(a, 0, see_pending, s, &e), &e);
 }
 
 static bool

@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 
 #include "audit/handle.h"
+#include "sign/recover.h"
+#include "store/store_stmt.h"
 
 #define NOBODY 65534
 
@@ -901,15 +903,84 @@ pending_outputs(void **state)
 	sample_pending(a, outcome, 1);
 	ok(log_intent_done(a, intent, &e), &e);
 	sample_commit(a);
-	ok(log_each_pending(a, see_pending, &n, &e), &e);
+	ok(log_each_pending(a, 0, see_pending, &n, &e), &e);
 	assert_int_equal(n, 1);
 	sample_begin(a);
 	ok(log_pending_done(a, outcome, &e), &e);
 	sample_commit(a);
-	ok(log_each_pending(a, see_pending, &n, &e), &e);
+	ok(log_each_pending(a, 0, see_pending, &n, &e), &e);
 	assert_int_equal(n, 1);
 	ofs_audit_free(a);
 	sample_verifies(5);
+}
+
+#define MANY 500
+
+static int
+count_pending(void *arg, const struct log_pending *p)
+{
+	int *n = arg;
+
+	(void)p;
+	return ++*n == 3 ? LOG_ENOUGH : 0;
+}
+
+static int
+count_output(void *arg, const struct ofs_audit_output *o)
+{
+	uint64_t *last = arg;
+
+	assert_true(o->seq > *last);
+	*last = o->seq;
+	return 0;
+}
+
+/* what the reading of pending rows has cost since this was asked last */
+static int
+steps(ofs_audit *a)
+{
+	return sqlite3_stmt_status(
+		a->store.stmt[PENDING_EACH], SQLITE_STMTSTATUS_VM_STEP, 1);
+}
+
+static void
+many_outputs_are_read_once(void **state)
+{
+	static const uint8_t id[16] = { 9 };
+	ofs_audit *a = sample_open(OFS_AUDIT_CREATE);
+	uint64_t intent = 0, last = 0;
+	struct ofs_error e;
+	int n = 0, once;
+
+	(void)state;
+	snprintf(sample_out, sizeof(sample_out), "%s/out", sample_dir);
+	shell("mkdir %s", sample_out);
+	sample_begin(a);
+	(void)sample_batch_opened(a, id, MANY);
+	for (uint64_t i = 0; i < MANY; i++) {
+		if (i % 50 == 0)
+			intent = sample_intent(a, id, i, 50);
+		sample_pending(
+			a, sample_outcome(a, id, intent, i, REC_SIGNED), i);
+		if (i % 50 == 49)
+			ok(log_intent_done(a, intent, &e), &e);
+	}
+	sample_commit(a);
+	ok(log_each_pending(a, 0, count_pending, &n, &e), &e);
+	assert_int_equal(n, 3);
+	(void)steps(a);
+	n = 3;
+	ok(log_each_pending(a, 0, count_pending, &n, &e), &e);
+	assert_int_equal(n, 3 + MANY);
+	once = steps(a);
+	assert_true(once > MANY);
+	assert_int_equal(ofs_audit_each_output(a, count_output, &last), 0);
+	assert_true(steps(a) < 2 * once);
+	ok(recover_run(sample_ctx, a, &e), &e);
+	assert_true(steps(a) < 2 * once);
+	shell("test $(ls %s | wc -l) = %d", sample_out, MANY);
+	ofs_audit_free(a);
+	snprintf(sample_out, sizeof(sample_out), "/out");
 }
 
 /* a disk that refuses: the n-th sync fails, of the database or its journal */
@@ -1146,6 +1217,7 @@ main(void)
 		TEST(writers_queue),
 		TEST(batches_alive),
 		TEST(pending_outputs),
+		TEST(many_outputs_are_read_once),
 		TEST(latches_after_a_failed_sync),
 		TEST(latches_without_a_head),
 		TEST(forged_old_slot),
