@@ -57,7 +57,7 @@ int ofs_audit_find(ofs_audit *audit, const struct ofs_audit_filter *filter,
 /*
  * ofs_audit_exported: records that `count` records, which the filter found,
  * were written to the file `path` (NULL: handed on), with its SHA-256. OFS_EIO
- * when it cannot be read.
+ * when it cannot be read; OFS_EINVAL for a filter of a wrong size.
  */
 int ofs_audit_exported(ofs_audit *audit, const char *path,
 	const struct ofs_audit_filter *filter, uint64_t count, uint64_t *seq);

@@ -21,6 +21,11 @@ ofs_audit_exported(ofs_audit *audit, const char *path,
 	int rc = 0;
 
 	*seq = 0;
+	if (filter->size != sizeof(*filter)) {
+		(void)err_set(&e, OFS_EINVAL,
+			"filter of the audit log has a wrong size");
+		return handle_fail(audit, &e);
+	}
 	r.first = filter->first;
 	r.last = filter->end > 0 ? filter->end - 1 : 0;
 	if (path != NULL) {

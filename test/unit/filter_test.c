@@ -252,6 +252,7 @@ static void
 refuses_what_it_does_not_know(void **state)
 {
 	struct ofs_audit_filter f = OFS_AUDIT_FILTER_INIT;
+	uint64_t before, after, seq;
 	char got[256] = "";
 
 	(void)state;
@@ -262,6 +263,11 @@ refuses_what_it_does_not_know(void **state)
 	f.batch = (const char *)(uintptr_t)1;
 	assert_int_equal(ofs_audit_find(audit, &f, add_seq, got), OFS_EINVAL);
 	assert_string_equal(got, "");
+	assert_int_equal(ofs_audit_size(audit, &before), 0);
+	assert_int_equal(
+		ofs_audit_exported(audit, NULL, &f, 0, &seq), OFS_EINVAL);
+	assert_int_equal(ofs_audit_size(audit, &after), 0);
+	assert_int_equal(after, before);
 }
 
 static void
