@@ -14,6 +14,10 @@
 #include "base/file.h"
 #include "base/text.h"
 
+/* bytes for a group and its members: at first, and at most */
+#define GROUP_FIRST (1u << 14)
+#define GROUP_MAX (1u << 20)
+
 static const char *const file_names[] = { PLACE_DB, PLACE_JOURNAL, PLACE_HEAD,
 	PLACE_HEAD_NEW, PLACE_LOCK, PLACE_BATCHES };
 
@@ -76,25 +80,46 @@ place_find(const char *dir, struct place *p, bool *missing, struct ofs_error *e)
 	return 0;
 }
 
+/* a group's members are named with it, however many; an errno, or 0 */
+static int
+look_up_group(const char *name, gid_t *gid, bool *has)
+{
+	struct group g, *found = NULL;
+	int errnum = ERANGE;
+	char *mem;
+
+	*has = false;
+	for (size_t n = GROUP_FIRST; errnum == ERANGE && n <= GROUP_MAX;
+		n *= 4) {
+		mem = malloc(n);
+		if (mem == NULL)
+			return ENOMEM;
+		errnum = getgrnam_r(name, &g, mem, n, &found);
+		*has = errnum == 0 && found != NULL;
+		if (*has)
+			*gid = g.gr_gid;
+		free(mem);
+	}
+	return errnum;
+}
+
 static int
 find_group(const char *name, gid_t *gid, struct ofs_error *e)
 {
-	struct group g, *found = NULL;
-	char *mem;
-	size_t size = 1 << 16;
-	int errnum;
+	bool has;
+	int errnum = look_up_group(name, gid, &has);
 
-	mem = malloc(size);
-	if (mem == NULL)
+	if (errnum == ENOMEM)
 		return err_nomem(e);
-	errnum = getgrnam_r(name, &g, mem, size, &found);
-	if (found != NULL)
-		*gid = g.gr_gid;
-	free(mem);
+	if (errnum == ERANGE)
+		return err_set(e, OFS_EAUDIT,
+			"cannot share with group '%s': its list of members is "
+			"longer than %u MiB",
+			TEXT_Q(name), GROUP_MAX >> 20);
 	if (errnum != 0)
 		return err_sys(e, OFS_EAUDIT, errnum, "cannot find group '%s'",
 			TEXT_Q(name));
-	if (found == NULL)
+	if (!has)
 		return err_set(
 			e, OFS_EINVAL, "there is no group '%s'", TEXT_Q(name));
 	return 0;
