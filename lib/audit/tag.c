@@ -16,14 +16,14 @@ tag_init(struct tag *t, struct ofs_error *e)
 	EVP_MAC *mac;
 
 	mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	memset(t->key, 0, sizeof(t->key));
+	t->key = mem_secret_new(TAG_KEY);
 	t->ctx = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
 	EVP_MAC_free(mac);
 	params[0] = OSSL_PARAM_construct_utf8_string(
 		OSSL_MAC_PARAM_DIGEST, name, 0);
 	params[1] = OSSL_PARAM_construct_end();
-	if (t->ctx == NULL ||
-		EVP_MAC_init(t->ctx, t->key, sizeof(t->key), params) != 1) {
+	if (t->key == NULL || t->ctx == NULL ||
+		EVP_MAC_init(t->ctx, t->key, TAG_KEY, params) != 1) {
 		tag_free(t);
 		return err_ssl(e, OFS_EINTERNAL, "cannot use HMAC");
 	}
@@ -33,8 +33,8 @@ tag_init(struct tag *t, struct ofs_error *e)
 int
 tag_set_key(struct tag *t, const uint8_t key[TAG_KEY], struct ofs_error *e)
 {
-	memcpy(t->key, key, sizeof(t->key));
-	if (EVP_MAC_init(t->ctx, t->key, sizeof(t->key), NULL) != 1)
+	memcpy(t->key, key, TAG_KEY);
+	if (EVP_MAC_init(t->ctx, t->key, TAG_KEY, NULL) != 1)
 		return err_ssl(e, OFS_EINTERNAL, "cannot use HMAC");
 	return 0;
 }
@@ -46,7 +46,7 @@ tag_of(struct tag *t, const uint8_t *digest, size_t n, uint8_t out[TAG_SIZE],
 	uint8_t mac[EVP_MAX_MD_SIZE];
 	size_t len = 0;
 
-	if (EVP_MAC_init(t->ctx, t->key, sizeof(t->key), NULL) != 1 ||
+	if (EVP_MAC_init(t->ctx, t->key, TAG_KEY, NULL) != 1 ||
 		EVP_MAC_update(t->ctx, digest, n) != 1 ||
 		EVP_MAC_final(t->ctx, mac, &len, sizeof(mac)) != 1 ||
 		len < TAG_SIZE)
@@ -60,5 +60,6 @@ tag_free(struct tag *t)
 {
 	EVP_MAC_CTX_free(t->ctx);
 	t->ctx = NULL;
-	mem_wipe(t->key, sizeof(t->key));
+	mem_secret_free(t->key, TAG_KEY);
+	t->key = NULL;
 }

@@ -11,9 +11,10 @@
 
 #define TAG_KEY 32
 
+/* what OpenSSL's context holds of the key it wipes itself */
 struct tag {
 	EVP_MAC_CTX *ctx;
-	uint8_t key[TAG_KEY];
+	uint8_t *key; /* TAG_KEY bytes of mem_secret_new() */
 };
 
 /* with the key of plain logs, 32 zero bytes: they hide nothing */
