@@ -187,14 +187,18 @@ static int
 copy_all(struct release *r, struct work **works, size_t n, struct ofs_error *e)
 {
 	struct ofs_error why;
+	bool again = false;
 	size_t i;
 	int rc;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		/* written once more: it may never have reached the medium */
 		r[i].replace =
 			r[i].replace || holds(r[i].path, r[i].p, r[i].n, &why);
-	rc = release_all(r, n, e);
+		again = again || works[i]->restored ||
+			works[i]->status == OFS_ITEM_SKIPPED;
+	}
+	rc = release_all(r, n, again, e);
 	for (i = 0; i < n && rc == 0; i++) {
 		if (!r[i].placed)
 			rc = note(works[i], &r[i].e, e);

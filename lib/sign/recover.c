@@ -156,7 +156,7 @@ release_found(struct recovery *r, struct ofs_error *e)
 			.replace = p->replace || there[i] };
 	}
 	sweep(r);
-	rc = release_all(todo, r->n, e);
+	rc = release_all(todo, r->n, true, e);
 	for (i = 0; i < r->n && rc == 0; i++) {
 		if (todo[i].placed)
 			r->found[i].result =

@@ -195,9 +195,34 @@ rename_files(struct release *r, struct file_out *outs, size_t n)
 	}
 }
 
+/* up to the root of the file system; who cannot read one has not made one */
+static int
+sync_above(const struct place *place, struct ofs_error *e)
+{
+	char *at = strdup(place->dir), *up;
+	struct stat st = { .st_dev = place->dev };
+	int rc = 0;
+
+	while (at != NULL && rc == 0 && strcmp(at, "/") != 0 &&
+		strcmp(at, ".") != 0) {
+		up = file_dirname(at);
+		free(at);
+		at = up;
+		if (at == NULL || stat(at, &st) != 0 || st.st_dev != place->dev)
+			break;
+		rc = file_sync_dir(at, e);
+		if (rc != 0 && e->sys_errno == EACCES)
+			rc = 0;
+	}
+	if (at == NULL)
+		rc = err_nomem(e);
+	free(at);
+	return rc;
+}
+
 static void
 sync_places(struct release *r, struct file_out *outs, size_t n,
-	const struct place *places, size_t n_places)
+	const struct place *places, size_t n_places, bool again)
 {
 	struct ofs_error e;
 	size_t i;
@@ -205,9 +230,14 @@ sync_places(struct release *r, struct file_out *outs, size_t n,
 
 	if (n_places >= SYNCFS_FROM)
 		rc = sync_devices(places, n_places, &e);
-	for (i = 0; n_places < SYNCFS_FROM && rc == 0 && i < n_places; i++)
-		if (places[i].dev != 0)
-			rc = file_sync_dir(places[i].dir, &e);
+	for (i = 0; n_places < SYNCFS_FROM && rc == 0 && i < n_places; i++) {
+		if (places[i].dev == 0)
+			continue;
+		rc = file_sync_dir(places[i].dir, &e);
+		/* where the file systems were synced, they are durable */
+		if (rc == 0 && again && n < SYNCFS_FROM)
+			rc = sync_above(&places[i], &e);
+	}
 	if (rc != 0)
 		fail_all(r, outs, n, &e);
 }
@@ -243,7 +273,7 @@ release_check_place(const char *dir, struct ofs_error *e)
 }
 
 int
-release_all(struct release *r, size_t n, struct ofs_error *e)
+release_all(struct release *r, size_t n, bool again, struct ofs_error *e)
 {
 	struct file_out *outs;
 	struct place *places;
@@ -270,7 +300,7 @@ release_all(struct release *r, size_t n, struct ofs_error *e)
 	write_files(r, outs, n);
 	sync_files(r, outs, n, places, n_places);
 	rename_files(r, outs, n);
-	sync_places(r, outs, n, places, n_places);
+	sync_places(r, outs, n, places, n_places, again);
 out:
 	for (i = 0; outs != NULL && i < n; i++)
 		file_out_abort(&outs[i]);

@@ -24,8 +24,11 @@ struct release {
  * directories are made, every file is written under a temporary name, all are
  * synced, renamed, and their directories synced. An output that fails is
  * removed again and does not stop the others. Returns OFS_ENOMEM or 0.
+ *
+ * `again`: a run may have been cut off when it had made a directory for these,
+ * and before that was durable. What is above is synced, too.
  */
-int release_all(struct release *r, size_t n, struct ofs_error *e);
+int release_all(struct release *r, size_t n, bool again, struct ofs_error *e);
 
 /*
  * Whether outputs can be put into `dir`, which may be missing, as far as that

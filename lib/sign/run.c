@@ -153,6 +153,7 @@ release_chunk(struct run *r, struct chunk *c, struct ofs_error *e)
 {
 	struct release *todo;
 	struct work **works;
+	bool again = false;
 	size_t i, n = 0;
 	int rc;
 
@@ -175,8 +176,9 @@ release_chunk(struct run *r, struct chunk *c, struct ofs_error *e)
 			.replace =
 				r->o->sign->existing == OFS_EXISTING_REPLACE };
 		works[n++] = w;
+		again = again || w->restored;
 	}
-	rc = release_all(todo, n, e);
+	rc = release_all(todo, n, again, e);
 	for (i = 0; i < n && rc == 0; i++) {
 		works[i]->placed = todo[i].placed;
 		if (todo[i].placed)

@@ -135,8 +135,9 @@ WRAP(TREE, merkle_add,
 		struct ofs_error *e),
 	(m, height, hash, e))
 WRAP(COMMIT, log_commit, (ofs_audit * a, struct ofs_error *e), (a, e))
-WRAP(RELEASE, release_all, (struct release * r, size_t n, struct ofs_error *e),
-	(r, n, e))
+WRAP(RELEASE, release_all,
+	(struct release * r, size_t n, bool again, struct ofs_error *e),
+	(r, n, again, e))
 WRAP(DROP, journal_released,
 	(struct journal * j, const struct chunk *c, struct ofs_error *e),
 	(j, c, e))

@@ -40,10 +40,10 @@ def where(i):
 class Traced:
     """What a run does, from the station as it is before it."""
 
-    def __init__(self, case, *more):
+    def __init__(self, case, *more, disk=None):
         trace, said = case.dir + '.trace', case.dir + '.said'
         case.spent += forget(case.counts)
-        self.disk = Disk(case.dir)
+        self.disk = disk or Disk(case.dir)
         case.station.mend_token()
         # a slow token makes small chunks: more places to cut
         r = case.station.run(
@@ -129,11 +129,13 @@ def check_after(case, disk, spent, reported):
     case.lost += lost
 
 
-def power_loss(case, traced):
+def power_loss(case, traced, at=None, data=None, names=None):
+    """At that event, or any; returns the disk as it was in memory."""
     global cuts
-    at = case.rng.randint(1, len(traced.events))
+    at = at or case.rng.randint(1, len(traced.events))
     disk, spent, reported = traced.cut(at)
-    data, names = case.rng.choice(DATA), case.rng.choice(NAMES)
+    data = data or case.rng.choice(DATA)
+    names = names or case.rng.choice(NAMES)
     shutil.rmtree(case.dir)
     disk.build(data, names, case.rng)
     cuts += 1
@@ -144,6 +146,22 @@ def power_loss(case, traced):
         raise Broken(f'cut at {at} of {len(traced.events)} '
                      f'({traced.events[at - 1]}), data {data}, names {names}: '
                      f'{e}') from e
+    return disk
+
+
+def killed(case, traced):
+    """A run ends when it has made a directory, and the power goes when the
+    next one is done: it finds that directory, and is not to rely on it."""
+    made = [i for i, e in enumerate(traced.events, 1)
+            if e.op == 'd' and (e.path + '/').startswith(case.out + '/')]
+    at = case.rng.choice(made)
+    disk = power_loss(case, traced, at, 'kept', 'kept')
+    disk.inodes = {}
+    more = Traced(case, *case.go_on(), disk=disk)
+    power_loss(case, more, len(more.events), 'dropped', 'dropped')
+    demand(len(case.released()) == case.station.items,
+           f"killed behind '{traced.events[at - 1]}': {case.released()} are "
+           'all that is left')
 
 
 def new_case(seed, kind):
@@ -157,7 +175,10 @@ def new_case(seed, kind):
 def run_case(kind, seed):
     case = new_case(seed, kind)
     try:
-        power_loss(case, traces[kind])
+        if kind == 'killed':
+            killed(case, traces[kind])
+        else:
+            power_loss(case, traces[kind])
         while case.log and case.rng.random() < 0.25:
             more = case.go_on() + case.rng.choice([[], ['--resign-unknown']])
             power_loss(case, Traced(case, *more))
@@ -180,12 +201,14 @@ KINDS = {
     'power': 'what was promised holds, and it goes on',
     'new-log': 'the same while the log is made',
     'few': 'the same of a few items, whose files are synced one by one',
+    'killed': 'and after a run that was killed when it had made a directory',
 }
 tap = Tap()
 cuts = 0
 station = Station(ITEMS, 'ec:P-256', where)
 few = Station(3, 'ec:P-256', lambda i: f'one/of/few-{i}')
-stations = {'power': station, 'new-log': station, 'few': few}
+stations = {'power': station, 'new-log': station, 'few': few,
+            'killed': few}
 try:
     traces = {k: trace(k) for k in KINDS}
     print('# events in a run: ' + ', '.join(
