@@ -81,6 +81,14 @@ int file_write_new(const char *path, const void *p, size_t n, bool replace,
 
 /* mkdir -p, 0777 & ~umask (mode 0), or exactly `mode` for each new; synced */
 int file_mkdirs(const char *dir, mode_t mode, struct ofs_error *e);
+/*
+ * fn gets all in a directory and below it that is no directory itself, in the
+ * byte order of names; links are not followed. `st` is NULL for what cannot be
+ * looked at, and errno says why. An error that fn returns ends the walk.
+ */
+typedef int (*file_tree_fn)(void *arg, const char *path, const struct stat *st,
+	struct ofs_error *e);
+int file_tree(const char *dir, file_tree_fn fn, void *arg, struct ofs_error *e);
 /* allocated; NULL when out of memory */
 char *file_join(const char *dir, const char *name);
 /* what is left of the last "/": "a/b/" gives "a/b"; else "." or "/" */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a list is filled from: trees, SHA256SUMS, manifests, lists of names. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,70 +18,19 @@
 #include "format/manifest.h"
 #include "format/sums.h"
 
-#define TREE_DEPTH_MAX 64
 #define NAME_LINE_MAX 65536
 
 static int
-not_dots(const struct dirent *d)
+add_found(
+	void *arg, const char *path, const struct stat *st, struct ofs_error *e)
 {
-	return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
-}
-
-/* byte order, whatever the locale: a list has one digest everywhere */
-static int
-by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int add_dir(
-	struct list *l, const char *dir, int depth, struct ofs_error *e);
-
-static int
-add_entry(struct list *l, const char *dir, const char *name, int depth,
-	struct ofs_error *e)
-{
-	struct stat st;
-	char *path;
-	int rc = 0;
-
-	path = file_join(dir, name);
-	if (path == NULL)
-		return err_nomem(e);
-	if (lstat(path, &st) != 0)
-		rc = err_sys(
-			e, OFS_EIO, errno, "cannot look at '%s'", TEXT_Q(path));
-	else if (S_ISDIR(st.st_mode))
-		rc = add_dir(l, path, depth + 1, e);
-	else if (S_ISREG(st.st_mode) && !ofs_is_signature_name(name) &&
-		!file_out_is_tmp(name, NULL))
-		rc = list_add_file(l, path, NULL, e);
-	free(path);
-	return rc;
-}
-
-static int
-add_dir(struct list *l, const char *dir, int depth, struct ofs_error *e)
-{
-	struct dirent **names = NULL;
-	int n, i, rc = 0;
-
-	if (depth > TREE_DEPTH_MAX)
-		return err_set(e, OFS_EIO,
-			"'%s' lies more than %d directories deep; "
-			"name its files one by one",
-			TEXT_Q(dir), TREE_DEPTH_MAX);
-	n = scandir(dir, &names, not_dots, by_name);
-	if (n < 0)
+	if (st == NULL)
 		return err_sys(
-			e, OFS_EIO, errno, "cannot list '%s'", TEXT_Q(dir));
-	for (i = 0; i < n; i++) {
-		if (rc == 0)
-			rc = add_entry(l, dir, names[i]->d_name, depth, e);
-		free(names[i]);
-	}
-	free(names);
-	return rc;
+			e, OFS_EIO, errno, "cannot look at '%s'", TEXT_Q(path));
+	if (!S_ISREG(st->st_mode) || ofs_is_signature_name(path) ||
+		file_out_is_tmp(file_basename(path), NULL))
+		return 0;
+	return list_add_file(arg, path, NULL, e);
 }
 
 int
@@ -91,7 +39,7 @@ list_add_tree(struct list *l, const char *dir, struct ofs_error *e)
 	struct list_mark before = list_mark(l);
 	int rc;
 
-	rc = add_dir(l, dir, 0, e);
+	rc = file_tree(dir, add_found, l, e);
 	if (rc != 0)
 		list_back(l, before);
 	return rc;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Signature files that are found against those that the log knows. */
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -19,7 +18,6 @@
 #include "base/twins.h"
 #include "crypto/digest.h"
 
-#define DEPTH_MAX 64
 /* tag of a file; without it, a record's number */
 #define IS_FILE (UINT64_C(1) << 63)
 
@@ -100,62 +98,19 @@ add_file(struct reconcile *r, const char *path, struct ofs_error *e)
 }
 
 static int
-not_dots(const struct dirent *d)
+see_file(
+	void *arg, const char *path, const struct stat *st, struct ofs_error *e)
 {
-	return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
-}
+	struct reconcile *r = arg;
 
-static int
-by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int add_dir(
-	struct reconcile *r, const char *dir, int depth, struct ofs_error *e);
-
-static int
-add_entry(struct reconcile *r, const char *dir, const char *name, int depth,
-	struct ofs_error *e)
-{
-	char *path = file_join(dir, name);
-	struct stat st;
-	int rc = 0;
-
-	if (path == NULL)
-		return err_nomem(e);
-	if (lstat(path, &st) != 0) {
+	if (st == NULL) {
 		r->rep.unchecked++;
 		find(r, "unreadable", path, 0, "it cannot be looked at");
-	} else if (S_ISDIR(st.st_mode)) {
-		rc = add_dir(r, path, depth + 1, e);
-	} else if (S_ISREG(st.st_mode) && ofs_is_signature_name(name)) {
-		rc = add_file(r, path, e);
+		return 0;
 	}
-	free(path);
-	return rc;
-}
-
-static int
-add_dir(struct reconcile *r, const char *dir, int depth, struct ofs_error *e)
-{
-	struct dirent **names = NULL;
-	int n, i, rc = 0;
-
-	if (depth > DEPTH_MAX)
-		return err_set(e, OFS_EIO, "'%s' is too many directories deep",
-			TEXT_Q(dir));
-	n = scandir(dir, &names, not_dots, by_name);
-	if (n < 0)
-		return err_sys(e, OFS_EIO, errno, "cannot read directory '%s'",
-			TEXT_Q(dir));
-	for (i = 0; i < n; i++) {
-		if (rc == 0)
-			rc = add_entry(r, dir, names[i]->d_name, depth, e);
-		free(names[i]);
-	}
-	free(names);
-	return rc;
+	return S_ISREG(st->st_mode) && ofs_is_signature_name(path)
+		? add_file(r, path, e)
+		: 0;
 }
 
 static bool
@@ -543,7 +498,7 @@ walk(struct reconcile *r, const char *const *dirs, size_t n,
 			return err_sys(e, OFS_EIO, errno,
 				"cannot find directory '%s'",
 				TEXT_Q(dirs[r->n_dirs]));
-		rc = add_dir(r, r->dirs[r->n_dirs], 0, e);
+		rc = file_tree(r->dirs[r->n_dirs], see_file, r, e);
 	}
 	return rc;
 }

@@ -713,6 +713,55 @@ relative_names(void **state)
 	}
 }
 
+/* "!" behind what is no regular file; "stop" ends the walk */
+static int
+note_path(void *arg, const char *path, const struct stat *st,
+	struct ofs_error *why)
+{
+	char *seen = arg;
+
+	assert_non_null(st);
+	strcat(seen, path);
+	strcat(seen, S_ISREG(st->st_mode) ? " " : "! ");
+	return strcmp(file_basename(path), "stop") == 0
+		? err_set(why, OFS_EITEMS, "stopped")
+		: 0;
+}
+
+static void
+walks_trees(void **state)
+{
+	char seen[200] = "", deep[400] = "tree/deep";
+
+	(void)state;
+	assert_int_equal(file_mkdirs("tree/b/empty", 0, &e), 0);
+	make("tree/c", "", 0);
+	make("tree/B", "", 0);
+	make("tree/b/.x", "", 0);
+	/* to a directory, and to nothing */
+	assert_int_equal(symlink(".", "tree/b/loop"), 0);
+	assert_int_equal(symlink("nowhere", "tree/a"), 0);
+	assert_int_equal(file_tree("tree", note_path, seen, &e), 0);
+	assert_string_equal(
+		seen, "tree/B tree/a! tree/b/.x tree/b/loop! tree/c ");
+	seen[0] = '\0';
+	make("tree/b/stop", "", 0);
+	assert_int_equal(file_tree("tree", note_path, seen, &e), OFS_EITEMS);
+	assert_string_equal(
+		seen, "tree/B tree/a! tree/b/.x tree/b/loop! tree/b/stop ");
+	assert_int_equal(file_tree("none", note_path, seen, &e), OFS_EIO);
+	assert_int_equal(unlink("tree/b/stop"), 0);
+	for (int i = 1; i < 64; i++)
+		strcat(deep, "/d");
+	assert_int_equal(file_mkdirs(deep, 0, &e), 0);
+	seen[0] = '\0';
+	assert_int_equal(file_tree("tree", note_path, seen, &e), 0);
+	strcat(deep, "/d");
+	assert_int_equal(file_mkdirs(deep, 0, &e), 0);
+	assert_int_equal(file_tree("tree", note_path, seen, &e), OFS_EIO);
+	assert_int_equal(file_tree("tree/deep", note_path, seen, &e), 0);
+}
+
 int
 main(void)
 {
@@ -731,6 +780,7 @@ main(void)
 		cmocka_unit_test_setup(takes_names_apart, no_faults),
 		cmocka_unit_test_setup(absolute_names, no_faults),
 		cmocka_unit_test_setup(relative_names, no_faults),
+		cmocka_unit_test_setup(walks_trees, no_faults),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
