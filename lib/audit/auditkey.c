@@ -13,6 +13,7 @@ auditkey_free(struct audit_key *k)
 	note_key_free(&k->pub);
 	EVP_PKEY_free(k->secret);
 	free(k->hint);
+	free(k->made);
 	memset(k, 0, sizeof(*k));
 }
 
@@ -108,7 +109,7 @@ load_secret(struct audit_key *k, const struct place *p)
 			k->on_token ? "on a token" : "not known where it is");
 		return;
 	}
-	if (auditkey_open_file(p, k->hint + 5, false, &k->secret, &k->why) != 0)
+	if (auditkey_open_file(p, k->hint + 5, NULL, &k->secret, &k->why) != 0)
 		return;
 	if (EVP_PKEY_eq(k->secret, k->pub.pub) == 1)
 		return;

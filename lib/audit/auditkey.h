@@ -15,6 +15,7 @@ struct audit_key {
 	char *hint;           /* "file:PATH", a URI; NULL */
 	EVP_PKEY *secret;     /* of a file; NULL: it is not at hand */
 	struct ofs_error why; /* it is not */
+	char *made;           /* its file, when it is as new as the log; NULL */
 	log_sign_fn sign;     /* of a token, while somebody lends it */
 	void *sign_arg;
 	char origin[NOTE_NAME_MAX + 1];
@@ -39,10 +40,10 @@ int auditkey_origin(struct audit_key *k, struct store *s, struct ofs_error *e);
 int auditkey_path(const struct place *p, const char *place, char **out,
 	struct ofs_error *e);
 /*
- * Reads the key file, and makes it (Ed25519) with `create` if missing. With a
- * place it must not be in there.
+ * Reads the key file. Makes it (Ed25519) if it is missing and `made` is not
+ * NULL, and then says so. With a place it must not be in there.
  */
-int auditkey_open_file(const struct place *p, const char *path, bool create,
+int auditkey_open_file(const struct place *p, const char *path, bool *made,
 	EVP_PKEY **out, struct ofs_error *e);
 
 /* a note over a checkpoint of that size, by the secret key */

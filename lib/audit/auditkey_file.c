@@ -166,18 +166,21 @@ check_mode(int fd, const char *path, struct ofs_error *e)
 }
 
 int
-auditkey_open_file(const struct place *p, const char *path, bool create,
+auditkey_open_file(const struct place *p, const char *path, bool *made,
 	EVP_PKEY **out, struct ofs_error *e)
 {
 	int fd, rc;
 
 	*out = NULL;
+	if (made != NULL)
+		*made = false;
 	rc = check_outside(p, path, e);
 	if (rc != 0)
 		return rc;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0 && errno == ENOENT && create) {
+	if (fd < 0 && errno == ENOENT && made != NULL) {
 		rc = generate(path, out, e);
+		*made = rc == 0;
 		if (rc != OFS_EEXIST)
 			return rc;
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

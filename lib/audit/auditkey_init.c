@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The audit key of a log that is being made. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "audit/handle.h"
 
@@ -8,6 +9,7 @@
 static int
 find(ofs_audit *a, EVP_PKEY **key, char **path, struct ofs_error *e)
 {
+	bool made;
 	int rc;
 
 	if (a->asked_token_key != NULL) {
@@ -15,8 +17,13 @@ find(ofs_audit *a, EVP_PKEY **key, char **path, struct ofs_error *e)
 		return EVP_PKEY_up_ref(*key) == 1 ? 0 : err_nomem(e);
 	}
 	rc = auditkey_path(&a->place, a->asked_key, path, e);
-	return rc != 0 ? rc
-		       : auditkey_open_file(&a->place, *path, true, key, e);
+	if (rc == 0)
+		rc = auditkey_open_file(&a->place, *path, &made, key, e);
+	if (rc == 0 && made) {
+		a->key.made = strdup(*path);
+		rc = a->key.made != NULL ? 0 : err_nomem(e);
+	}
+	return rc;
 }
 
 int

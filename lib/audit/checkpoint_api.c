@@ -58,6 +58,7 @@ ofs_audit_set_key(ofs_audit *audit, const char *place)
 	struct buf hint = BUF_INIT;
 	EVP_PKEY *key = NULL;
 	struct ofs_error e;
+	bool made;
 	int rc = 0;
 
 	if (audit->key.pub.pub != NULL)
@@ -67,7 +68,7 @@ ofs_audit_set_key(ofs_audit *audit, const char *place)
 	if (rc == 0)
 		rc = auditkey_path(&audit->place, place, &path, &e);
 	if (rc == 0)
-		rc = auditkey_open_file(&audit->place, path, true, &key, &e);
+		rc = auditkey_open_file(&audit->place, path, &made, &key, &e);
 	if (rc == 0) {
 		buf_printf(&hint, "file:%s", path);
 		rc = buf_cstr(&hint) != NULL ? 0 : err_nomem(&e);

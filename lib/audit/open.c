@@ -147,9 +147,11 @@ create_log(ofs_audit *a, const struct ofs_audit_init_opts *opts,
 		rc = handle_commit(a, e);
 	} else {
 		store_rollback(&a->store);
-		/* a key that nothing was encrypted with */
+		/* keys that nothing was encrypted or signed with */
 		if (key_file != NULL)
 			(void)unlink(key_file);
+		if (a->key.made != NULL)
+			(void)unlink(a->key.made);
 	}
 	free(key_file);
 	return rc;

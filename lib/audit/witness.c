@@ -198,6 +198,7 @@ cosign(ofs_ctx *ctx, struct asked *a, const struct ofs_witness_opts *o,
 {
 	EVP_PKEY *key = NULL;
 	char *path = NULL;
+	bool made;
 	int rc;
 
 	rc = check_log(a, o->vkey, e);
@@ -208,7 +209,7 @@ cosign(ofs_ctx *ctx, struct asked *a, const struct ofs_witness_opts *o,
 	if (rc == 0)
 		rc = file_absolute(o->key_file, &path, e);
 	if (rc == 0)
-		rc = auditkey_open_file(NULL, path, true, &key, e);
+		rc = auditkey_open_file(NULL, path, &made, &key, e);
 	if (rc == 0)
 		rc = sign_line(a, key, o->name, ctx_now(ctx) / 1000000, out, e);
 	if (rc == 0)
@@ -274,6 +275,7 @@ ofs_witness_vkey(ofs_ctx *ctx, const struct ofs_witness_opts *opts, char **vkey)
 	char *path = NULL;
 	struct ofs_error e;
 	size_t len;
+	bool made;
 	int rc;
 
 	*vkey = NULL;
@@ -281,7 +283,7 @@ ofs_witness_vkey(ofs_ctx *ctx, const struct ofs_witness_opts *opts, char **vkey)
 	if (rc == 0)
 		rc = file_absolute(opts->key_file, &path, &e);
 	if (rc == 0)
-		rc = auditkey_open_file(NULL, path, true, &key, &e);
+		rc = auditkey_open_file(NULL, path, &made, &key, &e);
 	if (rc == 0)
 		rc = note_key_make(opts->name, NOTE_COSIGNATURE, key, &k, &e);
 	if (rc == 0)

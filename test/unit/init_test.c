@@ -84,6 +84,29 @@ opening_leaves_nothing(void **state)
 	sample_ctx = shared;
 }
 
+/* a key that nothing was signed with: the next log would have it */
+static void
+leaves_no_audit_key(void **state)
+{
+	struct ofs_audit_init_opts o = OFS_AUDIT_INIT_OPTS_INIT;
+	char key[200];
+
+	(void)state;
+	o.audit_key = "file";
+	o.station_key = "/proc/nowhere/key";
+	assert_int_equal(ofs_audit_init(sample_ctx, log_dir, &o), OFS_EAUDIT);
+	there_is("");
+	/* one that was there stays */
+	snprintf(key, sizeof(key), "file:%s/key", sample_dir);
+	o.audit_key = key;
+	shell("openssl genpkey -algorithm ed25519 -out %s/key && chmod 600 "
+	      "%s/key",
+		sample_dir, sample_dir);
+	assert_int_equal(ofs_audit_init(sample_ctx, log_dir, &o), OFS_EAUDIT);
+	there_is("key\n");
+	shell("rm %s/key", sample_dir);
+}
+
 /* the next attempt may want other modes */
 static void
 can_be_shared_afterwards(void **state)
@@ -189,6 +212,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(leaves_nothing),
 		TEST(opening_leaves_nothing),
+		TEST(leaves_no_audit_key),
 		TEST(can_be_shared_afterwards),
 		TEST(keeps_a_log),
 		TEST(who_waits_has_the_lock_of_others),
