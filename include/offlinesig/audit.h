@@ -348,16 +348,16 @@ int ofs_audit_each_unfinished(
 	ofs_audit *audit, ofs_batch_state_fn fn, void *arg);
 /*
  * ofs_audit_batch: one batch, past or running, by its hexadecimal id or the
- * beginning of it, at least 4 digits. OFS_EINVAL (no such id), OFS_EKEY (no
- * such batch), OFS_EAMBIGUOUS.
+ * beginning of it, at least 4 digits. OFS_EINVAL (no such id), OFS_EFORMAT (no
+ * batch has it, or more than one).
  */
 int ofs_audit_batch(
 	ofs_audit *audit, const char *id, struct ofs_batch_state *out);
 /*
  * ofs_audit_discard: gives up a recorded output that waits for its release, by
  * the number of its outcome; recorded with the reason. It can be made again
- * from the record. OFS_EKEY: no output waits there. OFS_EEXIST: its batch runs,
- * or somebody releases what waits.
+ * from the record. OFS_EFORMAT: no output waits there. OFS_EEXIST: its batch
+ * runs, or somebody releases what waits.
  */
 int ofs_audit_discard(
 	ofs_audit *audit, uint64_t outcome_seq, const char *reason);

@@ -207,7 +207,7 @@ int ofs_batch_end(ofs_batch *batch);
  * batches left is finished first, as by ofs_batch_run(). Nothing that is
  * recorded or released changes, but nobody can go on with the list: begun
  * again, it is a new one, and items whose outcome was unknown are signed.
- * OFS_EINVAL (too few digits), OFS_EKEY (no such list), OFS_EAMBIGUOUS,
+ * OFS_EINVAL (no such id), OFS_EFORMAT (no list or more than one has it),
  * OFS_EEXIST (a run is at it); errors are those of the context.
  */
 int ofs_batch_abandon(

@@ -32,6 +32,15 @@ void track_hide(struct store_track *row);
 bool track_has_id(const struct track *t, const char *digits);
 
 /*
+ * What is said of an id that names no list: check_id, OFS_EINVAL when it cannot
+ * be one; missing and ambiguous, OFS_EFORMAT when nothing that is tracked has
+ * it, or more than one list.
+ */
+int track_check_id(const char *digits, struct ofs_error *e);
+int track_missing(ofs_audit *a, const char *digits, struct ofs_error *e);
+int track_ambiguous(const char *digits, struct ofs_error *e);
+
+/*
  * Inside a transaction, for what was appended in it. open: after the BATCH
  * OPENED, whose log_entry had LOG_FORMAT_TRACKS. items: replaces the runs that
  * begin at items first..last of the batch by these; n may be 0. unknown: the

@@ -217,22 +217,43 @@ ofs_audit_each_unfinished(ofs_audit *audit, ofs_batch_state_fn fn, void *arg)
 	return rc != 0 ? handle_fail(audit, &e) : ended;
 }
 
+static const char id_digits[] = "0123456789abcdef0123456789ABCDEF";
+
+int
+track_check_id(const char *digits, struct ofs_error *e)
+{
+	size_t n = strlen(digits);
+
+	if (n < TRACK_ID_DIGITS || n > 32 || strspn(digits, id_digits) != n)
+		return err_set(e, OFS_EINVAL,
+			"'%s' is no id of a batch; give %d to 32 hexadecimal "
+			"digits",
+			TEXT_Q(digits), TRACK_ID_DIGITS);
+	return 0;
+}
+
+int
+track_ambiguous(const char *digits, struct ofs_error *e)
+{
+	return err_set(e, OFS_EFORMAT,
+		"more than one batch begins with '%s'; give more digits",
+		TEXT_Q(digits));
+}
+
 /* every id that begins so is from `low` to `high` */
 static int
 parse_id(const char *id, uint8_t low[16], uint8_t high[16], struct ofs_error *e)
 {
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 	size_t n = strlen(id), i;
+	int rc = track_check_id(id, e);
 
-	if (n < TRACK_ID_DIGITS || n > 32 || strspn(id, digits) != n)
-		return err_set(e, OFS_EINVAL,
-			"'%s' is no id of a batch; give %d to 32 hexadecimal "
-			"digits",
-			TEXT_Q(id), TRACK_ID_DIGITS);
+	if (rc != 0)
+		return rc;
 	memset(low, 0, 16);
 	memset(high, 0xff, 16);
 	for (i = 0; i < n; i++) {
-		unsigned int v = (unsigned int)(strchr(digits, id[i]) - digits);
+		unsigned int v =
+			(unsigned int)(strchr(id_digits, id[i]) - id_digits);
 		unsigned int shift = i % 2 == 0 ? 4 : 0;
 
 		v %= 16;
@@ -277,13 +298,13 @@ find_opened(ofs_audit *a, const char *id, uint64_t *seq, uint8_t batch_id[16],
 	if (rc != 0)
 		return rc;
 	if (n == 0)
-		return err_set(e, OFS_EKEY,
-			"there is no batch '%s' in the audit log", TEXT_Q(id));
-	if (n > 1)
-		return err_set(e, OFS_EAMBIGUOUS,
-			"more than one batch begins with '%s'; give more "
-			"digits",
+		return err_set(e, OFS_EFORMAT,
+			"there is no batch '%s' in the audit log; ofs-sign "
+			"--list-unfinished shows those that are not finished, "
+			"ofs-audit list --type batch-opened all of them",
 			TEXT_Q(id));
+	if (n > 1)
+		return track_ambiguous(id, e);
 	*seq = found[0];
 	rc = open_record(a, *seq, &h, &rec, e);
 	if (rc != 0)
@@ -291,6 +312,21 @@ find_opened(ofs_audit *a, const char *id, uint64_t *seq, uint8_t batch_id[16],
 	memcpy(batch_id, h.batch_id, 16);
 	ofs_record_free(rec);
 	return 0;
+}
+
+int
+track_missing(ofs_audit *a, const char *digits, struct ofs_error *e)
+{
+	uint8_t batch_id[16];
+	uint64_t seq;
+	int rc = find_opened(a, digits, &seq, batch_id, e);
+
+	if (rc != 0)
+		return rc;
+	return err_set(e, OFS_EFORMAT,
+		"nothing of batch '%s' is left to go on with: it is finished "
+		"or was given up, as ofs-sign --status says",
+		TEXT_Q(digits));
 }
 
 static int
@@ -427,8 +463,9 @@ discard(ofs_audit *audit, uint64_t outcome_seq, const char *reason,
 			"here: an auditor's opens it",
 			(unsigned long long)outcome_seq);
 	if (rc == 0 && w.path == NULL)
-		rc = err_set(e, OFS_EKEY,
-			"no output of record %llu waits for its release",
+		rc = err_set(e, OFS_EFORMAT,
+			"no output of record %llu waits for its release; "
+			"ofs-audit verify names those that wait",
 			(unsigned long long)outcome_seq);
 	if (rc == 0 && w.alive)
 		rc = err_set(e, OFS_EEXIST,

@@ -7,7 +7,6 @@
 #include "audit/log_event.h"
 #include "audit/track.h"
 #include "base/ctx.h"
-#include "base/text.h"
 #include "sign/recover.h"
 
 struct search {
@@ -34,24 +33,14 @@ look(void *arg, const struct track *t)
 static int
 find(ofs_audit *audit, struct search *s, struct ofs_error *e)
 {
-	int rc;
+	int rc = track_check_id(s->id, e);
 
-	if (strlen(s->id) < TRACK_ID_DIGITS)
-		return err_set(e, OFS_EINVAL,
-			"'%s' is too short for the id of a batch; give at "
-			"least %d digits",
-			TEXT_Q(s->id), TRACK_ID_DIGITS);
-	rc = log_each_track(audit, look, s, e);
+	if (rc == 0)
+		rc = log_each_track(audit, look, s, e);
 	if (rc == 0 && !s->found)
-		rc = err_set(e, OFS_EKEY,
-			"there is no unfinished batch '%s'; ofs-sign "
-			"--list-unfinished shows those that there are",
-			TEXT_Q(s->id));
+		rc = track_missing(audit, s->id, e);
 	if (rc == 0 && s->ambiguous)
-		rc = err_set(e, OFS_EAMBIGUOUS,
-			"more than one unfinished batch begins with '%s'; give "
-			"more digits",
-			TEXT_Q(s->id));
+		rc = track_ambiguous(s->id, e);
 	return rc;
 }
 

@@ -122,25 +122,17 @@ look_at_list(void *arg, const struct track *t)
 
 /* what was asked for by its id must be this very list */
 static int
-check_asked(const struct search *s, struct ofs_error *e)
+check_asked(ofs_audit *audit, const struct search *s, struct ofs_error *e)
 {
 	const struct track *t = &s->hit, *own = s->own;
+	int rc = track_check_id(s->id, e);
 
-	if (strlen(s->id) < TRACK_ID_DIGITS)
-		return err_set(e, OFS_EINVAL,
-			"'%s' is too short for the id of a batch; give at "
-			"least %d digits",
-			TEXT_Q(s->id), TRACK_ID_DIGITS);
+	if (rc != 0)
+		return rc;
 	if (!s->found)
-		return err_set(e, OFS_EFORMAT,
-			"there is no unfinished batch '%s'; ofs-sign "
-			"--list-unfinished shows those that there are",
-			TEXT_Q(s->id));
+		return track_missing(audit, s->id, e);
 	if (s->ambiguous)
-		return err_set(e, OFS_EFORMAT,
-			"more than one unfinished batch begins with '%s'; give "
-			"more digits",
-			TEXT_Q(s->id));
+		return track_ambiguous(s->id, e);
 	if (memcmp(t->spki_sha256, own->spki_sha256, 32) != 0)
 		return err_set(e, OFS_EMISMATCH,
 			"batch '%s' was begun with another key; name that one",
@@ -190,7 +182,7 @@ find(struct resume *r, const char *id, bool hold, struct ofs_error *e)
 	if (rc == 0 && is_finished(r, &s))
 		return 0;
 	if (rc == 0 && id != NULL)
-		rc = check_asked(&s, e);
+		rc = check_asked(r->audit, &s, e);
 	if (rc != 0 || !s.found)
 		return rc;
 	rc = log_each_track(r->audit, look_at_list, &s, e);

@@ -58,8 +58,15 @@ like "$err" "the list differs from that of batch '$id': $items items then, 1 now
 	'with the reason'
 sign --out out --resume ffffffffffff docs
 status 5 'a batch that is not there is refused'
+none="there is no batch 'ffffffffffff' in the audit log; .*--list-unfinished"
+like "$err" "$none" 'and what to do is said'
+run ofs-sign --status ffffffffffff
+status 5 '--status of it'
+like "$err" "$none" 'says the same'
 sign --out out --resume abc docs
 status 2 'so are three digits'
+short="'abc' is no id of a batch; give 4 to 32 hexadecimal digits"
+like "$err" "$short" 'with the reason'
 is "$(csigns)" "$asked" 'the token was not asked'
 
 sign --out out --dry-run --json docs
@@ -127,7 +134,8 @@ run ofs-audit verify --json
 seq=$(jq -r 'select(.id == "pending-output") | .seq' <<<"$out")
 like "$seq" '^[0-9]+$' 'the output waits'
 run ofs-sign --discard-pending 1
-status 3 'no output waits there'
+status 5 'no output waits there'
+like "$err" 'ofs-audit verify names those that wait' 'and where to look is said'
 run ofs-sign --discard-pending "$seq"
 status 0 '--discard-pending'
 run ofs-audit show "$seq"
@@ -156,9 +164,10 @@ run ofs-sign --abandon "$id" --status "$id"
 status 2 '--abandon is alone'
 run ofs-sign --abandon abc
 status 2 'too few digits'
-run ofs-sign --abandon ffffffff
-status 3 'of no batch'
-like "$err" "there is no (unfinished )?batch 'ffffffff'" 'says so'
+like "$err" "$short" 'says so'
+run ofs-sign --abandon ffffffffffff
+status 5 'of no batch'
+like "$err" "$none" 'says so'
 cp -a "$OFS_AUDIT" before-abandon
 upper=${id:0:8}
 run ofs-sign --abandon "${upper^^}"
@@ -166,13 +175,16 @@ status 0 '--abandon'
 like "$err" "the list of batch $id is given up, 0 of it signed.*unknown" \
 	'says what that means'
 run ofs-sign --abandon "$id"
-status 3 'once'
+status 5 'once'
+ended="nothing of batch '$id' is left to go on with: .*--status"
+like "$err" "$ended" 'and why is said'
 run ofs-sign --list-unfinished --json
 is "$out" '' 'it is not unfinished any more'
 run ofs-sign --status "$id" --json
 is "$(field batch state)" interrupted 'but still known'
 sign --out out4 --resume "$id" four
 status 5 '--resume of it'
+like "$err" "$ended" 'says why'
 run ofs-audit list --type log-event --json
 like "$out" '"abandon"' 'it is recorded'
 like "$out" 'given up by the operator' 'with the reason'
