@@ -23,6 +23,8 @@ phase_word(enum ofs_batch_phase p)
 		return "cut-off";
 	case OFS_BATCH_INTERRUPTED:
 		return "interrupted";
+	case OFS_BATCH_ABANDONED:
+		return "abandoned";
 	default:
 		return "finished";
 	}

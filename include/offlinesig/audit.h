@@ -313,7 +313,8 @@ enum ofs_batch_phase {
 	OFS_BATCH_RUNNING,
 	OFS_BATCH_CUT_OFF,     /* its process ended; the next run closes it */
 	OFS_BATCH_INTERRUPTED, /* closed, and items of its list are left */
-	OFS_BATCH_FINISHED
+	OFS_BATCH_FINISHED,
+	OFS_BATCH_ABANDONED /* as interrupted, but its list was given up */
 };
 
 /* A batch, and how far its list has come by it and others together. */

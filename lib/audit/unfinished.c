@@ -344,6 +344,37 @@ count_signed(void *arg, const ofs_record *rec, struct ofs_error *e)
 	return 0;
 }
 
+/* whether its list was given up: a record of the first batch of it says so */
+static int
+look_for_end(ofs_audit *a, const uint8_t id[16], struct ofs_batch_state *st,
+	struct ofs_error *e)
+{
+	uint64_t seq[STORE_FOUND_MAX];
+	struct ofs_record_head h;
+	struct ofs_field event;
+	ofs_record *rec;
+	uint8_t root[16];
+	size_t n;
+	int rc;
+
+	if (st->phase != OFS_BATCH_INTERRUPTED)
+		return 0;
+	if (!hex_decode(root, sizeof(root), st->resumes, strlen(st->resumes)))
+		memcpy(root, id, sizeof(root));
+	rc = find_records(a, OFS_REC_LOG_EVENT, root, root, seq, &n, e);
+	if (rc != 0 || n == 0)
+		return rc;
+	rc = open_record(a, seq[0], &h, &rec, e);
+	if (rc != 0)
+		return rc;
+	if (ofs_record_find(rec, "event", &event) &&
+		event.len == strlen("abandon") &&
+		memcmp(event.bytes, "abandon", event.len) == 0)
+		st->phase = OFS_BATCH_ABANDONED;
+	ofs_record_free(rec);
+	return 0;
+}
+
 /* a batch that is in no table: its records say it all */
 static int
 fill_untracked(ofs_audit *a, uint64_t seq, const uint8_t id[16],
@@ -361,6 +392,8 @@ fill_untracked(ofs_audit *a, uint64_t seq, const uint8_t id[16],
 			a, OFS_REC_BATCH_CLOSED, id, id, closed, &n, e);
 	if (rc == 0 && n > 0) {
 		rc = fill_closed(a, closed[0], true, st, e);
+		if (rc == 0)
+			rc = look_for_end(a, id, st, e);
 	} else if (rc == 0) {
 		st->phase = log_batch_alive(a, seq) ? OFS_BATCH_RUNNING
 						    : OFS_BATCH_CUT_OFF;

@@ -169,6 +169,10 @@ run ofs-sign --abandon ffffffffffff
 status 5 'of no batch'
 like "$err" "$none" 'says so'
 cp -a "$OFS_AUDIT" before-abandon
+sign --out out4 four
+status 1 'gone on with: all is unknown'
+resumed=$(ofs-audit list --type batch-opened --limit 1 --reverse --json |
+	jq -r .batch)
 upper=${id:0:8}
 run ofs-sign --abandon "${upper^^}"
 status 0 '--abandon'
@@ -181,7 +185,11 @@ like "$err" "$ended" 'and why is said'
 run ofs-sign --list-unfinished --json
 is "$out" '' 'it is not unfinished any more'
 run ofs-sign --status "$id" --json
-is "$(field batch state)" interrupted 'but still known'
+is "$(field batch state)" abandoned 'but still known'
+run ofs-sign --status "$id"
+like "$out" '^state +abandoned$' 'in the text, too'
+run ofs-sign --status "$resumed" --json
+is "$(field batch state)" abandoned 'as is the one that had gone on with it'
 sign --out out4 --resume "$id" four
 status 5 '--resume of it'
 like "$err" "$ended" 'says why'
