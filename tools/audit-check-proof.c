@@ -63,14 +63,15 @@ print_human(
 }
 
 static int
-check(struct tool *s, const struct ofs_proof_opts *po, const struct bytes *b)
+check(struct tool *s, const struct ofs_proof_opts *po, const char *file,
+	const struct bytes *b)
 {
 	struct ofs_proof_report r = { .size = sizeof(r) };
 	ofs_record *rec = NULL;
 	int rc = 0;
 
 	if (ofs_proof_check(s->ctx, b->p, b->n, po, &r, &rec) != 0)
-		return out_fail_with(s->out, ofs_ctx_error(s->ctx));
+		return out_fail_file(s->out, ofs_ctx_error(s->ctx), NULL, file);
 	if (s->out->json)
 		rc = print_json(s->out, &r, rec);
 	else
@@ -112,7 +113,7 @@ cmd_audit_check_proof(struct out *o, int argc, char **argv)
 	if (rc == 0)
 		rc = small_read(o, ops.p[0], PROOF_MAX, &b);
 	if (rc == 0)
-		rc = check(&s, &po, &b);
+		rc = check(&s, &po, ops.p[0], &b);
 	small_free(&b);
 	tool_close(&s);
 	return rc;

@@ -43,6 +43,17 @@ state(struct tool *s, uint64_t seq, const char *reason)
 	return 0;
 }
 
+/* the number is wrong, or what was signed */
+static int
+fail(struct tool *s, const char *accept)
+{
+	struct ofs_error e;
+
+	ofs_audit_error(s->audit, &e);
+	return e.code == OFS_EKEY ? cmd_audit_fail_record(s)
+				  : cmd_audit_fail_file(s, "--accept", accept);
+}
+
 static int
 erase(struct tool *s, uint64_t seq, const char *accept)
 {
@@ -54,7 +65,7 @@ erase(struct tool *s, uint64_t seq, const char *accept)
 	rc = small_read(s->out, accept, ACCEPT_MAX, &cms);
 	if (rc == 0 &&
 		ofs_audit_erase(s->audit, seq, cms.p, cms.n, &event) != 0)
-		rc = cmd_audit_fail_record(s);
+		rc = fail(s, accept);
 	small_free(&cms);
 	if (rc != 0)
 		return rc;

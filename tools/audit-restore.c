@@ -105,18 +105,20 @@ open_restored(void *arg, ofs_audit *audit)
 
 static int
 restore(struct opening *opening, const char *backup, const char *dir,
-	struct ofs_audit_restore_opts *opts)
+	struct ofs_audit_restore_opts *opts, const char *accept)
 {
 	struct ofs_audit_restore_report r = { .size = sizeof(r) };
 	struct tool *s = opening->s;
+	const struct ofs_error *e = ofs_ctx_error(s->ctx);
 
 	opts->unlock = open_restored;
 	opts->unlock_arg = opening;
 	if (ofs_audit_restore(s->ctx, backup, dir, opts, &r) == 0)
 		return print(s->out, dir, &r);
-	return opening->failed != 0
-		? opening->failed
-		: out_fail_with(s->out, ofs_ctx_error(s->ctx));
+	if (opening->failed != 0)
+		return opening->failed;
+	return accept != NULL ? out_fail_file(s->out, e, "--accept", accept)
+			      : out_fail_with(s->out, e);
 }
 
 static int
@@ -181,7 +183,7 @@ cmd_audit_restore(struct out *o, int argc, char **argv)
 	ro.accept_len = cms.n;
 	if (rc == 0)
 		rc = statement ? state(&s, ops.p[0], dir, &ro)
-			       : restore(&opening, ops.p[0], dir, &ro);
+			       : restore(&opening, ops.p[0], dir, &ro, accept);
 	small_free(&cms);
 	free(dir);
 	tool_close(&s);

@@ -72,6 +72,18 @@ print(struct out *o, const struct ofs_audit_head *h)
 	return 0;
 }
 
+/* which of the two is wrong, the reason says */
+static int
+fail(struct tool *s, const char *asked, const char *answer)
+{
+	struct ofs_error e;
+
+	ofs_audit_error(s->audit, &e);
+	return out_fail(s->out, e.code,
+		"cannot take '%s' as the response to '%s': %s", NAME(answer),
+		NAME(asked), e.message);
+}
+
 static int
 respond(struct tool *s, const char *asked, const char *answer,
 	const struct tsa *t)
@@ -80,13 +92,15 @@ respond(struct tool *s, const char *asked, const char *answer,
 	struct ofs_audit_head h = { .size = sizeof(h) };
 	int rc;
 
-	rc = small_read(s->out, asked, TSP_MAX, &req);
+	rc = cmd_audit_tsa_trust(s, t);
+	if (rc == 0)
+		rc = small_read(s->out, asked, TSP_MAX, &req);
 	if (rc == 0)
 		rc = small_read(s->out, answer, TSP_MAX, &resp);
 	if (rc == 0 &&
 		ofs_audit_timestamp_record(s->audit, &t->opts, req.p, req.n,
 			resp.p, resp.n, &h) != 0)
-		rc = cmd_audit_fail(s);
+		rc = fail(s, asked, answer);
 	if (rc == 0)
 		rc = print(s->out, &h);
 	small_free(&req);

@@ -18,6 +18,24 @@ cmd_audit_tsa_read(struct out *o, struct tsa *t)
 	return rc;
 }
 
+int
+cmd_audit_tsa_trust(struct tool *s, const struct tsa *t)
+{
+	struct ofs_tsa_opts roots = t->opts;
+
+	/* one by one, to name the file that is wrong */
+	roots.chain = NULL;
+	roots.chain_len = 0;
+	if (t->trust_file == NULL)
+		return 0;
+	if (ofs_audit_trust_tsa(s->audit, &roots) != 0)
+		return cmd_audit_fail_file(s, "--tsa-trust", t->trust_file);
+	if (t->chain_file != NULL &&
+		ofs_audit_trust_tsa(s->audit, &t->opts) != 0)
+		return cmd_audit_fail_file(s, "--tsa-chain", t->chain_file);
+	return 0;
+}
+
 void
 cmd_audit_tsa_free(struct tsa *t)
 {

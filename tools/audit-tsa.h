@@ -27,6 +27,8 @@ struct tsa {
 
 /* reads the files that are named; free it in every case */
 int cmd_audit_tsa_read(struct out *o, struct tsa *t);
+/* hands them to the log that is open; nothing where none are named */
+int cmd_audit_tsa_trust(struct tool *s, const struct tsa *t);
 void cmd_audit_tsa_free(struct tsa *t);
 
 #endif

@@ -383,9 +383,8 @@ cmd_audit_verify(struct out *o, int argc, char **argv)
 		rc = cmd_audit_open_with(&s, o, &so, &u);
 	if (rc == 0 && ofs_audit_pin(s.audit, vkey) != 0)
 		rc = cmd_audit_fail(&s);
-	if (rc == 0 && t.trust_file != NULL &&
-		ofs_audit_trust_tsa(s.audit, &t.opts) != 0)
-		rc = cmd_audit_fail(&s);
+	if (rc == 0)
+		rc = cmd_audit_tsa_trust(&s, &t);
 	for (size_t i = 0; rc == 0 && i < witnesses.n; i++)
 		if (ofs_audit_trust_witness(s.audit, witnesses.p[i]) != 0)
 			rc = cmd_audit_fail(&s);

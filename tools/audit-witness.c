@@ -68,7 +68,7 @@ cosign(struct tool *s, const struct want *w, const char *file)
 		rc = small_read(s->out, file, REQUEST_MAX, &b);
 	if (rc == 0 &&
 		ofs_witness_cosign(s->ctx, b.p, b.n, &w->opts, &note) != 0)
-		rc = out_fail_with(s->out, ofs_ctx_error(s->ctx));
+		rc = out_fail_file(s->out, ofs_ctx_error(s->ctx), NULL, file);
 	if (rc == 0)
 		rc = print(s->out, w, "cosigned", "note", note);
 	free(note);

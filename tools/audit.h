@@ -65,6 +65,8 @@ int cmd_audit_token_key(struct tool *s, const struct tool_opts *so,
 	const char *uri, ofs_token **token, ofs_key **key);
 /* what the log handle reports */
 int cmd_audit_fail(struct tool *s);
+/* the same, where a file that an option names may be what is wrong */
+int cmd_audit_fail_file(struct tool *s, const char *option, const char *path);
 /* the same, of one record: its number is wrong, and no key */
 int cmd_audit_fail_record(struct tool *s);
 /* the operand that is the number of a record; OFS_EINVAL (said) */

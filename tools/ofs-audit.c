@@ -119,6 +119,15 @@ cmd_audit_fail(struct tool *s)
 }
 
 int
+cmd_audit_fail_file(struct tool *s, const char *option, const char *path)
+{
+	struct ofs_error e;
+
+	ofs_audit_error(s->audit, &e);
+	return out_fail_file(s->out, &e, option, path);
+}
+
+int
 cmd_audit_fail_record(struct tool *s)
 {
 	struct ofs_error e;

@@ -35,7 +35,7 @@ import(struct tool *s, const struct tool_opts *so, const char *uri,
 		rc = tool_token(s, so, uri, &token);
 	if (rc == 0 &&
 		ofs_cert_import(token, s->audit, uri, cert.p, cert.n) != 0)
-		rc = out_fail_with(s->out, ofs_token_error(token));
+		rc = out_fail_file(s->out, ofs_token_error(token), NULL, path);
 	if (rc == 0 && s->out->json) {
 		jline_begin(&j, "imported");
 		jline_text(&j, "uri", uri);

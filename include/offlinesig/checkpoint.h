@@ -70,7 +70,7 @@ int ofs_audit_use_key(ofs_audit *audit, ofs_key *key);
 
 /*
  * ofs_audit_pin: from now on ofs_audit_verify gives OFS_EDAMAGED unless the
- * audit key of the log is this one. NULL: any is good. OFS_EFORMAT.
+ * audit key of the log is this one. NULL: any is good. OFS_EINVAL: no such key.
  */
 int ofs_audit_pin(ofs_audit *audit, const char *vkey);
 
@@ -131,7 +131,7 @@ struct ofs_proof_report {
  * ofs_proof_check: checks a proof of a record without the log. *record has the
  * header and, if it is disclosed, the body; free it with ofs_record_free.
  * OFS_ESIGNATURE (the proof is wrong), OFS_EUNTRUSTED (a witness is missing),
- * OFS_EFORMAT.
+ * OFS_EFORMAT, OFS_EINVAL (a verifier key).
  */
 int ofs_proof_check(ofs_ctx *ctx, const void *proof, size_t n,
 	const struct ofs_proof_opts *opts, struct ofs_proof_report *out,

@@ -68,7 +68,7 @@ int ofs_audit_check_token_head(
  * ofs_audit_trust_witness: names a witness (c2sp.org/tlog-cosignature), by its
  * verifier key; may be called again. From now on checkpoints count for
  * ofs_audit_check_head only with the cosignature of one of them, whose time is
- * that of the head. OFS_EFORMAT, OFS_EINVAL: it is no such key.
+ * that of the head. OFS_EINVAL: it is no such key.
  */
 int ofs_audit_trust_witness(ofs_audit *audit, const char *vkey);
 /*

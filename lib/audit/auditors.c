@@ -46,6 +46,7 @@ auditors_parse(ofs_audit *a, const struct ofs_audit_cert *certs, size_t n,
 	STACK_OF(X509) **out, struct buf *sums, struct ofs_error *e)
 {
 	STACK_OF(X509) *in, *all;
+	struct ofs_error why;
 	size_t i;
 	int rc = 0;
 
@@ -55,12 +56,17 @@ auditors_parse(ofs_audit *a, const struct ofs_audit_cert *certs, size_t n,
 		return err_nomem(e);
 	for (i = 0; i < n && rc == 0; i++) {
 		in = NULL;
-		rc = cert_list_parse(certs[i].p, certs[i].n, &in, e);
+		rc = cert_list_parse(certs[i].p, certs[i].n, &in, &why);
+		if (rc != 0)
+			rc = err_set(e, rc,
+				"file %zu of those of auditors' certificates: "
+				"%s",
+				i + 1, why.message);
 		if (rc == 0 && sk_X509_num(in) != 1)
 			rc = err_set(e, OFS_ECERT,
-				"file of an auditor's certificate holds %d "
-				"certificates instead of one",
-				sk_X509_num(in));
+				"file %zu of those of auditors' certificates "
+				"holds %d of them instead of one",
+				i + 1, sk_X509_num(in));
 		if (rc == 0)
 			rc = add(a, sk_X509_value(in, 0), all, sums, e);
 		sk_X509_pop_free(in, X509_free);

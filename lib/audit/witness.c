@@ -68,7 +68,7 @@ check_log(const struct asked *a, const char *vkey, struct ofs_error *e)
 	bool found;
 	int rc;
 
-	rc = note_key_parse(vkey, strlen(vkey), &k, e);
+	rc = note_key_given(vkey, &k, e);
 	if (rc != 0)
 		return rc;
 	rc = note_check(&a->parsed, &k, &found, NULL, e);
@@ -83,6 +83,7 @@ check_log(const struct asked *a, const char *vkey, struct ofs_error *e)
 static int
 remember(struct asked *a, const char *dir, struct ofs_error *e)
 {
+	struct ofs_error why;
 	struct note last;
 	uint8_t sum[32];
 	char name[80];
@@ -100,13 +101,18 @@ remember(struct asked *a, const char *dir, struct ofs_error *e)
 	if (access(a->path, F_OK) != 0 && errno == ENOENT)
 		return 0;
 	rc = file_read(a->path, NOTE_MAX, &a->last_note, e);
-	if (rc == 0)
-		rc = note_parse(a->last_note.p, a->last_note.len, &last, e);
 	if (rc != 0)
 		return rc;
-	rc = checkpoint_parse(last.text, last.text_len, &a->last, e);
-	note_free(&last);
-	return rc;
+	rc = note_parse(a->last_note.p, a->last_note.len, &last, &why);
+	if (rc == 0) {
+		rc = checkpoint_parse(last.text, last.text_len, &a->last, &why);
+		note_free(&last);
+	}
+	return rc == 0 ? 0
+		       : err_set(e, OFS_EIO,
+				 "cannot read what this witness remembers, "
+				 "'%s': %s; restore it from a backup",
+				 TEXT_Q(a->path), why.message);
 }
 
 static int

@@ -36,6 +36,8 @@ void note_name_from(const char *text, char to[NOTE_NAME_MAX + 1]);
 /* NAME+HASH+BASE64; strict, and the hash is that of the key. OFS_EFORMAT */
 int note_key_parse(
 	const char *s, size_t n, struct note_key *out, struct ofs_error *e);
+/* the same of one that a caller names: OFS_EINVAL, and it is in the message */
+int note_key_given(const char *vkey, struct note_key *out, struct ofs_error *e);
 /* `pub` is not taken. OFS_EUNSUPPORTED where it does not fit the type */
 int note_key_make(const char *name, enum note_type type, EVP_PKEY *pub,
 	struct note_key *out, struct ofs_error *e);

@@ -267,3 +267,17 @@ note_key_parse(
 		note_key_free(out);
 	return rc;
 }
+
+int
+note_key_given(const char *vkey, struct note_key *out, struct ofs_error *e)
+{
+	struct ofs_error why;
+	int rc = note_key_parse(vkey, strlen(vkey), out, &why);
+
+	if (rc == OFS_EFORMAT)
+		return err_set(e, OFS_EINVAL, "cannot use '%s': %s",
+			TEXT_Q(vkey), why.message);
+	if (rc != 0)
+		*e = why;
+	return rc;
+}

@@ -25,11 +25,13 @@ take_certs(
 	struct maker *m, const struct ofs_sign_opts *opts, struct ofs_error *e)
 {
 	STACK_OF(X509) *all = NULL;
+	struct ofs_error why;
 	int rc, i;
 
-	rc = cert_list_parse(opts->certs, opts->certs_len, &all, e);
+	rc = cert_list_parse(opts->certs, opts->certs_len, &all, &why);
 	if (rc != 0)
-		return rc;
+		return err_set(
+			e, rc, "certificate of the signer: %s", why.message);
 	m->cert = sk_X509_shift(all);
 	m->chain = sk_X509_new_null();
 	if (m->chain == NULL)

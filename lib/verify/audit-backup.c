@@ -286,8 +286,13 @@ audit_read_manifest(const char *dir, struct statement *m, struct ofs_error *e)
 	struct ofs_error why;
 	int rc;
 
-	rc = path != NULL ? file_read(path, STATEMENT_MAX, &text, e)
-			  : err_nomem(e);
+	rc = path != NULL ? file_read(path, STATEMENT_MAX, &text, &why)
+			  : err_nomem(&why);
+	if (rc != 0)
+		rc = err_set(e, rc,
+			"'%s' is no backup that ofs-audit backup has finished: "
+			"%s",
+			TEXT_Q(dir), why.message);
 	if (rc == 0 &&
 		statement_decode(text.p, text.len, STATEMENT_BACKUP, m, &why) !=
 			0)

@@ -335,7 +335,7 @@ ofs_audit_pin(ofs_audit *audit, const char *vkey)
 	struct note_key k = { .pub = NULL };
 	struct ofs_error e;
 
-	if (vkey != NULL && note_key_parse(vkey, strlen(vkey), &k, &e) != 0)
+	if (vkey != NULL && note_key_given(vkey, &k, &e) != 0)
 		return handle_fail(audit, &e);
 	note_key_free(&audit->pin);
 	audit->pin = k;

@@ -119,10 +119,13 @@ read_text(const char *path, const ofs_audit *a, const uint8_t log_id[16],
 		if (rc == 0 && a->n_witnesses > 0)
 			out->kind = "witness";
 		note_free(&note);
+	} else if (rc == OFS_EIO) {
+		*e = why;
 	} else {
 		rc = err_set(e, OFS_EFORMAT,
-			"'%s' is neither a head file, the manifest of a "
-			"backup, nor a checkpoint",
+			"'%s' is no head of a log: neither a head file, "
+			"backup.txt of a backup, a checkpoint, nor (for "
+			"verify) a time-stamp",
 			TEXT_Q(path));
 	}
 	buf_free(&text);

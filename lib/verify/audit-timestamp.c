@@ -92,7 +92,7 @@ record(ofs_audit *a, const uint8_t sha256[32], const void *response, size_t n,
 	buf_free(&note);
 	if (rc == 0 && r.records == 0)
 		rc = err_set(e, OFS_EMISMATCH,
-			"the time-stamp request is over no checkpoint of audit "
+			"the time-stamp request is over no checkpoint of this "
 			"log");
 	if (rc == 0)
 		rc = anchor_append(a, &r, &out->seq, e);

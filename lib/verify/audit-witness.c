@@ -41,7 +41,7 @@ ofs_audit_trust_witness(ofs_audit *audit, const char *vkey)
 	struct ofs_error e;
 	int rc;
 
-	rc = note_key_parse(vkey, strlen(vkey), &k, &e);
+	rc = note_key_given(vkey, &k, &e);
 	if (rc == 0)
 		rc = add(audit, &k, &e);
 	note_key_free(&k);

@@ -205,8 +205,9 @@ authorise_check(STACK_OF(X509) *auditors, const uint8_t *cms_file, size_t n,
 	if (content == NULL)
 		rc = err_nomem(e);
 	else if (cms == NULL)
-		rc = err_ssl(e, OFS_EUNREADABLE,
+		rc = err_set(e, OFS_EUNREADABLE,
 			"what an auditor signed is no CMS file, PEM or DER");
+	ERR_clear_error();
 	if (rc == 0)
 		rc = check_signature(cms, auditors, content, who, who_size, e);
 	if (rc == 0) {

@@ -11,12 +11,6 @@
 #include "base/text.h"
 #include "format/proof.h"
 
-static int
-parse_key(const char *vkey, struct note_key *k, struct ofs_error *e)
-{
-	return note_key_parse(vkey, strlen(vkey), k, e);
-}
-
 /* the log has signed, and every witness that was named */
 static int
 check_signers(const struct note *note, const struct ofs_proof_opts *o,
@@ -28,7 +22,7 @@ check_signers(const struct note *note, const struct ofs_proof_opts *o,
 	size_t i;
 	int rc;
 
-	rc = parse_key(o->vkey, &k, e);
+	rc = note_key_given(o->vkey, &k, e);
 	if (rc != 0)
 		return rc;
 	rc = note_check(note, &k, &found, NULL, e);
@@ -37,7 +31,7 @@ check_signers(const struct note *note, const struct ofs_proof_opts *o,
 			"the checkpoint is not signed by '%s'", TEXT_Q(k.name));
 	note_key_free(&k);
 	for (i = 0; i < o->n_witnesses && rc == 0; i++) {
-		rc = parse_key(o->witnesses[i], &k, e);
+		rc = note_key_given(o->witnesses[i], &k, e);
 		if (rc != 0)
 			break;
 		rc = note_check(note, &k, &found, &time, e);

@@ -120,7 +120,10 @@ cms() { openssl cms -sign -in "$1" -nodetach -binary -outform PEM \
 cms "$T/gap.txt" "$T/gap.pem"
 run ofs-audit restore "$T/live-1" --accept "$T/gap.pem"
 status 1 'nobody can accept it: the log names no auditor'
-like "$err" 'has no auditors' 'says so'
+like "$err" "cannot use --accept '$T/gap.pem': .*has no auditors" 'says so'
+run ofs-audit restore "$T/docs"
+status 5 'a directory that is no backup'
+like "$err" "'$T/docs' is no backup that ofs-audit backup has finished" 'is named'
 run ofs-audit restore "$T/live-1" --audit "$T/anew" --json
 status 0 'to another place, where nothing more is known'
 is "$(jq .missing <<<"$out")" 0 'nothing is missing'
@@ -136,6 +139,7 @@ run ofs-audit restore "$T/live-1" --audit "$T/anew2" \
 export OFS_AUDIT=$T/audited
 run ofs-audit init --auditor "$T/gap.txt"
 status 5 'what is no certificate'
+like "$err" "file 1 of those of auditors' certificates" 'says which'
 must ofs-audit init --auditor "$T/auditor.pem"
 must ofs-sign --key "$key" --out "$T/one" "$T/docs/order-1"
 must ofs-audit backup "$T/early"
@@ -143,6 +147,9 @@ must ofs-sign --key "$key" --out "$T/one" "$T/docs/order-2"
 must ofs-audit restore "$T/early" --reason 'the disk failed' --statement
 printf '%s\n' "$out" >"$T/gap.txt"
 cms "$T/gap.txt" "$T/gap.pem"
+run ofs-audit restore "$T/early" --accept "$T/gap.txt"
+status 5 'what nobody has signed'
+like "$err" "cannot use --accept '$T/gap.txt': .*no CMS file, PEM or DER\$" 'is named'
 run ofs-audit restore "$T/early" --accept "$T/gap.pem"
 status 0 'with what the auditor signed'
 like "$out" 'records are lost, accepted by CN=auditor' 'says what is lost'
@@ -172,11 +179,13 @@ seq=$(ofs-audit list --type outcome --document order-1 --json | jq .seq)
 must ofs-audit erase "$seq" --reason 'asked for' --statement
 printf '%s\n' "$out" >"$T/erase.txt"
 cms "$T/erase.txt" "$T/erase.pem"
-run ofs-audit erase $((seq + 1)) --accept "$T/erase.pem"
-isnt "$rc" 0 'it is good for that record only'
+other=$(ofs-audit list --type outcome --document order-3 --json | jq .seq)
+run ofs-audit erase "$other" --accept "$T/erase.pem"
+status 5 'it is good for that record only'
+like "$err" "cannot use --accept '$T/erase.pem': " 'and is named'
 run ofs-audit erase "$seq" --accept "$T/gap.pem"
 status 5 'and nothing else is good for it'
-like "$err" "no statement of kind 'erase'" 'which is said'
+like "$err" "'$T/gap.pem': .*no statement of kind 'erase'" 'which is said'
 run ofs-audit erase "$seq" --accept "$T/erase.pem" --json
 status 0 'erase'
 is "$(jq -r '"\(.type) \(.seq)"' <<<"$out")" "erased $seq" 'as JSON'

@@ -363,8 +363,10 @@ status 0 'a valid one given in its place'
 rm -rf out
 refused "another key's certificate" 5 'is not for key' \
 	ofs-sign --key "$old" --cert "$T/cert.pem" docs/one
-refused 'no certificate in it' 5 "ertificate" \
+refused 'no certificate in it' 5 'certificate of the signer: ' \
 	ofs-sign --key "$old" --cert docs/one docs/one
+refused 'no certificate for the token' 5 "ofs-token: 'docs/one': cannot read" \
+	ofs-token import-cert "$old" docs/one
 refused 'no such certificate file' 5 "'none.pem'" \
 	ofs-sign --key "$old" --cert none.pem docs/one
 key=$old

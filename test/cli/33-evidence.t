@@ -41,7 +41,8 @@ run ofs-audit verify
 like "$out" 'UNPINNED' 'without a verifier key it says so'
 like "$out" 'can sign other histories' 'and what the key is worth'
 run ofs-audit verify --vkey "${vkey/station/stations}"
-status 5 'a verifier key with a wrong hash'
+status 2 'a verifier key with a wrong hash'
+like "$err" "cannot use '${vkey%%/*}s/[^']*': the verifier key is malformed" 'is named'
 run ofs-audit verify \
 	--vkey example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k
 status 6 'another verifier key'
@@ -72,6 +73,10 @@ status 1 'nor for another record'
 head -3 whole.tlog-proof >short.tlog-proof
 run ofs-audit check-proof short.tlog-proof --vkey "$vkey"
 status 5 'nor cut off'
+like "$err" "^ofs-audit: 'short.tlog-proof': " 'and is named'
+run ofs-audit check-proof whole.tlog-proof --vkey nonsense
+status 2 'what is no verifier key'
+like "$err" "cannot use 'nonsense': the verifier key is malformed" 'is named, too'
 bytes=$(($(grep -cE '^.{44}$' bare.tlog-proof) * 32 +
 	$(sed '1,/^$/d' bare.tlog-proof | wc -c)))
 [ "$bytes" -le 1024 ]
@@ -197,11 +202,18 @@ must ofs-audit prove --since "$since" --audit small --output growth
 sed '2s/^\(....\)A/\1B/;t;2s/^\(....\)./\1A/' growth >growth.bad
 witness growth.bad
 status 1 'a wrong proof'
+like "$err" "^ofs-audit: 'growth.bad': " 'is named'
 witness growth --output two.cosigned
 status 0 'with one it cosigns'
 witness one
 status 1 'an older one it does not'
 like "$err" 'shrank' 'and says why'
+cp -r memory forgot
+for f in forgot/*.checkpoint; do sed -i 2q "$f"; done
+run ofs-audit witness two --vkey "$small" --key-file witness.pem \
+	--name witness/1 --state forgot
+status 5 'nor with a memory that is damaged'
+like "$err" "what this witness remembers, 'forgot/.*restore it" 'which is named'
 must ofs-audit prove 2 --audit small
 { sed '/^$/q' <<<"$out"; cat two.cosigned; } >cosigned.tlog-proof
 run ofs-audit check-proof cosigned.tlog-proof --vkey "$small" \

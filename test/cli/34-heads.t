@@ -105,7 +105,7 @@ like "$err" "signature by 'witness/1' on the note is wrong" 'says so'
 run ofs-audit verify --from-head kept.cosigned --witness "$vkey"
 status 2 'the key of the log is none of a witness'
 run ofs-audit verify --from-head kept.cosigned --witness nonsense
-status 5 'nor is nonsense'
+status 2 'nor is nonsense'
 
 # --- time-stamps, by an authority that is not ours
 tsa_ca() {
@@ -154,6 +154,14 @@ record() { run ofs-audit timestamp --request "$1" --response "$2" \
 size=$(ofs-audit list --json | wc -l)
 record head.tsq head.tsr stranger.pem
 status 1 'an authority that is not trusted'
+taken="cannot take 'head.tsr' as the response to 'head.tsq': "
+like "$err" "$taken.*not good" 'both files are named'
+record head.tsq head.tsr head.tsq
+status 5 'what is no certificate of an authority'
+like "$err" "cannot use --tsa-trust 'head.tsq': " 'is named'
+run ofs-audit timestamp --request head.tsq --response head.tsr \
+	--tsa-trust ca.pem --tsa-chain head.tsr
+like "$err" "cannot use --tsa-chain 'head.tsr': " 'as are more certificates'
 record second.tsq head.tsr ca.pem
 status 1 'the answer to another request: its nonce'
 openssl ts -query -data nonsense -sha256 -cert -out foreign.tsq \
@@ -161,7 +169,7 @@ openssl ts -query -data nonsense -sha256 -cert -out foreign.tsq \
 stamp foreign.tsq foreign.tsr
 record foreign.tsq foreign.tsr ca.pem
 status 5 'a stamp over something else'
-like "$err" 'no checkpoint of audit log' 'says so'
+like "$err" 'no checkpoint of this log' 'says so'
 record head.tsq nonsense ca.pem
 status 5 'no response at all'
 head -c 200 head.tsr >cut.tsr
@@ -169,6 +177,7 @@ record head.tsq cut.tsr ca.pem
 status 5 'a response that is cut'
 record head.tsr head.tsr ca.pem
 status 5 'no request'
+like "$err" "response to 'head.tsr': it is no time-stamp request" 'is named'
 n_tsr=$(stat -c %s head.tsr)
 # what is stamped, and the signature: not all else in a response is signed
 for i in $(seq 70 13 160) $((n_tsr - 50)) $((n_tsr - 9)); do
@@ -220,6 +229,13 @@ stamped flip.tsr ca.pem
 status 1 'with a changed bit'
 stamped cut.tsr ca.pem
 status 5 'cut off'
+like "$err" "'cut.tsr' is no head of a log: .* a time-stamp" 'is named'
+run ofs-audit verify --from-head head.tsr --tsa-trust cut.tsr
+status 5 'below what is no root'
+like "$err" "cannot use --tsa-trust 'cut.tsr': " 'which is named'
+run ofs-audit verify --from-head .
+status 5 'a directory'
+like "$err" "'\.': it is a directory" 'is named'
 stamped foreign.tsr ca.pem
 status 6 'over something else'
 like "$err" "keeps no checkpoint that 'foreign.tsr' of 2" 'says so'

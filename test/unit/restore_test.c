@@ -147,7 +147,7 @@ refuses_what_is_behind(void **state)
 	o.n_heads = 1;
 	refused(&o, OFS_EDAMAGED, "knows of 312");
 	o.heads = &(const char *){ "/dev/null" };
-	refused(&o, OFS_EFORMAT, "neither");
+	refused(&o, OFS_EIO, "regular file");
 	o.heads = &(const char *){ "/nowhere" };
 	refused(&o, OFS_EIO, "nowhere");
 }

@@ -160,7 +160,7 @@ remembers(void **state)
 	shell("cd '%s' && f=$(echo *.checkpoint) && rm \"$f\" && "
 	      "echo nonsense >\"$f\"",
 		memory);
-	cosigns(checkpoint(3), OFS_EFORMAT, NULL);
+	cosigns(checkpoint(3), OFS_EIO, "what this witness remembers");
 }
 
 static int64_t

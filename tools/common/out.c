@@ -60,6 +60,26 @@ out_fail_with(struct out *o, const struct ofs_error *e)
 		e->message[0] != '\0' ? e->message : ofs_err_text(e->code));
 }
 
+static bool
+is_of_file(int code)
+{
+	return code == OFS_EFORMAT || code == OFS_EUNREADABLE ||
+		code == OFS_ESIGNATURE || code == OFS_EUNTRUSTED ||
+		code == OFS_EMISMATCH || code == OFS_ECERT;
+}
+
+int
+out_fail_file(struct out *o, const struct ofs_error *e, const char *option,
+	const char *path)
+{
+	if (!is_of_file(e->code))
+		return out_fail_with(o, e);
+	return option != NULL
+		? out_fail(o, e->code, "cannot use %s '%s': %s", option,
+			  NAME(path), e->message)
+		: out_fail(o, e->code, "'%s': %s", NAME(path), e->message);
+}
+
 void
 out_warn(struct out *o, const char *fmt, ...)
 {

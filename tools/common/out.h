@@ -32,6 +32,12 @@ int out_fail(struct out *o, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* the same for what the library reports */
 int out_fail_with(struct out *o, const struct ofs_error *e);
+/*
+ * The same, of a file: named, with its option or NULL, where the code says that
+ * what is in a file that was given is wrong.
+ */
+int out_fail_file(struct out *o, const struct ofs_error *e, const char *option,
+	const char *path);
 /* "warning: ..." on stderr */
 void out_warn(struct out *o, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
