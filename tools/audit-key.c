@@ -41,7 +41,7 @@ print(struct tool *s)
 	if (ofs_audit_get_key(s->audit, &k) != 0)
 		return cmd_audit_fail(s);
 	if (k.vkey[0] == '\0')
-		return out_fail(s->out, OFS_EAUDIT,
+		return out_fail(s->out, OFS_EKEY,
 			"the log has no audit key; name one with --set");
 	if (ofs_audit_check_key(s->audit, &c) != 0)
 		return cmd_audit_fail(s);

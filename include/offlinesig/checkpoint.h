@@ -86,7 +86,8 @@ int ofs_audit_checkpoint(ofs_audit *audit, bool sign, char **note);
  * ofs_audit_prove: a proof that record `seq` is in the log, below the newest
  * checkpoint (c2sp.org/tlog-proof); it holds the record's header and, with
  * `reveal`, its body. Caller frees *proof with free(). OFS_EINVAL: no such
- * record; OFS_EAUDIT: no checkpoint covers it yet.
+ * record; OFS_EAUDIT: no checkpoint covers it yet; OFS_EKEY: the log has no
+ * audit key, and so no checkpoints.
  */
 int ofs_audit_prove(ofs_audit *audit, uint64_t seq, bool reveal, char **proof);
 /*
@@ -98,7 +99,8 @@ int ofs_audit_prove_growth(ofs_audit *audit, uint64_t records, char **proof);
 /*
  * ofs_audit_export_tiles: the newest checkpoint, the tree and the headers of
  * its records as files in `dir`, for other programs (c2sp.org/tlog-tiles). No
- * body is in it. OFS_EEXIST: an export is there. OFS_EAUDIT: no checkpoint.
+ * body is in it. OFS_EEXIST: an export is there. OFS_EAUDIT, OFS_EKEY: no
+ * checkpoint.
  */
 int ofs_audit_export_tiles(
 	ofs_audit *audit, const char *dir, uint64_t *records);

@@ -109,8 +109,8 @@ struct ofs_tsa_opts {
 
 /*
  * ofs_audit_timestamp_request: a request (DER) over the newest checkpoint, as
- * ofs_audit_checkpoint gives it. Caller frees *der with free(). OFS_EAUDIT:
- * there is no checkpoint.
+ * ofs_audit_checkpoint gives it. Caller frees *der with free(). OFS_EAUDIT,
+ * OFS_EKEY: there is no checkpoint.
  */
 int ofs_audit_timestamp_request(ofs_audit *audit, uint8_t **der, size_t *n);
 /*

@@ -139,7 +139,18 @@ no_key(const ofs_audit *a, struct ofs_error *e)
 {
 	return err_set(e, OFS_EKEY,
 		"audit log '%s' has no audit key; give it one with ofs-audit "
-		"audit-key",
+		"audit-key --set",
+		TEXT_Q(a->place.dir));
+}
+
+int
+log_no_checkpoint(const ofs_audit *a, struct ofs_error *e)
+{
+	if (a->key.pub.pub == NULL)
+		return no_key(a, e);
+	return err_set(e, OFS_EAUDIT,
+		"audit log '%s' has no checkpoint yet; sign one with ofs-audit "
+		"checkpoint --sign",
 		TEXT_Q(a->place.dir));
 }
 
@@ -214,10 +225,7 @@ log_newest_checkpoint(ofs_audit *a, struct buf *note, struct ofs_error *e)
 	rc = store_checkpoint_last(&a->store, &size, note, e);
 	handle_leave(a, nested);
 	if (rc == 0 && size == 0)
-		rc = err_set(e, OFS_EAUDIT,
-			"audit log '%s' has no checkpoint; sign one with "
-			"ofs-audit checkpoint --sign",
-			TEXT_Q(a->place.dir));
+		rc = log_no_checkpoint(a, e);
 	return rc;
 }
 

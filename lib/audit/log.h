@@ -179,7 +179,9 @@ void log_checkpoint_after(ofs_audit *a, bool batch_end);
 
 /* signs one now. OFS_EKEY: there is no key, or it is not at hand */
 int log_checkpoint(ofs_audit *a, struct ofs_error *e);
-/* the newest one, added to *note; OFS_EAUDIT: there is none */
+/* says that there is none: OFS_EAUDIT, or OFS_EKEY without an audit key */
+int log_no_checkpoint(const ofs_audit *a, struct ofs_error *e);
+/* the newest one, added to *note; or log_no_checkpoint() */
 int log_newest_checkpoint(ofs_audit *a, struct buf *note, struct ofs_error *e);
 /* SHA-256 of its SubjectPublicKeyInfo; OFS_EKEY: none is on a token */
 int log_token_key_sha256(ofs_audit *a, uint8_t out[32], struct ofs_error *e);

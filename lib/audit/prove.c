@@ -120,7 +120,7 @@ prove(ofs_audit *a, bool growth, uint64_t at, bool reveal, struct buf *text,
 	if (rc == 0)
 		rc = store_checkpoint_last(&a->store, &size, &note, e);
 	if (rc == 0 && (size == 0 || (growth ? at > size : at >= size)))
-		rc = no_checkpoint(a, e);
+		rc = size == 0 ? log_no_checkpoint(a, e) : no_checkpoint(a, e);
 	if (rc == 0 && !growth)
 		rc = prove_record(a, at, size, reveal, &p, e);
 	else if (rc == 0 && at > 0)

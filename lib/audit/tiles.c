@@ -140,10 +140,7 @@ write_all(struct export *x, struct ofs_error *e)
 		handle_leave(x->a, nested);
 	}
 	if (rc == 0 && x->size == 0)
-		rc = err_set(e, OFS_EAUDIT,
-			"audit log '%s' has no checkpoint to export; sign one "
-			"with ofs-audit checkpoint --sign",
-			TEXT_Q(x->a->place.dir));
+		rc = log_no_checkpoint(x->a, e);
 	if (rc == 0 && access(path, F_OK) == 0)
 		rc = err_set(e, OFS_EEXIST,
 			"'%s' holds an export already; name another directory",

@@ -143,7 +143,14 @@ status 3 'no checkpoint without the key'
 # a log that was made without one
 must ofs-audit init --audit old
 run ofs-audit audit-key --audit old
-status 6 'a log without an audit key'
+status 3 'a log without an audit key'
+for verb in checkpoint 'checkpoint --sign' 'prove 0' 'prove --since 0' \
+	'timestamp --request old.tsq' 'export --tiles old-tiles'; do
+	# shellcheck disable=SC2086
+	run ofs-audit $verb --audit old
+	status 3 "$verb of it, too"
+	like "$err" 'has no audit key; .*audit-key --set' 'with what to do'
+done
 run ofs-audit audit-key --audit old --set file:old.pem
 status 0 'gets one'
 run ofs-audit audit-key --audit old --set file:other.pem
