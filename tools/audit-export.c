@@ -203,8 +203,6 @@ print(struct exporting *x, const char *path, uint64_t seq)
 	struct out *o = x->out;
 	struct jline j;
 
-	if (strcmp(path, "-") == 0)
-		return 0;
 	if (o->json) {
 		jline_begin(&j, "exported");
 		jline_name(&j, "path", path, strlen(path));
@@ -219,40 +217,90 @@ print(struct exporting *x, const char *path, uint64_t seq)
 }
 
 static int
-export_lines(struct tool *s, struct ofs_audit_filter *filter,
-	struct exporting *x, const char *path, bool force)
+count_record(void *arg, const ofs_record *rec)
 {
-	struct small_file file = { NULL, NULL, NULL, false };
-	bool to_stdout = strcmp(path, "-") == 0;
-	uint64_t seq;
-	int rc = 0;
+	struct exporting *x = arg;
 
-	/* what is recorded of this export is not in it */
-	if (filter->end == 0 && ofs_audit_size(s->audit, &filter->end) != 0)
-		return cmd_audit_fail(s);
-	if (!to_stdout)
-		rc = small_begin(s->out, path, force, &file);
-	if (rc != 0)
-		return rc;
-	x->f = to_stdout ? out_human(s->out) : file.f;
+	(void)rec;
+	x->n++;
+	return 0;
+}
+
+static int
+put_records(struct tool *s, const struct ofs_audit_filter *filter,
+	struct exporting *x, const char *path)
+{
+	int rc;
+
+	x->n = 0;
 	if (x->csv)
 		put_names(x->f);
 	rc = ofs_audit_find(s->audit, filter, put_record, x);
-	if (rc != 0) {
-		if (!to_stdout)
-			small_abort(&file);
-		if (x->code == OFS_ENOMEM || x->code == OFS_EIO)
-			return out_fail(s->out, x->code, "cannot write '%s'",
-				NAME(path));
+	if (rc == 0)
+		return 0;
+	if (x->code == OFS_ENOMEM || x->code == OFS_EIO)
+		return out_fail(
+			s->out, x->code, "cannot write '%s'", NAME(path));
+	return cmd_audit_fail(s);
+}
+
+/* what is printed is gone: that it is printed is recorded before */
+static int
+export_to_stdout(struct tool *s, const struct ofs_audit_filter *filter,
+	struct exporting *x)
+{
+	uint64_t seq;
+
+	if (ofs_audit_find(s->audit, filter, count_record, x) != 0 ||
+		ofs_audit_exported(s->audit, NULL, filter, x->n, &seq) != 0)
 		return cmd_audit_fail(s);
+	x->f = out_human(s->out);
+	return put_records(s, filter, x, "standard output");
+}
+
+static int
+export_to_file(struct tool *s, const struct ofs_audit_filter *filter,
+	struct exporting *x, const char *path, bool force)
+{
+	struct small_file file = { NULL, NULL, NULL, false };
+	struct ofs_error e;
+	uint64_t seq;
+	int rc;
+
+	rc = small_begin(s->out, path, force, &file);
+	if (rc != 0)
+		return rc;
+	x->f = file.f;
+	rc = put_records(s, filter, x, path);
+	if (rc != 0) {
+		small_abort(&file);
+		return rc;
 	}
-	if (!to_stdout)
-		rc = small_commit(s->out, &file);
-	if (rc == 0 &&
-		ofs_audit_exported(s->audit, to_stdout ? NULL : path, filter,
-			x->n, &seq) != 0)
-		rc = cmd_audit_fail(s);
-	return rc == 0 ? print(x, path, seq) : rc;
+	rc = small_commit(s->out, &file);
+	if (rc != 0)
+		return rc;
+	if (ofs_audit_exported(s->audit, path, filter, x->n, &seq) == 0)
+		return print(x, path, seq);
+	ofs_audit_error(s->audit, &e);
+	return out_fail(s->out, e.code,
+		"'%s' is whole, but it could not be recorded: %s", NAME(path),
+		e.message);
+}
+
+static int
+export_lines(struct tool *s, struct ofs_audit_filter *filter,
+	struct exporting *x, const char *path, bool force)
+{
+	uint64_t size;
+
+	/* what is recorded of this export is not in it */
+	if (ofs_audit_size(s->audit, &size) != 0)
+		return cmd_audit_fail(s);
+	if (filter->end == 0 || filter->end > size)
+		filter->end = size;
+	return strcmp(path, "-") == 0
+		? export_to_stdout(s, filter, x)
+		: export_to_file(s, filter, x, path, force);
 }
 
 int

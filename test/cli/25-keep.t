@@ -306,6 +306,18 @@ status 0 'unless told to'
 run ofs-audit export --csv - --type genesis
 status 0 'to standard output'
 is "$(wc -l <<<"$out")" 2 'that alone'
+size=$(ofs-audit list --json | wc -l)
+is "$(ofs-audit export --jsonl - --to 999999 | wc -l)" "$size" \
+	'what is recorded of it is not in it'
+must ofs-audit init --audit "$T/lost" --station-key "$T/lost.key"
+rm "$T/lost.key"
+run ofs-audit export --csv - --audit "$T/lost"
+status 6 'where it cannot be recorded'
+is "$out" '' 'nothing is printed'
+run ofs-audit export --csv "$T/unrecorded.csv" --audit "$T/lost"
+status 6 'to a file'
+like "$err" "'$T/unrecorded.csv' is whole, but it could not be recorded" \
+	'it is told'
 run ofs-audit export --csv "$T/none" --jsonl "$T/none"
 status 2 'both'
 run ofs-audit export
