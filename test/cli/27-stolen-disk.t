@@ -4,21 +4,13 @@
 # by whom, or where it went; in no state that a crash leaves them in, and not
 # by trying documents that he has. The search is tried on a plain log first.
 . "$(dirname "$0")/../lib/tap.sh"
+. "$OFS_TOP/test/lib/station.sh"
 
-iofail=$OFS_BUILD/test/lib/iofail.so
-fault=$OFS_BUILD/test/faultp11.so
-for f in "$iofail" "$fault"; do
-	[ -e "$f" ] || skip_all "$f is not built"
-done
-sandbox_start
-cd "$T" || exit 1
-key='pkcs11:token=sandbox;object=thief'
-must openssl req -x509 -nodes -days 30 -subj /CN=auditor -out alice.crt \
-	-keyout alice.key -newkey ec -pkeyopt ec_paramgen_curve:P-256
-OFS_AUDIT=$T/first must ofs-token enroll "$key" --key-type rsa:2048 \
-	--self-signed --subject '/O=Victim Incorporated/CN=Payroll Signer'
-mkdir docs
-for ((i = 0; i < 300; i++)); do echo "order $i" >"docs/wire-transfer-$i.xml"; done
+built "$iofail" "$fault"
+station thief --key-type rsa:2048 \
+	--subject '/O=Victim Incorporated/CN=Payroll Signer'
+auditor alice
+documents 300 docs/wire-transfer- .xml
 
 # leaks DIRS RECORDS OUTPUTS: what of the records, as the auditor has them, and
 # of the signature files is in the files of the directories, and which tags of

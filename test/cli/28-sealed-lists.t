@@ -4,31 +4,19 @@
 # waits is released, nothing is signed twice; the key opens what is unfinished,
 # and nothing else, and what is finished never again.
 . "$(dirname "$0")/../lib/tap.sh"
-. "$OFS_TOP/test/lib/faultp11.sh"
+. "$OFS_TOP/test/lib/station.sh"
 
-iofail=$OFS_BUILD/test/lib/iofail.so
-fault=$OFS_BUILD/test/faultp11.so
-for f in "$iofail" "$fault"; do
-	[ -e "$f" ] || skip_all "$f is not built"
-done
-sandbox_start
-cd "$T" || exit 1
-key='pkcs11:token=sandbox;object=lists'
-must openssl req -x509 -nodes -days 30 -subj /CN=auditor -out alice.crt \
-	-keyout alice.key -newkey ec -pkeyopt ec_paramgen_curve:P-256
-OFS_AUDIT=$T/first must ofs-token enroll "$key" --key-type ec:P-256 \
-	--self-signed --subject /CN=lists
+built "$iofail" "$fault"
+station lists --key-type ec:P-256 --subject /CN=lists
+auditor alice
 items=300
-mkdir docs
-for ((i = 0; i < items; i++)); do echo "order $i" >"docs/order-$i"; done
+documents $items docs/order-
 export FAULTP11_COUNTS=$T/counts OFS_AUDIT=$T/log
 sign()
 {
 	OFS_MODULE=$fault run ofs-sign --key "$key" --recursive "$@"
 }
-csigns() { fault_calls "$T/counts" C_Sign; }
 field() { jq -r "select(.type == \"$1\") | .$2" <<<"$out"; }
-kept() { sqlite3 "${1:-log}/log.db" 'SELECT count(*) FROM kept_key'; }
 # documents that the log, or a copy, shows to whoever has the station key
 readable()
 {

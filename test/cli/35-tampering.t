@@ -5,18 +5,13 @@
 # head from outside, and the message names the record; where all is replaced,
 # the log is never said to be more than unanchored.
 . "$(dirname "$0")/../lib/tap.sh"
+. "$OFS_TOP/test/lib/station.sh"
 
 python3 -c 'import cryptography' 2>/dev/null ||
 	skip_all 'python3-cryptography is missing'
-sandbox_start
-cd "$T" || exit 1
-key='pkcs11:token=sandbox;object=docs'
-must openssl req -x509 -nodes -days 30 -subj /CN=auditor -out auditor.crt \
-	-keyout auditor.key -newkey ec -pkeyopt ec_paramgen_curve:P-256
-OFS_AUDIT=$T/first must ofs-token enroll "$key" --key-type ec:P-256 \
-	--subject /CN=docs --self-signed --cert-out cert.pem
-mkdir in
-for ((i = 0; i < 262; i++)); do echo "$i" >"in/$i"; done
+station docs --key-type ec:P-256 --subject /CN=docs --cert-out cert.pem
+auditor auditor
+documents 262 in/
 sign() # LOG WHAT...
 {
 	must ofs-sign --key "$key" --audit "$1" --format raw --quiet \

@@ -3,20 +3,13 @@
 # Sealed logs whose outputs the station cannot release: what is said of them,
 # and how an auditor has them all the same.
 . "$(dirname "$0")/../lib/tap.sh"
+. "$OFS_TOP/test/lib/station.sh"
 
-iofail=$OFS_BUILD/test/lib/iofail.so
-[ -e "$iofail" ] || skip_all "$iofail is not built"
-sandbox_start
-cd "$T" || exit 1
-key='pkcs11:token=sandbox;object=lost'
-must openssl req -x509 -nodes -days 30 -subj /CN=auditor -out alice.crt \
-	-keyout alice.key -newkey ec -pkeyopt ec_paramgen_curve:P-256
-must openssl req -x509 -nodes -days 30 -subj /CN=other -out bob.crt \
-	-keyout bob.key -newkey ec -pkeyopt ec_paramgen_curve:P-256
-OFS_AUDIT=$T/first must ofs-token enroll "$key" --key-type ec:P-256 \
-	--self-signed --subject /CN=lost --cert-out cert.pem
-mkdir docs
-for i in $(seq 20); do echo "order $i" >"docs/order-$i"; done
+built "$iofail"
+station lost --key-type ec:P-256 --subject /CN=lost --cert-out cert.pem
+auditor alice
+auditor bob
+documents 20 docs/order-
 kill_release() { # OUT
 	IOFAIL='write .p7s 1 0' LD_PRELOAD=$iofail run ofs-sign --key "$key" \
 		--out "$T/$1" --recursive docs
@@ -72,7 +65,7 @@ run ofs-audit export --pending had --auditor-key alice.key --force
 status 0 'but with --force'
 is "$(waiting)" "$n" 'the log keeps them'
 like "$(ofs-audit list --type log-event --auditor-key alice.key)" \
-	"read.*with the key of 'CN=auditor'" 'the reading is recorded'
+	"read.*with the key of 'CN=alice'" 'the reading is recorded'
 
 # --- nothing waits
 must ofs-audit init --audit empty --sealed --auditor alice.crt

@@ -4,29 +4,17 @@
 # restored: unfinished lists are gone on with, nothing is signed twice, and
 # what is replaced opens nothing any more.
 . "$(dirname "$0")/../lib/tap.sh"
-. "$OFS_TOP/test/lib/faultp11.sh"
+. "$OFS_TOP/test/lib/station.sh"
 
-iofail=$OFS_BUILD/test/lib/iofail.so
-fault=$OFS_BUILD/test/faultp11.so
-for f in "$iofail" "$fault"; do
-	[ -e "$f" ] || skip_all "$f is not built"
-done
-sandbox_start
-cd "$T" || exit 1
-key='pkcs11:token=sandbox;object=lists'
-must openssl req -x509 -nodes -days 30 -subj /CN=auditor -out alice.crt \
-	-keyout alice.key -newkey ec -pkeyopt ec_paramgen_curve:P-256
-OFS_AUDIT=$T/first must ofs-token enroll "$key" --key-type ec:P-256 \
-	--self-signed --subject /CN=lists
+built "$iofail" "$fault"
+station lists --key-type ec:P-256 --subject /CN=lists
+auditor alice
 for pass in old new wrong; do
 	echo "the $pass one" >$pass.pass && chmod 600 $pass.pass
 done
 items=60
-mkdir docs
-for ((i = 0; i < items; i++)); do echo "order $i" >"docs/order-$i"; done
+documents $items docs/order-
 export FAULTP11_COUNTS=$T/counts
-csigns() { fault_calls "$T/counts" C_Sign; }
-kept() { sqlite3 "$OFS_AUDIT/log.db" 'SELECT count(*) FROM kept_key'; }
 sign() { OFS_MODULE=$fault run ofs-sign --key "$key" --recursive "$@" docs; }
 # a batch that is killed with some outputs signed, recorded and not released
 interrupt() { # OUT OPTION...
