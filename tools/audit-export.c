@@ -238,6 +238,9 @@ put_records(struct tool *s, const struct ofs_audit_filter *filter,
 	rc = ofs_audit_find(s->audit, filter, put_record, x);
 	if (rc == 0)
 		return 0;
+	/* out_end() says what became of standard output */
+	if (x->code == OFS_EIO && x->f == stdout)
+		return x->code;
 	if (x->code == OFS_ENOMEM || x->code == OFS_EIO)
 		return out_fail(
 			s->out, x->code, "cannot write '%s'", NAME(path));

@@ -443,6 +443,8 @@ main(int argc, char **argv)
 {
 	struct out o = OUT_INIT;
 
+	if (!out_guard())
+		return exit_status(OFS_EIO);
 	tool_harden();
 	return exit_status(out_end(&o, run(&o, argc, argv)));
 }

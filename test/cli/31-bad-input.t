@@ -312,6 +312,20 @@ refused 'an initialised token' 3 '\-\-erase' ofs-token init --label sandbox \
 	--token pkcs11:token=sandbox --so-pin-source "file:$T/sandbox/so-pin"
 is "$(asked C_InitToken)" 0 'an initialised token: left alone'
 
+# --- standard descriptors that are closed: nothing is printed into the log
+mkdir many
+for i in $(seq 40); do echo "$i" >many/$i; done
+ofs-sign --key "$key" --out closed --recursive --json many <&- >&- 2>&-
+is "$?" 5 'all of them closed: exit 5'
+is "$(find closed -name '*.p7s' | wc -l)" 40 'all is signed'
+is "$(cat "$OFS_AUDIT"/*.lock | wc -c)" 0 'the lock files are empty'
+ofs-sign --key "$key" --force --out closed --recursive --json many >&- 2>said
+is "$?" 5 'standard output closed: exit 5'
+is "$(cat said)" 'ofs-sign: cannot write to standard output' 'which is said'
+run ofs-audit verify
+status 0 'and the log is whole'
+rm -r many closed said
+
 # --- certificates
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
 	-keyout "$T/ca.key" -out "$T/ca.pem" -subj /CN=CA -days 3650 2>/dev/null

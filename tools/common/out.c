@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a tool says to people: results on stdout, diagnostics on stderr. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,18 @@
 #include "common/out.h"
 #include "common/progress.h"
 #include "common/plain.h"
+
+bool
+out_guard(void)
+{
+	/* neither can be read from, nor the others be written to */
+	static const int how[] = { O_WRONLY, O_RDONLY, O_RDONLY };
+
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", how[fd]) != fd)
+			return false;
+	return true;
+}
 
 /* one diagnostic: nothing of another thread gets in between */
 static void

@@ -25,6 +25,13 @@ struct out {
 	}
 
 /*
+ * Standard descriptors that are closed stay unusable, but no file of ours gets
+ * their number: what is printed would go into it. Call it first in main; false
+ * where that is not possible.
+ */
+bool out_guard(void);
+
+/*
  * out_fail: says on stderr what went wrong, with --json also as an "error"
  * object, and returns `code`. Messages are those of STYLE.md 8.
  */
