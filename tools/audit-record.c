@@ -69,6 +69,7 @@ closed_text(FILE *f, const ofs_record *rec)
 {
 	static const char *const counts[] = { "failed", "skipped",
 		"not_attempted", "unknown" };
+	struct ofs_field reason;
 	size_t i;
 
 	fprintf(f, "%" PRId64 " signed", number(rec, "signed"));
@@ -76,7 +77,10 @@ closed_text(FILE *f, const ofs_record *rec)
 		if (number(rec, counts[i]) > 0)
 			fprintf(f, ", %" PRId64 " %s", number(rec, counts[i]),
 				counts[i]);
-	put(f, rec, "reason");
+	if (ofs_record_find(rec, "reason", &reason)) {
+		fputs(": ", f);
+		cmd_audit_field_print(f, &reason);
+	}
 }
 
 static void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a batch makes of each document: algorithm, format, certificates. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -399,9 +400,17 @@ maker_read(const struct maker *m, struct prepare *p, struct work *w)
 static int
 check_place(const char *output, struct ofs_error *e)
 {
-	char *dir = file_dirname(output);
+	size_t n = strlen(file_basename(output));
+	char *dir;
 	int rc;
 
+	/* where its directory is still to be made, nothing else tells */
+	if (n > NAME_MAX)
+		return err_set(e, OFS_EIO,
+			"cannot write '%s': its name would have %zu bytes, and "
+			"%d is the limit; give the document a shorter one",
+			TEXT_Q(output), n, NAME_MAX);
+	dir = file_dirname(output);
 	if (dir == NULL)
 		return err_nomem(e);
 	rc = release_check_place(dir, e);

@@ -73,11 +73,19 @@ item_refused()
 refused 'missing' 1 "cannot open 'docs/none'.*No such file" \
 	ofs-sign --key "$key" docs/none
 item_refused 'missing besides another' "cannot open 'docs/none'" docs/none
+like "$(ofs-audit list --reverse --limit 1)" \
+	'batch-closed +1 signed, 1 failed: 1 of 2 items are not signed' \
+	'missing besides another: the list of records says so'
 refused 'a directory' 1 'it is a directory; use --recursive' \
 	ofs-sign --key "$key" docs
 refused 'an empty directory' 5 'nothing to sign' \
 	sh -c "mkdir ../empty && cd .. && exec ofs-sign --key '$key' \
 		--recursive empty"
+long=$(printf 'n%.0s' $(seq 252))
+echo x >"$long"
+item_refused 'a name too long for that of its signature' \
+	'its name would have 256 bytes, and 255 is the.*limit' "$long"
+rm "$long"
 mkfifo fifo
 item_refused 'a fifo' "'fifo'.*not a regular file" fifo
 item_refused 'a device' "'/dev/zero'.*not a regular file" /dev/zero
