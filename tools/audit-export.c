@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ofs-audit export: the log in forms that other programs read. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ struct exporting {
 	FILE *f;
 	bool csv;
 	uint64_t n;
-	int code;
+	int code, errnum;
 };
 
 /* RFC 4180; a text that begins like a formula gets a ' in front */
@@ -185,6 +186,8 @@ put_record(void *arg, const ofs_record *rec)
 	x->code = x->csv ? put_row(x, rec) : put_line(x, rec);
 	if (x->code == 0 && ferror(x->f))
 		x->code = OFS_EIO;
+	if (x->code == OFS_EIO)
+		x->errnum = errno;
 	return x->code;
 }
 
@@ -242,8 +245,10 @@ put_records(struct tool *s, const struct ofs_audit_filter *filter,
 	if (x->code == OFS_EIO && x->f == stdout)
 		return x->code;
 	if (x->code == OFS_ENOMEM || x->code == OFS_EIO)
-		return out_fail(
-			s->out, x->code, "cannot write '%s'", NAME(path));
+		return out_fail(s->out, x->code, "cannot write '%s': %s",
+			NAME(path),
+			x->code == OFS_EIO ? strerror(x->errnum)
+					   : "out of memory");
 	return cmd_audit_fail(s);
 }
 

@@ -17,6 +17,7 @@
 
 /* outputs released together: bounds the memory for what a crash left */
 #define RECOVER_AT_ONCE 64
+#define WARNINGS_MAX 3 /* about the same of many */
 
 struct pending {
 	uint64_t outcome_seq;
@@ -35,6 +36,7 @@ struct recovery {
 	size_t n;
 	uint64_t after;  /* outcomes up to here were looked at */
 	uint64_t sealed; /* and so many only an auditor can take out */
+	uint64_t kept;   /* could not be released, and wait on */
 };
 
 static int
@@ -161,7 +163,7 @@ release_found(struct recovery *r, struct ofs_error *e)
 		if (todo[i].placed)
 			r->found[i].result =
 				there[i] ? "already there" : "released";
-		else
+		else if (r->kept++ < WARNINGS_MAX)
 			ctx_log(r->ctx, OFS_LOG_WARNING,
 				"a recorded signature of an earlier run still "
 				"waits for its release: %s",
@@ -223,6 +225,10 @@ recover_pending(struct recovery *r, struct ofs_error *e)
 			rc = record_found(r, e);
 	} while (rc == 0 && r->n > 0);
 	forget_found(r);
+	if (rc == 0 && r->kept > WARNINGS_MAX)
+		ctx_log(r->ctx, OFS_LOG_WARNING,
+			"%llu more of them wait; ofs-audit verify names them",
+			(unsigned long long)(r->kept - WARNINGS_MAX));
 	if (rc == 0 && r->sealed > 0)
 		ctx_log(r->ctx, OFS_LOG_WARNING,
 			"%llu recorded signatures of an earlier run that was "

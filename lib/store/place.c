@@ -55,6 +55,16 @@ look(const char *dir, struct stat *st, struct ofs_error *e)
 	return rc;
 }
 
+static int
+cannot_open(const char *dir, int errnum, struct ofs_error *e)
+{
+	return err_sys(e, OFS_EAUDIT, errnum, "cannot open audit log '%s'%s",
+		TEXT_Q(dir),
+		errnum == EACCES ? ", which is for its owner and its group "
+				   "(ofs-audit init --group)"
+				 : "");
+}
+
 int
 place_find(const char *dir, struct place *p, bool *missing, struct ofs_error *e)
 {
@@ -66,18 +76,14 @@ place_find(const char *dir, struct place *p, bool *missing, struct ofs_error *e)
 		return err_set(e, OFS_EINVAL, "audit directory has no name");
 	if (stat(dir, &st) != 0) {
 		*missing = errno == ENOENT;
-		return err_sys(e, OFS_EAUDIT, errno,
-			"cannot open audit log '%s'", TEXT_Q(dir));
+		return cannot_open(dir, errno, e);
 	}
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, OFS_EAUDIT,
 			"cannot open audit log '%s': it is not a directory",
 			TEXT_Q(dir));
 	p->dir = realpath(dir, NULL);
-	if (p->dir == NULL)
-		return err_sys(e, OFS_EAUDIT, errno,
-			"cannot open audit log '%s'", TEXT_Q(dir));
-	return 0;
+	return p->dir != NULL ? 0 : cannot_open(dir, errno, e);
 }
 
 /* a group's members are named with it, however many; an errno, or 0 */
@@ -331,7 +337,10 @@ place_open(const struct place *p, const char *name, int flags, bool create,
 		}
 	}
 	if (*fd < 0 && (create || errno != ENOENT))
-		rc = err_sys(e, OFS_EAUDIT, errno, "cannot open '%s'",
+		rc = err_sys(e, OFS_EAUDIT, errno,
+			errno == EROFS ? "cannot write '%s', though verify, "
+					 "list and show can read that log"
+				       : "cannot open '%s'",
 			text_q(&q, path));
 	free(path);
 	return rc;

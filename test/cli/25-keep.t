@@ -303,6 +303,11 @@ run ofs-audit export --jsonl "$T/a.jsonl"
 status 5 'not over a file that is there'
 run ofs-audit export --jsonl "$T/a.jsonl" --force
 status 0 'unless told to'
+run bash -c 'trap "" XFSZ; ulimit -f 8; exec ofs-audit export --jsonl "$0"' \
+	"$T/large.jsonl"
+status 5 'a file that cannot be written'
+like "$err" "cannot write '$T/large.jsonl': File too large" 'says why'
+is "$(find "$T" -name 'large.jsonl*')" '' 'and leaves nothing'
 run ofs-audit export --csv - --type genesis
 status 0 'to standard output'
 is "$(wc -l <<<"$out")" 2 'that alone'

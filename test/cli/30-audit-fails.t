@@ -145,6 +145,10 @@ if [ "$(id -u)" = 0 ]; then
 	refused 'unreadable log.db' 'audit'
 	chmod 600 "$OFS_AUDIT/log.db"
 	chown -R 0:0 "$T/sandbox"
+	run "${as[@]}" ofs-audit verify
+	status 6 'a log of another user'
+	like "$err" "cannot open audit log '.*', which is for its owner and" \
+		'says so'
 	chmod -R a+rX "$T/sandbox"
 	chmod 700 "$OFS_AUDIT"
 	chmod 600 "$OFS_AUDIT"/*
@@ -300,6 +304,24 @@ outputs_fail()
 }
 outputs_fail write 28 'disk full for outputs' 20
 outputs_fail sync 5 'EIO on sync of outputs' 2
+
+# what waits and cannot be released is not told one by one
+IOFAIL='write .p7s 1 0' LD_PRELOAD=$iofail run ofs-sign --key "$key" \
+	--recursive --out "$T/blocked" "$T/docs"
+is "$rc" 137 'a batch that is killed before its first output'
+waiting=$(ofs-audit verify --json | jq -r 'select(.pending_outputs) |
+	.pending_outputs')
+rm -rf "$T/blocked"
+: >"$T/blocked"
+run ofs-sign --key "$key" --out "$T/next" "$T/docs/order-1"
+status 0 'the next run'
+is "$(grep -c 'still waits for its release: cannot ' <<<"$err")" 3 \
+	'says three times why outputs wait'
+like "$err" "warning: $((waiting - 3)) more of them wait; ofs-audit verify" \
+	'and counts the others'
+rm "$T/blocked"
+must ofs-sign --key "$key" --out "$T/last" "$T/docs/order-1"
+is "$(files "$T/blocked")" "$waiting" 'they are released where that is possible'
 
 run ofs-audit verify
 status 0 'the log verifies at the end'
