@@ -22,6 +22,7 @@ struct names {
 	char *document;
 	char *signature;
 	enum ofs_format format;
+	bool guessed; /* the document's name, from that of the signature */
 };
 
 int
@@ -143,6 +144,9 @@ beside(const char *document, struct names *n, struct ofs_error *e)
 		}
 		free(path);
 	}
+	if (!exists(document))
+		return err_sys(e, OFS_EIO, ENOENT, "cannot open '%s'",
+			TEXT_Q(document));
 	return err_set(e, OFS_EIO,
 		"cannot find the signature of '%s': there is neither "
 		"NAME.p7s nor NAME.sig beside it; name it with --sig",
@@ -172,6 +176,7 @@ name_files(const char *document, const char *signature, struct names *n,
 		return err_nomem(e);
 	if (signature == NULL && n->format == OFS_FORMAT_CMS_ATTACHED)
 		return 0;
+	n->guessed = signature == NULL;
 	n->document = signature != NULL
 		? strdup(document)
 		: strndup(document,
@@ -201,6 +206,11 @@ check_files(ofs_verifier *v, const struct names *n, struct ofs_verdict *out)
 	if (err == 0)
 		err = judge(v, format, &doc, sig.p, sig.len, out);
 	buf_free(&sig);
+	if (err == OFS_EIO && n->guessed && !exists(n->document))
+		err = err_set(&v->err, OFS_EIO,
+			"there is no '%s' beside its signature; name the "
+			"document where it is, and the signature with --sig",
+			TEXT_Q(n->document));
 	return err;
 }
 
@@ -208,7 +218,7 @@ int
 ofs_verify_file(ofs_verifier *v, const char *document, const char *signature,
 	struct ofs_verdict *out)
 {
-	struct names n = { NULL, NULL, OFS_FORMAT_CMS };
+	struct names n = { NULL, NULL, OFS_FORMAT_CMS, false };
 	struct ofs_verdict own;
 	int err;
 

@@ -128,6 +128,17 @@ spied ofs-verify --trust "$T/cert.pem" --sig out docs/one
 status 0 'two inputs, one output: the first has it'
 cd ..
 rm -rf sub
+# --- documents and signatures that are not where they are looked for
+must ofs-sign --key "$key" --out apart docs/one
+run ofs-verify --trust "$T/cert.pem" apart/docs/one.p7s
+status 5 'a signature without its document beside it: exit 5'
+like "$(tr -s ' \n' ' ' <<<"$out")" \
+	"no 'apart/docs/one' beside its signature; name the document .* --sig" \
+	'and what to do is said'
+run ofs-verify --trust "$T/cert.pem" docs/none
+status 5 'no document: exit 5'
+like "$out" "cannot open 'docs/none': No such file" 'is not called one without'
+rm -r apart
 echo sig >docs/two.p7s
 spied ofs-sign --key "$key" --force docs/two docs/two.p7s
 status 1 'an output that is a document: exit 1'

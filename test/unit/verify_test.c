@@ -663,8 +663,9 @@ which_files(void **state)
 		"d.xml.p7s");
 	/* no document, no signature, neither */
 	put_file("lone.p7s", p7s.p, p7s.len);
-	expect_file("lone.p7s", NULL, OFS_EIO, "lone'", "lone", "lone.p7s");
-	expect_file("none", NULL, OFS_EIO, "neither", NULL, NULL);
+	expect_file("lone.p7s", NULL, OFS_EIO, "beside its signature", "lone",
+		"lone.p7s");
+	expect_file("none", NULL, OFS_EIO, "cannot open", NULL, NULL);
 	expect_file(
 		"a.xml", "none.p7s", OFS_EIO, "none.p7s", "a.xml", "none.p7s");
 	expect_file("none.p7m", NULL, OFS_EIO, "none.p7m", "", "none.p7m");
