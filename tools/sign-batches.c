@@ -75,6 +75,25 @@ put_count(char to[24], const struct ofs_batch_state *st, uint64_t n)
 		snprintf(to, 24, "%" PRIu64, n);
 }
 
+/* the state and why; a reason may begin with the state's word */
+static void
+put_end(FILE *f, const struct ofs_batch_state *st)
+{
+	const char *word = phase_word(st->phase), *reason = st->reason;
+	size_t n = strlen(word);
+
+	if (strncmp(reason, word, n) == 0 && strncmp(reason + n, ": ", 2) == 0)
+		reason += n + 2;
+	fprintf(f, "\n  %s", word);
+	if (st->sealed)
+		fputs("; sealed: no key for what it is of is here", f);
+	if (reason[0] != '\0') {
+		fputs(": ", f);
+		plain_put(f, reason, strlen(reason));
+	}
+	fputc('\n', f);
+}
+
 static int
 show_row(void *arg, const struct ofs_batch_state *st)
 {
@@ -95,14 +114,7 @@ show_row(void *arg, const struct ofs_batch_state *st)
 		st->batch_id, plain_time(opened, st->opened), items,
 		st->signed_items, left, st->unknown);
 	plain_put(f, st->key_label, strlen(st->key_label));
-	fprintf(f, "\n  %s", phase_word(st->phase));
-	if (st->sealed)
-		fputs("; sealed: no key for what it is of is here", f);
-	if (st->reason[0] != '\0') {
-		fputs(": ", f);
-		plain_put(f, st->reason, strlen(st->reason));
-	}
-	fputc('\n', f);
+	put_end(f, st);
 	return 0;
 }
 

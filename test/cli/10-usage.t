@@ -34,6 +34,7 @@ for verb in list info init enroll adopt import-cert export-cert keys rename \
 	run ofs-token "${words[@]}" --help
 	status 0 "ofs-token $verb --help"
 	like "$out" "^usage: ofs-token $verb" "ofs-token $verb --help names the verb"
+	is "$(awk 'length > 80' <<<"$out")" '' 'in 80 columns'
 done
 for verb in init verify list show rotate checkpoint audit-key prove \
 	check-proof export witness timestamp anchor backup restore erase \

@@ -237,6 +237,8 @@ wait "$pid"
 rc=$? out=$(cat int.out) err=$(cat int.err)
 status 7 'interrupted: exit 7'
 like "$out" 'run the same command again' 'and says how to go on'
+run ofs-sign --list-unfinished
+like "$out" '^  interrupted: [0-9]+ of 3000 items' 'what is unfinished says so once'
 run ofs-sign --key "$rsa" --format raw --recursive --skip-existing pile
 status 0 'going on'
 is "$(find pile -name '*.sig' | wc -l)" 3000 'signs the rest'
