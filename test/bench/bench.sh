@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # make bench: private tokens with a few keys, or many, then the figures.
 # usage: bench.sh BUILD-DIR [speed] [start] [slow] [scale] [cost] [audit]
+#     [verify]
 # OFS_BENCH_MOST: items of the largest batch of `scale` (1000000)
-# OFS_BENCH_RECORDS: in the log of `audit` (1000000)
+# OFS_BENCH_RECORDS: in the log of `audit` and `verify` (1000000)
+# OFS_BENCH_LOG: a directory where the log of `verify` is made once, and kept
 set -eu
 build=$(cd "$1" && pwd)
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -127,13 +129,25 @@ audit()
 	logs=$dir
 }
 
+# of `audit`, what verifies; on a log that is there already
+verify()
+{
+	[ -n "${OFS_BENCH_LOG:-}" ] || {
+		echo 'bench.sh: verify needs OFS_BENCH_LOG' >&2
+		exit 2
+	}
+	mkdir -p "$OFS_BENCH_LOG"
+	measure audit "$OFS_BENCH_LOG/log" "${OFS_BENCH_RECORDS:-1000000}" \
+		verify
+}
+
 [ $# -gt 0 ] || set -- speed cost start slow scale audit
 for part; do
 	case $part in
-	speed | cost | start | slow | scale | audit) "$part" ;;
+	speed | cost | start | slow | scale | audit | verify) "$part" ;;
 	*)
 		echo "bench.sh: no part '$part'; there are speed, cost, start," \
-			"slow, scale, audit" >&2
+			"slow, scale, audit, verify" >&2
 		exit 2
 		;;
 	esac
