@@ -4,13 +4,41 @@
 
 #include "store/store_stmt.h"
 
-/* or nothing */
+/*
+ * Bytes, or nothing: else false, and nothing. Of a value, as a column is looked
+ * up by each function that is asked about it.
+ */
 static bool
-is_bytes(sqlite3_stmt *st, int col)
+borrow_bytes(sqlite3_value *v, const uint8_t **p, size_t *n)
 {
-	int type = sqlite3_column_type(st, col);
+	int type = sqlite3_value_type(v);
 
+	*p = NULL;
+	*n = 0;
+	if (type == SQLITE_BLOB) {
+		*p = sqlite3_value_blob(v);
+		*n = (size_t)sqlite3_value_bytes(v);
+		if (*p == NULL)
+			*p = (const uint8_t *)"";
+	}
 	return type == SQLITE_BLOB || type == SQLITE_NULL;
+}
+
+static int
+take_record(sqlite3_stmt *q, struct store_record *r, struct ofs_error *e)
+{
+	bool good;
+
+	if (!store_take_u64(q, 0, &r->seq))
+		return store_wrong_row("record", e);
+	(void)borrow_bytes(
+		sqlite3_column_value(q, 1), &r->header, &r->header_len);
+	good = borrow_bytes(sqlite3_column_value(q, 2), &r->body, &r->body_len);
+	good &= borrow_bytes(sqlite3_column_value(q, 3), &r->tag, &r->tag_len);
+	return good ? 0
+		    : err_set(e, OFS_EDAMAGED,
+			      "record %llu of the audit log is a malformed row",
+			      (unsigned long long)r->seq);
 }
 
 static bool
@@ -92,21 +120,9 @@ each_record(struct store *s, sqlite3_stmt *q, store_record_fn fn, void *arg,
 			rc = store_fail(s, step, "read", e);
 			break;
 		}
-		if (!store_take_u64(q, 0, &r.seq)) {
-			rc = store_wrong_row("record", e);
-			break;
-		}
-		if (!is_bytes(q, 2) || !is_bytes(q, 3)) {
-			rc = err_set(e, OFS_EDAMAGED,
-				"record %llu of the audit log is a malformed "
-				"row",
-				(unsigned long long)r.seq);
-			break;
-		}
-		r.header = store_borrow_blob(q, 1, &r.header_len);
-		r.body = store_borrow_blob(q, 2, &r.body_len);
-		r.tag = store_borrow_blob(q, 3, &r.tag_len);
-		rc = fn(arg, &r, e);
+		rc = take_record(q, &r, e);
+		if (rc == 0)
+			rc = fn(arg, &r, e);
 	}
 	store_done(q);
 	return rc;
