@@ -68,7 +68,7 @@ is "$(jq -r 'select(.type == "item") | .status' kept | sort | uniq -c | xargs)" 
 # a command that hangs holds the batch: only a second signal gets it to end
 cat >slow <<END
 #!/bin/sh
-case \$1 in */order-3*) echo \$\$ >>"$T/asked"; sleep 66.6 ;; esac
+case \$1 in */order-3*) echo \$\$ >>"$T/asked"; sleep 66.$$ ;; esac
 END
 chmod +x slow
 start --out hung --validate "$T/slow"
@@ -82,7 +82,7 @@ finish
 status 7 'stopped while a command runs'
 [ $((SECONDS - began)) -lt 30 ]
 ok $? 'which is not waited for'
-is "$(pgrep -f 'sleep 66\.6')" '' 'the command is not left behind'
+is "$(pgrep -f "sleep 66\\.$$\$")" '' 'the command is not left behind'
 like "$(flat "$out")" 'run the same command again' 'and how to go on'
 unlike "$out" 'failed' 'the document is not refused for that'
 run ofs-audit verify
@@ -100,7 +100,7 @@ kill -TERM $pid
 kill -CONT $pid
 finish
 status 7 'two signals while a command runs'
-is "$(pgrep -f 'sleep 66\.6')" '' 'it is not left behind either'
+is "$(pgrep -f "sleep 66\\.$$\$")" '' 'it is not left behind either'
 
 before=$(ofs-audit verify --json | jq -r 'select(.type == "report") | .signed')
 start --out twice --rate 2400
