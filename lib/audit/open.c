@@ -38,8 +38,10 @@ look_at_db(ofs_audit *a, int64_t *size, struct ofs_error *e)
 	if (stat(a->db_path, &st) != 0) {
 		if (errno == ENOENT)
 			return 0;
-		return err_sys(e, OFS_EAUDIT, errno, "cannot look at '%s'",
-			TEXT_Q(a->db_path));
+		return err_sys(e, OFS_EAUDIT, errno,
+			"cannot open audit log: cannot look at '%s' as user "
+			"%lu",
+			TEXT_Q(a->db_path), (unsigned long)geteuid());
 	}
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, OFS_EAUDIT,
