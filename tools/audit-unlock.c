@@ -50,7 +50,12 @@ unlock_with(struct tool *s, const struct unlock *u, const struct bytes *key)
 		rc = try(s, u, key, passphrase);
 	}
 	pinsrc_buffer_free(passphrase);
-	return rc != 0 ? cmd_audit_fail(s) : 0;
+	if (rc == 0)
+		return 0;
+	ofs_audit_error(s->audit, &s->why);
+	return u->key != NULL
+		? out_fail_file(s->out, &s->why, "--auditor-key", u->key)
+		: out_fail_with(s->out, &s->why);
 }
 
 bool

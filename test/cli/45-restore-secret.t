@@ -68,6 +68,7 @@ must ofs-sign --key "$key" --out token-2 b
 lose station --station-key station.key --auditor alice.crt
 run ofs-audit restore station-bak --auditor-key bob.key
 status 5 'the key of somebody else'
+like "$err" "cannot use --auditor-key 'bob.key'" 'is named'
 [ ! -e station ]
 ok $? 'restores nothing'
 run ofs-audit restore station-bak --auditor-key alice.key
