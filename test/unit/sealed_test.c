@@ -490,6 +490,46 @@ changes_elsewhere(void **state)
 	buf_free(&body);
 }
 
+static uint64_t
+open_batch(ofs_audit *a, uint8_t id_byte)
+{
+	uint8_t id[16] = { id_byte };
+	uint64_t opened;
+
+	sample_begin(a);
+	opened = sample_batch_opened(a, id, 1);
+	sample_commit(a);
+	return opened;
+}
+
+/* what else opens the log, or does not, says nothing of the batch key */
+static void
+changes_before_unlock(void **state)
+{
+	struct ofs_audit_unlock_opts wrong = OFS_AUDIT_UNLOCK_OPTS_INIT;
+	ofs_audit *a, *b, *c;
+	uint64_t opened[2];
+
+	(void)state;
+	make_with_key();
+	wrong.passphrase = "wrong";
+	a = sample_open(0);
+	b = sample_open(0);
+	c = sample_open(0);
+	assert_int_equal(change_key(c, 1), 0);
+	ofs_audit_free(c);
+	unlock(a);
+	assert_int_equal(ofs_audit_unlock(b, &wrong), OFS_EPIN);
+	opened[0] = open_batch(a, 7);
+	opened[1] = open_batch(b, 8);
+	ofs_audit_free(a);
+	ofs_audit_free(b);
+	a = sample_open(OFS_AUDIT_READ_ONLY);
+	assert_false(sealed(a, opened[0]));
+	assert_false(sealed(a, opened[1]));
+	ofs_audit_free(a);
+}
+
 /* more unfinished lists than epochs are in memory: none is lost */
 static void
 changes_with_many_unfinished(void **state)
@@ -575,6 +615,7 @@ main(void)
 		cmocka_unit_test(kept),
 		cmocka_unit_test(changes_while_running),
 		cmocka_unit_test(changes_elsewhere),
+		cmocka_unit_test(changes_before_unlock),
 		cmocka_unit_test(changes_with_many_unfinished),
 		cmocka_unit_test(rotates),
 	};
