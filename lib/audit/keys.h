@@ -184,6 +184,11 @@ bool kept_wrap(const struct record_body *like, size_t *i, struct key_wrap *w);
 /* for keys*.c: the first wrap of a key `what` that opens; *has: there is one */
 int keys_unwrap(struct keys *k, const struct record_body *b, const char *what,
 	uint8_t key[SEAL_KEY], bool *has, struct ofs_error *e);
+/*
+ * Before keys are wrapped anew: a station key or passphrase that does not open
+ * this epoch, which has one of its kind, was changed since it came here.
+ */
+void keys_forget_stale(struct keys *k, const struct record_body *b);
 /* for keys*.c: the decoded record of an epoch; free it */
 int keys_record_of(ofs_audit *a, uint32_t epoch, uint64_t *seq,
 	struct record_body **out, struct ofs_error *e);

@@ -6,6 +6,7 @@
 #include "audit/handle.h"
 
 #include "base/hex.h"
+#include "base/mem.h"
 #include "crypto/cert.h"
 
 static bool
@@ -146,4 +147,37 @@ keys_unwrap(struct keys *k, const struct record_body *b, const char *what,
 		*has = rc == 0;
 	}
 	return 0;
+}
+
+void
+keys_forget_stale(struct keys *k, const struct record_body *b)
+{
+	struct key_secrets *s = k->s;
+	struct ofs_error why;
+	uint8_t key[SEAL_KEY];
+	struct key_wrap w;
+
+	for (size_t i = 0; keys_wrap(b, i, &w); i++) {
+		bool file = keys_is(&w.kind, "file") && s->has_station;
+		bool token = keys_is(&w.kind, "token") && s->has_token;
+		bool passphrase = keys_is(&w.kind, "passphrase") &&
+			s->passphrase[0] != '\0';
+
+		if (!(file || token || passphrase) ||
+			!(keys_is(&w.what, "data") ||
+				keys_is(&w.what, "batch")) ||
+			unwrap(k, &w, key, &why) == 0)
+			continue;
+		if (passphrase) {
+			mem_wipe(s->passphrase, sizeof(s->passphrase));
+			s->has_kek = false;
+			continue;
+		}
+		s->has_station = s->has_station && !file;
+		s->has_token = s->has_token && !token;
+		(void)err_set(&k->why, OFS_EAUDIT,
+			"what is here of it does not open what was written "
+			"last");
+	}
+	mem_wipe(key, sizeof(key));
 }

@@ -341,6 +341,8 @@ prepare(ofs_audit *a, struct changes *c, struct key_plan *plan,
 		(secret || a->keys.reader != NULL);
 	keys_retry(a);
 	rc = newest_plan(a, plan, &newest, e);
+	if (rc == 0)
+		keys_forget_stale(&a->keys, plan->like);
 	if (rc == 0 && secret)
 		rc = check_leave(a, plan, newest, e);
 	if (rc == 0 && *renew)

@@ -300,6 +300,49 @@ what_opens_nothing_is_forgotten(void **state)
 	ofs_audit_free(a);
 }
 
+/* nothing is wrapped by what was changed since it came into the handle */
+static void
+what_was_changed_is_not_wrapped_for(void **state)
+{
+	struct ofs_audit_rotate_opts same = OFS_AUDIT_ROTATE_OPTS_INIT,
+				     change = OFS_AUDIT_ROTATE_OPTS_INIT;
+	char other[600];
+	ofs_audit *a, *b;
+
+	(void)state;
+	make_station("the old one");
+	snprintf(other, sizeof(other), "%s.other", key_file);
+	a = sample_open(0);
+	ok(unlock(a, -1, "the old one"), &e);
+	b = sample_open(0);
+	change.passphrase = "the new one";
+	ok(ofs_audit_rotate(b, &change), &e);
+	ofs_audit_free(b);
+	assert_int_equal(ofs_audit_rotate(a, &same), OFS_ENOPIN);
+	/* it opens what is older, and so to read it is taken */
+	ok(unlock(a, -1, "the old one"), &e);
+	assert_int_equal(ofs_audit_rotate(a, &same), OFS_ENOPIN);
+	ok(unlock(a, -1, "the new one"), &e);
+	ok(ofs_audit_rotate(a, &same), &e);
+	b = sample_open(0);
+	ok(unlock(b, -1, "the new one"), &e);
+	change.passphrase = NULL;
+	change.station_key = other;
+	ok(ofs_audit_rotate(b, &change), &e);
+	ofs_audit_free(b);
+	/* that of now opens it to this handle, whose file is the old one */
+	ok(unlock(a, -1, "the new one"), &e);
+	assert_int_equal(ofs_audit_rotate(a, &same), OFS_EAUDIT);
+	ofs_audit_error(a, &e);
+	assert_non_null(strstr(e.message, "what was written last"));
+	ofs_audit_free(a);
+	a = sample_open(0);
+	sample_whole_batch(a, 1, 1);
+	ok(unlock(a, -1, "the new one"), &e);
+	ok(ofs_audit_rotate(a, &same), &e);
+	ofs_audit_free(a);
+}
+
 #define CHAIN 150
 #ifdef __SANITIZE_ADDRESS__
 #define SMALL_STACK (1024 * 1024) /* its frames are larger */
@@ -572,6 +615,7 @@ main(void)
 		cmocka_unit_test(no_station_key),
 		cmocka_unit_test(auditors),
 		cmocka_unit_test(what_opens_nothing_is_forgotten),
+		cmocka_unit_test(what_was_changed_is_not_wrapped_for),
 		cmocka_unit_test(rotates),
 		cmocka_unit_test(reads_through_many_epochs),
 		cmocka_unit_test(tampered),
