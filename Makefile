@@ -267,8 +267,9 @@ check-san-now: all $(UNIT_TESTS) $(TOKEN_TESTS) $(REPLAYS)
 
 # what has threads: the engine, the token layer below it, the log
 TSAN_ALL := $(patsubst %,token/%,batch plan resume recover quirks campaign \
-	fault lend station) $(patsubst %,unit/%,log track store turn)
-TSAN_TESTS := token/batch token/quirks unit/log unit/track unit/turn
+	fault lend station) $(patsubst %,unit/%,keys log track store turn)
+TSAN_TESTS := token/batch token/quirks unit/keys unit/log unit/track \
+	unit/turn
 check-tsan: #: the engine's tests under ThreadSanitizer
 	@$(SUBMAKE) O='$(O)/tsan' SAN=thread CFLAGS='-O1 -g' \
 	TSAN_TESTS='$(TSAN_TESTS)' check-tsan-now

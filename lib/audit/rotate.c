@@ -52,11 +52,11 @@ ofs_audit_get_keys(ofs_audit *audit, struct ofs_audit_keys *out)
 	rc = newest_plan(audit, &plan, &newest, &e);
 	out->mode = (enum ofs_audit_mode)audit->keys.mode;
 	hex_encode(out->id, audit->state.log_id, 16);
-	handle_leave(audit, nested);
 	if (newest != NULL) {
 		out->epochs = newest->epoch;
 		out->readable = newest->open;
 	}
+	handle_leave(audit, nested);
 	out->passphrase = plan.passphrase;
 	if (plan.station != NULL)
 		snprintf(out->station_key, sizeof(out->station_key), "%s",

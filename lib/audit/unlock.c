@@ -277,29 +277,28 @@ open_with(ofs_audit *a, const struct given *g, struct before *b,
 	return 0;
 }
 
-/* who reads with more than the station's own key leaves a trace */
-static int
-record_reading(ofs_audit *a, struct ofs_error *e)
+/* with the handle's mutex: another thread may come with another key */
+static void
+say_reader(const ofs_audit *a, char *to, size_t size)
 {
-	struct rec_log_event r = { .event = "read" };
-	char subject[256], reason[300];
-	uint64_t seq;
+	char subject[256];
 
-	snprintf(reason, sizeof(reason), "with the passphrase");
+	snprintf(to, size, "with the passphrase");
 	if (a->keys.reader_cert != NULL) {
 		cert_subject(a->keys.reader_cert, subject, sizeof(subject));
-		snprintf(reason, sizeof(reason), "with the key of '%s'",
-			subject);
+		snprintf(to, size, "with the key of '%s'", subject);
 	}
-	r.reason = reason;
-	return log_event_record(a, &r, &seq, e);
 }
 
+/* who reads with more than the station's own key leaves a trace */
 static int
 unlock(ofs_audit *a, const struct ofs_audit_unlock_opts *o, struct ofs_error *e)
 {
 	const struct given g = { o, NULL };
 	struct before *b = before_new(e);
+	char reader[300];
+	struct rec_log_event read = { .event = "read", .reason = reader };
+	uint64_t seq;
 	bool nested;
 	int rc;
 
@@ -309,11 +308,12 @@ unlock(ofs_audit *a, const struct ofs_audit_unlock_opts *o, struct ofs_error *e)
 	if (rc != 0)
 		goto out;
 	rc = open_with(a, &g, b, e);
+	say_reader(a, reader, sizeof(reader));
 	handle_leave(a, nested);
 	if (rc != 0 || a->read_only ||
 		(o->key == NULL && o->passphrase == NULL))
 		goto out;
-	rc = record_reading(a, e);
+	rc = log_event_record(a, &read, &seq, e);
 	if (rc != 0 &&
 		handle_enter(a, &nested, &(struct ofs_error){ 0 }) == 0) {
 		put_back(a, b);

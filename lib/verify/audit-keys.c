@@ -75,9 +75,9 @@ av_is_tagged(struct av *v, const struct record_header *h, bool *tagged,
 	if (rc != 0)
 		return rc;
 	rc = keys_epoch(v->a, h->epoch, &ep, e);
-	av_leave(v);
 	if (rc == 0)
 		*tagged = ep->tagged;
+	av_leave(v);
 	return rc;
 }
 

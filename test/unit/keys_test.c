@@ -2,6 +2,8 @@
 /* Encrypted logs: who reads them, with which keys, and what is seen without. */
 #include "log_sample.h"
 
+#include <pthread.h>
+
 #include <openssl/pem.h>
 
 #include "audit/handle.h"
@@ -343,6 +345,71 @@ what_was_changed_is_not_wrapped_for(void **state)
 	ofs_audit_free(a);
 }
 
+#define ROUNDS 50
+
+static void *
+look_at_keys(void *arg)
+{
+	struct ofs_audit_keys k;
+	intptr_t failed = 0;
+
+	for (int i = 0; i < 50 * ROUNDS; i++)
+		failed += ofs_audit_get_keys(arg, &k) != 0 || !k.readable;
+	return (void *)failed;
+}
+
+static void *
+verify(void *arg)
+{
+	struct ofs_audit_report rep;
+	intptr_t failed = 0;
+
+	for (int i = 0; i < ROUNDS; i++)
+		failed += ofs_audit_verify(arg, NULL, NULL, &rep) != 0;
+	return (void *)failed;
+}
+
+static void *
+read_as_auditor(void *arg)
+{
+	struct ofs_audit_unlock_opts o = OFS_AUDIT_UNLOCK_OPTS_INIT;
+	intptr_t failed = 0;
+
+	o.key = key_pem[0].p;
+	o.key_len = key_pem[0].len;
+	for (int i = 0; i < ROUNDS; i++)
+		failed += ofs_audit_unlock(arg, &o) != 0;
+	return (void *)failed;
+}
+
+/* one unlocks what others look at; for the sanitizers */
+static void
+threads(void **state)
+{
+	static void *(*const run[4])(void *) = { look_at_keys, verify,
+		read_as_auditor, read_as_auditor };
+	char other[600];
+	pthread_t t[4];
+	void *failed;
+	ofs_audit *a;
+
+	(void)state;
+	make_station(NULL);
+	snprintf(other, sizeof(other), "%s.other", key_file);
+	shell("head -c 32 /dev/urandom >'%s'; chmod 600 '%s'", other, other);
+	a = sample_open(0);
+	sample_whole_batch(a, 1, 5);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, run[i], a), 0);
+	for (int i = 0; i < ROUNDS; i++)
+		assert_int_equal(unlock_file(a, other), OFS_EPIN);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(t[i], &failed), 0);
+		assert_int_equal((intptr_t)failed, 0);
+	}
+	ofs_audit_free(a);
+}
+
 #define CHAIN 150
 #ifdef __SANITIZE_ADDRESS__
 #define SMALL_STACK (1024 * 1024) /* its frames are larger */
@@ -617,6 +684,7 @@ main(void)
 		cmocka_unit_test(what_opens_nothing_is_forgotten),
 		cmocka_unit_test(what_was_changed_is_not_wrapped_for),
 		cmocka_unit_test(rotates),
+		cmocka_unit_test(threads),
 		cmocka_unit_test(reads_through_many_epochs),
 		cmocka_unit_test(tampered),
 		cmocka_unit_test(other_key),
