@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "station/logkeys.h"
+#include "token/login.h"
 
 /* a ctx_event_fn */
 static int
@@ -41,6 +42,13 @@ early_tell(struct early_login *l, struct ofs_error *e)
 	if (!l->happened || l->event == NULL)
 		return 0;
 	return l->event(l->event_arg, &l->ev, e);
+}
+
+void
+early_undo(const struct early_login *l, ofs_token *t)
+{
+	if (l->happened && l->ev.type == CTX_EVENT_LOGIN_OK)
+		login_undo(t);
 }
 
 struct search {

@@ -22,6 +22,9 @@ void early_begin(struct early_login *l, ofs_ctx *ctx);
 void early_end(struct early_login *l, ofs_ctx *ctx);
 int early_tell(struct early_login *l, struct ofs_error *e);
 
+/* what was remembered is recorded nowhere: a login that was made is undone */
+void early_undo(const struct early_login *l, ofs_token *t);
+
 /*
  * The URI of the key on the token whose SubjectPublicKeyInfo has this hash, as
  * far as it is seen; "" when there is none.

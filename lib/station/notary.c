@@ -174,6 +174,8 @@ ofs_audit_init_on_token(ofs_token *token, const char *audit_key,
 	if (rc == 0)
 		rc = init(token, &asked, dir, opts, &login, &e);
 	ofs_key_free(asked.audit_key);
+	if (rc != 0 && login.event != NULL)
+		early_undo(&login, token);
 	station_key_free(asked.station_key);
 	return rc == 0 ? 0 : token_fail(token, &e);
 }

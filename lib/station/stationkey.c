@@ -196,8 +196,12 @@ unlock(ofs_audit *audit, ofs_token *token, struct station_key *s,
 	early_end(&login, ctx);
 	if (rc == 0)
 		rc = log_open_with_token(audit, &s->log, e);
-	if (rc == 0)
-		return early_tell(&login, e);
+	if (rc == 0) {
+		rc = early_tell(&login, e);
+		if (rc != 0)
+			early_undo(&login, token);
+		return rc;
+	}
 	/* a log that this token did not open may not take it */
 	err_clear(&unsaid);
 	if (early_tell(&login, &unsaid) != 0)

@@ -364,6 +364,38 @@ login_context(ofs_token *t, const struct session *s, struct pin *pin,
 }
 
 static int
+run_undo(void *arg, struct ofs_error *e)
+{
+	ofs_token *t = arg;
+	struct session *s;
+	CK_RV rv;
+	int rc;
+
+	login_forget(t);
+	rc = token_session(t, &s, e);
+	if (rc != 0)
+		return rc;
+	CRYPTOKI(rv, s->module->f->C_Logout(s->h));
+	if (rv == CKR_OK || rv == CKR_USER_NOT_LOGGED_IN)
+		return 0;
+	return cryptoki_err(e, cryptoki_code(rv), rv, "cannot log out of '%s'",
+		t->info.label);
+}
+
+void
+login_undo(ofs_token *t)
+{
+	struct ofs_error why;
+
+	err_clear(&why);
+	if (token_run(t, run_undo, t, &why) != 0)
+		ctx_log(t->ctx, OFS_LOG_ERROR,
+			"a login to '%s' that could not be recorded could not "
+			"be undone: %s",
+			t->info.label, why.message);
+}
+
+static int
 run_login(void *arg, struct ofs_error *e)
 {
 	return login_user(arg, e);

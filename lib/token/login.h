@@ -24,6 +24,9 @@ int login_context_pin(ofs_token *t, struct pin *out, struct ofs_error *e);
 int login_context(ofs_token *t, const struct session *s, struct pin *pin,
 	struct ofs_error *e);
 
+/* ofs_token_login() made a login that could not be recorded after all */
+void login_undo(ofs_token *t);
+
 /* the PIN that is held is no good any more */
 void login_forget(ofs_token *t);
 /* reads the token's state anew; it must still be the same token */

@@ -242,6 +242,19 @@ a_login_that_nobody_records_fails(void **state)
 	f->seen.event_code = OFS_EAUDIT;
 	assert_int_equal(
 		ofs_audit_unlock_token(f->audit, f->token), OFS_EAUDIT);
+	/* and is none: the next one is a login, and recorded */
+	f->seen.event_code = 0;
+	assert_int_equal(f->seen.asked[OFS_PIN_USER], 1);
+	assert_int_equal(ofs_token_login(f->token), 0);
+	assert_int_equal(f->seen.asked[OFS_PIN_USER], 2);
+	/* the same where the log that would tell of it is not made */
+	open_token(f);
+	assert_int_equal(
+		ofs_audit_init_on_token(f->token, NULL, KEY, f->dir, NULL),
+		OFS_EEXIST);
+	assert_int_equal(f->seen.asked[OFS_PIN_USER], 1);
+	assert_int_equal(ofs_token_login(f->token), 0);
+	assert_int_equal(f->seen.asked[OFS_PIN_USER], 2);
 }
 
 static void
