@@ -20,12 +20,17 @@ kept_begin(ofs_audit *a, struct ofs_error *e)
 {
 	struct keys *k = &a->keys;
 	uint32_t from = k->current;
-	struct key_epoch *ep;
+	struct key_epoch *ep, *old;
 	int rc;
 
 	/* what was closed is not to be read with the key of what is open */
 	if (!is_used(a) || !k->served || from == 0)
 		return 0;
+	rc = keys_epoch(a, from, &old, e);
+	if (rc != 0)
+		return rc;
+	/* while it is needed it is kept; it is not to stay for each batch */
+	old->own = false;
 	k->current = 0;
 	k->writer = NULL;
 	rc = keys_for_writing(a, &ep, e);

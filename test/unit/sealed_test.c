@@ -530,6 +530,38 @@ changes_before_unlock(void **state)
 	ofs_audit_free(a);
 }
 
+/* a handle that signs one batch after the other */
+static void
+many_batches(void **state)
+{
+	const int n = KEYS_SEALED_MAX + 20;
+	struct ofs_audit_report rep;
+	uint8_t id[16] = { 8 };
+	uint64_t opened;
+	ofs_audit *a;
+
+	(void)state;
+	make_with_key();
+	a = sample_open(0);
+	for (int i = 0; i < n; i++) {
+		id[14] = (uint8_t)(i >> 8);
+		id[15] = (uint8_t)i;
+		sample_begin(a);
+		opened = sample_batch_opened(a, id, 0);
+		sample_commit(a);
+		sample_begin(a);
+		sample_batch_closed(a, id, opened, 0, 0);
+		sample_commit(a);
+	}
+	assert_true(a->keys.newest > KEYS_SEALED_MAX);
+	assert_true(a->keys.n <= KEYS_SEALED_MAX);
+	unlock(a);
+	ok(ofs_audit_verify(a, NULL, NULL, &rep), &e);
+	assert_int_equal(rep.sealed_bodies, 0);
+	assert_int_equal(rep.unclosed_batches, 0);
+	ofs_audit_free(a);
+}
+
 /* more unfinished lists than epochs are in memory: none is lost */
 static void
 changes_with_many_unfinished(void **state)
@@ -616,6 +648,7 @@ main(void)
 		cmocka_unit_test(changes_while_running),
 		cmocka_unit_test(changes_elsewhere),
 		cmocka_unit_test(changes_before_unlock),
+		cmocka_unit_test(many_batches),
 		cmocka_unit_test(changes_with_many_unfinished),
 		cmocka_unit_test(rotates),
 	};
