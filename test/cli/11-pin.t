@@ -133,4 +133,7 @@ if command -v script >/dev/null; then
 	tty '\003'
 	like "$out" '(^| )echo( |;|$)' 'echo is on after an interrupt'
 fi
+is "$(python3 "$OFS_TOP/test/lib/prompt.py" ofs-token keys \
+	pkcs11:token=sandbox --pin-source prompt)" 'echo off' \
+	'echo is off before the prompt is written'
 done_testing

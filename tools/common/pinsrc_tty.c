@@ -90,8 +90,11 @@ ask_once(int fd, const char *prompt, char *pin)
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
 	quiet.c_lflag |= ICANON;
+	/* before the prompt: who answers at once is not shown, and heard */
+	rc = tcsetattr(fd, TCSAFLUSH, &quiet) != 0 ? errno : 0;
 	put(fd, prompt);
-	rc = tcsetattr(fd, TCSAFLUSH, &quiet) != 0 ? errno : read_line(fd, pin);
+	if (rc == 0)
+		rc = read_line(fd, pin);
 	tcsetattr(fd, TCSAFLUSH, &old);
 	put(fd, "\n");
 	for (i = 0; i < N_WATCHED; i++)
