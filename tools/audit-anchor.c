@@ -50,19 +50,13 @@ print(struct out *o, const struct ofs_audit_head *h, const char *label)
 }
 
 static int
-put(struct tool *s, const struct tool_opts *so, const char *uri)
+put(struct tool *s, ofs_token *token)
 {
 	struct ofs_audit_head h = { .size = sizeof(h) };
-	ofs_token *token = NULL;
-	int rc;
 
-	rc = cmd_audit_token(s, so, uri, &token);
-	if (rc == 0 && ofs_audit_put_token_head(s->audit, token, &h) != 0)
-		rc = cmd_audit_fail(s);
-	if (rc == 0)
-		rc = print(s->out, &h, ofs_token_get_info(token)->label);
-	ofs_token_free(token);
-	return rc;
+	if (ofs_audit_put_token_head(s->audit, token, &h) != 0)
+		return cmd_audit_fail(s);
+	return print(s->out, &h, ofs_token_get_info(token)->label);
 }
 
 int
@@ -70,6 +64,7 @@ cmd_audit_anchor(struct out *o, int argc, char **argv)
 {
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
+	ofs_token *token = NULL;
 	const char *uri = NULL;
 	bool json = false;
 	const struct opt table[] = {
@@ -92,9 +87,10 @@ cmd_audit_anchor(struct out *o, int argc, char **argv)
 		rc = args_usage(&a, o, "name the token with '--token'");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	rc = cmd_audit_open_to_write(&s, o, &so);
+	rc = cmd_audit_open_near(&s, o, &so, uri, &token);
 	if (rc == 0)
-		rc = put(&s, &so, uri);
+		rc = put(&s, token);
+	ofs_token_free(token);
 	tool_close(&s);
 	return rc;
 }

@@ -50,9 +50,8 @@ print(struct tool *s, const char *note)
 /* with the key where it was when it was named */
 static int
 sign_on_token(struct tool *s, const struct tool_opts *so, const char *uri,
-	char **note)
+	ofs_token *token, char **note)
 {
-	ofs_token *token = NULL;
 	ofs_key *key = NULL;
 	int rc;
 
@@ -63,28 +62,41 @@ sign_on_token(struct tool *s, const struct tool_opts *so, const char *uri,
 		rc = cmd_audit_fail(s);
 	(void)ofs_audit_use_key(s->audit, NULL);
 	ofs_key_free(key);
-	ofs_token_free(token);
 	return rc;
 }
 
 static int
-get(struct tool *s, const struct tool_opts *so, bool sign, char **note)
+get(struct tool *s, bool sign, char **note)
 {
-	struct ofs_audit_key_info k = { .size = sizeof(k) };
-
-	if (sign && ofs_audit_get_key(s->audit, &k) != 0)
-		return cmd_audit_fail(s);
-	if (sign && k.on_token && k.place[0] != '\0')
-		return sign_on_token(s, so, k.place, note);
 	if (ofs_audit_checkpoint(s->audit, sign, note) != 0)
 		return cmd_audit_fail(s);
 	return 0;
 }
 
+/* the log is locked: one token may have its station key and the audit key */
+static int
+sign_one(struct tool *s, const struct tool_opts *so, char **note)
+{
+	struct ofs_audit_key_info k = { .size = sizeof(k) };
+	ofs_token *token = NULL;
+	const char *uri;
+	int rc;
+
+	if (ofs_audit_get_key(s->audit, &k) != 0)
+		return cmd_audit_fail(s);
+	uri = k.on_token && k.place[0] != '\0' ? k.place : NULL;
+	rc = cmd_audit_unlock_near(s, so, uri, &token);
+	if (rc == 0)
+		rc = uri != NULL ? sign_on_token(s, so, uri, token, note)
+				 : get(s, true, note);
+	ofs_token_free(token);
+	return rc;
+}
+
 int
 cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 {
-	struct tool_opts so = { 0 };
+	struct tool_opts so = { 0 }, own;
 	struct tool s = { 0 };
 	bool sign = false, json = false, qr = false, ascii = false;
 	bool invert = false;
@@ -105,6 +117,7 @@ cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 	int rc;
 
 	rc = args_parse(&a, o, argc, argv, &ops);
+	own = so;
 	if (rc == 0)
 		rc = args_operands(&a, o, &ops, 0, 0, "");
 	if (rc == 0 && qr && json)
@@ -114,10 +127,11 @@ cmd_audit_checkpoint(struct out *o, int argc, char **argv)
 		rc = args_usage(&a, o, "'--ascii' and '--invert' are for --qr");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	rc = sign ? cmd_audit_open_to_write(&s, o, &so)
+	own.locked = true;
+	rc = sign ? cmd_audit_open_to_write(&s, o, &own)
 		  : cmd_audit_open(&s, o, &so);
 	if (rc == 0)
-		rc = get(&s, &so, sign, &note);
+		rc = sign ? sign_one(&s, &so, &note) : get(&s, false, &note);
 	if (rc == 0)
 		rc = qr ? cmd_audit_qr(o, note, ascii, invert)
 			: print(&s, note);

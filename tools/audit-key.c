@@ -73,9 +73,9 @@ print(struct tool *s)
 
 /* a key on a token; the login is recorded */
 static int
-set_on_token(struct tool *s, const struct tool_opts *so, const char *uri)
+set_on_token(struct tool *s, const struct tool_opts *so, const char *uri,
+	ofs_token *token)
 {
-	ofs_token *token = NULL;
 	ofs_key *key = NULL;
 	int rc;
 
@@ -86,15 +86,15 @@ set_on_token(struct tool *s, const struct tool_opts *so, const char *uri)
 		rc = cmd_audit_neighbours(
 			s, token, ofs_key_get_info(key)->spki_sha256);
 	ofs_key_free(key);
-	ofs_token_free(token);
 	return rc;
 }
 
 static int
-set_key(struct tool *s, const struct tool_opts *so, const char *place)
+set_key(struct tool *s, const struct tool_opts *so, const char *place,
+	ofs_token *token)
 {
 	if (tool_is_on_token(place))
-		return set_on_token(s, so, place);
+		return set_on_token(s, so, place, token);
 	return ofs_audit_set_key(s->audit, place) == 0 ? 0 : cmd_audit_fail(s);
 }
 
@@ -103,6 +103,7 @@ cmd_audit_key(struct out *o, int argc, char **argv)
 {
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
+	ofs_token *token = NULL;
 	const char *set = NULL;
 	bool json = false;
 	const struct opt table[] = {
@@ -122,12 +123,14 @@ cmd_audit_key(struct out *o, int argc, char **argv)
 		rc = args_operands(&a, o, &ops, 0, 0, "");
 	if (rc != 0)
 		return rc == ARGS_DONE ? 0 : rc;
-	rc = set != NULL ? cmd_audit_open_to_write(&s, o, &so)
-			 : cmd_audit_open(&s, o, &so);
+	rc = set == NULL ? cmd_audit_open(&s, o, &so)
+			 : cmd_audit_open_near(&s, o, &so,
+				   tool_is_on_token(set) ? set : NULL, &token);
 	if (rc == 0 && set != NULL)
-		rc = set_key(&s, &so, set);
+		rc = set_key(&s, &so, set, token);
 	if (rc == 0)
 		rc = print(&s);
+	ofs_token_free(token);
 	tool_close(&s);
 	return rc;
 }

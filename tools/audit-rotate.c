@@ -34,25 +34,21 @@ static const char help[] =
 /* clang-format on */
 
 static int
-rotate_to_token(struct tool *s, const struct tool_opts *so,
-	struct ofs_audit_rotate_opts *ro)
+rotate_to_token(
+	struct tool *s, ofs_token *token, struct ofs_audit_rotate_opts *ro)
 {
 	const char *uri = ro->station_key;
-	ofs_token *token = NULL;
-	int rc;
 
 	ro->station_key = NULL;
-	rc = cmd_audit_token(s, so, uri, &token);
-	if (rc == 0 && ofs_audit_rotate_to_token(s->audit, token, uri, ro) != 0)
-		rc = out_fail_with(s->out, ofs_token_error(token));
-	ofs_token_free(token);
-	return rc;
+	if (ofs_audit_rotate_to_token(s->audit, token, uri, ro) != 0)
+		return out_fail_with(s->out, ofs_token_error(token));
+	return 0;
 }
 
 /* what opens it now, and what will */
 static int
 rotate(struct tool *s, const struct tool_opts *so, const struct unlock *u,
-	const char *source, struct ofs_audit_rotate_opts *ro)
+	ofs_token *token, const char *source, struct ofs_audit_rotate_opts *ro)
 {
 	char *passphrase = NULL;
 	int rc;
@@ -63,7 +59,7 @@ rotate(struct tool *s, const struct tool_opts *so, const struct unlock *u,
 			source, "the audit log", true, &passphrase);
 	ro->passphrase = passphrase;
 	if (rc == 0 && tool_is_on_token(ro->station_key))
-		rc = rotate_to_token(s, so, ro);
+		rc = rotate_to_token(s, token, ro);
 	else if (rc == 0 && ofs_audit_rotate(s->audit, ro) != 0)
 		rc = cmd_audit_fail(s);
 	pinsrc_buffer_free(passphrase);
@@ -78,6 +74,7 @@ cmd_audit_rotate(struct out *o, int argc, char **argv)
 	struct strings auditors = { .n = 0 }, drop = { .n = 0 };
 	struct unlock u = { NULL, NULL, NULL };
 	const char *passphrase = NULL;
+	ofs_token *token = NULL;
 	struct tool_opts so = { 0 };
 	struct tool s = { 0 };
 	bool json = false;
@@ -112,11 +109,15 @@ cmd_audit_rotate(struct out *o, int argc, char **argv)
 	so.locked = cmd_audit_unlock_given(&u);
 	so.lists = ro.station_key != NULL || passphrase != NULL;
 	if (rc == 0)
-		rc = cmd_audit_open_to_write(&s, o, &so);
+		rc = cmd_audit_open_near(&s, o, &so,
+			tool_is_on_token(ro.station_key) ? ro.station_key
+							 : NULL,
+			&token);
 	if (rc == 0)
-		rc = rotate(&s, &so, &u, passphrase, &ro);
+		rc = rotate(&s, &so, &u, token, passphrase, &ro);
 	if (rc == 0)
 		rc = cmd_audit_readers(&s);
+	ofs_token_free(token);
 	cmd_audit_certs_free(certs);
 	tool_close(&s);
 	return rc;

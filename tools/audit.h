@@ -58,7 +58,18 @@ int cmd_audit_open(struct tool *s, struct out *o, const struct tool_opts *so);
 /* the same for what is recorded */
 int cmd_audit_open_to_write(
 	struct tool *s, struct out *o, const struct tool_opts *so);
-/* the token at `uri`; and, logged in, the key. Errors are said */
+/*
+ * The same with the token at `uri` that the verb is about (NULL: none): where
+ * it has the station key, one login is enough. The caller frees *token, NULL to
+ * begin with, in every case. cmd_audit_unlock_near: of a log that was opened
+ * `locked`.
+ */
+int cmd_audit_open_near(struct tool *s, struct out *o,
+	const struct tool_opts *so, const char *uri, ofs_token **token);
+int cmd_audit_unlock_near(struct tool *s, const struct tool_opts *so,
+	const char *uri, ofs_token **token);
+/* the token at `uri`; and, logged in, the key (of *token if that is not NULL).
+ * Errors are said */
 int cmd_audit_token(struct tool *s, const struct tool_opts *so, const char *uri,
 	ofs_token **out);
 int cmd_audit_token_key(struct tool *s, const struct tool_opts *so,

@@ -88,6 +88,35 @@ cmd_audit_open_to_write(
 }
 
 int
+cmd_audit_open_near(struct tool *s, struct out *o, const struct tool_opts *so,
+	const char *uri, ofs_token **token)
+{
+	struct tool_opts own = *so;
+	int rc;
+
+	own.locked = true;
+	rc = cmd_audit_open_to_write(s, o, &own);
+	return rc != 0 ? rc : cmd_audit_unlock_near(s, so, uri, token);
+}
+
+int
+cmd_audit_unlock_near(struct tool *s, const struct tool_opts *so,
+	const char *uri, ofs_token **token)
+{
+	struct tool_opts own = *so;
+	int rc = uri != NULL ? cmd_audit_token(s, so, uri, token) : 0;
+
+	if (rc != 0 || so->locked)
+		return rc;
+	own.passphrase_option = "--passphrase-source";
+	own.may_lack = true;
+	s->near = *token;
+	rc = tool_unlock(s, &own);
+	s->near = NULL;
+	return rc;
+}
+
+int
 cmd_audit_token(struct tool *s, const struct tool_opts *so, const char *uri,
 	ofs_token **out)
 {
@@ -102,7 +131,7 @@ int
 cmd_audit_token_key(struct tool *s, const struct tool_opts *so, const char *uri,
 	ofs_token **token, ofs_key **key)
 {
-	int rc = cmd_audit_token(s, so, uri, token);
+	int rc = *token != NULL ? 0 : cmd_audit_token(s, so, uri, token);
 
 	if (rc == 0 && ofs_key_open(*token, uri, 0, key) != 0)
 		rc = out_fail_with(s->out, ofs_token_error(*token));

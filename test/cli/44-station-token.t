@@ -220,6 +220,24 @@ status 3 'adopt: one that can leave the token'
 run ofs-token adopt "$desk;object=log" --use log --audit setup
 status 0 'adopt: one that cannot'
 
+# --- verbs that are about the token of the station key want one PIN, once
+enroll "$desk;object=heads" --key-type ec:P-256
+must ofs-audit init --audit one --station-key "$desk;object=log" \
+	--auditor alice.crt
+one() { # VERB...
+	run env -u OFS_PIN_SOURCE setsid -w ofs-audit "$@" --audit one
+	status 4 "$1: no PIN"
+	like "$err" 'pass --pin-source file:' 'says where one comes from'
+	run setsid -w ofs-audit "$@" --audit one
+	status 0 "$1: one PIN"
+}
+one audit-key --set "$desk;object=heads"
+one checkpoint --sign
+one anchor --token "$desk"
+one rotate --station-key "$desk;object=log"
+is "$(ofs-audit list --audit one --type login --json --auditor-key alice.key |
+	jq -s length)" 5 'with one login each'
+
 # --- a sealed log: the token opens what is unfinished, and nothing else
 export OFS_AUDIT=$T/sealed
 run ofs-audit init --sealed --auditor alice.crt --station-key "$desk;object=log"

@@ -366,8 +366,7 @@ tool_unlock(struct tool *s, const struct tool_opts *opts)
 	if (ofs_audit_get_keys(s->audit, &k) != 0)
 		return fail_log(s);
 	needed = k.mode == OFS_AUDIT_SEALED ? opts->lists : !k.readable;
-	if (!needed ||
-		(opts->may_lack && from.spec == NULL && !pinsrc_has_terminal()))
+	if (!needed)
 		return 0;
 	if (tool_is_on_token(k.station_key) && s->near != NULL) {
 		if (ofs_audit_unlock_token(s->audit, s->near) == 0)
@@ -375,6 +374,8 @@ tool_unlock(struct tool *s, const struct tool_opts *opts)
 		if (ofs_token_error(s->near)->code != OFS_EKEY)
 			return out_fail_with(s->out, ofs_token_error(s->near));
 	}
+	if (opts->may_lack && from.spec == NULL && !pinsrc_has_terminal())
+		return 0;
 	if (k.passphrase && (from.spec != NULL || k.station_key[0] == '\0'))
 		return unlock_with_passphrase(s, &from);
 	if (tool_is_on_token(k.station_key))
