@@ -356,6 +356,19 @@ tool_is_on_token(const char *place)
 	return place != NULL && strncmp(place, "pkcs11:", 7) == 0;
 }
 
+/* what would have opened it, where nobody can be asked */
+static void
+tell_closed(struct tool *s, const struct ofs_audit_keys *k, const char *option)
+{
+	bool token = tool_is_on_token(k->station_key);
+
+	if (option[0] == '-' && (token || k->passphrase))
+		out_note(s->out,
+			"no terminal to ask for the %s of the audit log on; "
+			"pass %s file:PATH, fd:N, env:NAME or cmd:PROGRAM",
+			token ? "PIN" : "passphrase", option);
+}
+
 int
 tool_unlock(struct tool *s, const struct tool_opts *opts)
 {
@@ -374,8 +387,10 @@ tool_unlock(struct tool *s, const struct tool_opts *opts)
 		if (ofs_token_error(s->near)->code != OFS_EKEY)
 			return out_fail_with(s->out, ofs_token_error(s->near));
 	}
-	if (opts->may_lack && from.spec == NULL && !pinsrc_has_terminal())
+	if (opts->may_lack && from.spec == NULL && !pinsrc_has_terminal()) {
+		tell_closed(s, &k, from.option);
 		return 0;
+	}
 	if (k.passphrase && (from.spec != NULL || k.station_key[0] == '\0'))
 		return unlock_with_passphrase(s, &from);
 	if (tool_is_on_token(k.station_key))
