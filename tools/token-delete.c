@@ -28,6 +28,7 @@ TOKEN_HELP
 struct delete
 {
 	struct out *out;
+	ofs_audit *audit;
 	const char *yes;
 	bool cert_only;
 	/* as it was shown */
@@ -131,12 +132,32 @@ static int ask(struct delete *d)
 		d->out, tty, labelled ? "the label" : "the id", want);
 }
 
+/* deleting that would close the log which is to tell of it */
+static int
+refuse_station_key(const struct delete *d, const struct ofs_key_info *key)
+{
+	struct ofs_audit_keys k;
+
+	if (d->cert_only || ofs_audit_get_keys(d->audit, &k) != 0 ||
+		strcmp(k.station_key, key->uri) != 0)
+		return 0;
+	return out_fail(d->out, OFS_EPOLICY,
+		"key '%s' is the station key of this audit log, which would "
+		"open no more; name another one first, with 'ofs-audit rotate "
+		"--station-key'",
+		key->label);
+}
+
 static int
 confirm(void *arg, const struct ofs_key_info *key,
 	const struct ofs_object_info *objects, size_t n)
 {
 	struct delete *d = arg;
-	int rc;
+	int rc = refuse_station_key(d, key);
+
+	d->said = rc != 0;
+	if (rc != 0)
+		return rc;
 
 	d->objects = calloc(n, sizeof(*objects));
 	if (d->objects == NULL)
@@ -229,6 +250,7 @@ delete_key(struct tool *s, const struct tool_opts *so, const char *uri,
 	o.confirm_arg = d;
 	rc = tool_token(s, so, uri, &token);
 	if (rc == 0) {
+		d->audit = s->audit;
 		rc = ofs_key_delete(token, s->audit, uri, &o, &seq);
 		if (rc != 0 && !d->said)
 			rc = out_fail_with(s->out, ofs_token_error(token));

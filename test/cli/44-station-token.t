@@ -237,6 +237,13 @@ one anchor --token "$desk"
 one rotate --station-key "$desk;object=log"
 is "$(ofs-audit list --audit one --type login --json --auditor-key alice.key |
 	jq -s length)" 5 'with one login each'
+run setsid -w ofs-audit backup one-bak --audit one
+status 6 'a backup that cannot be recorded'
+like "$err" 'PIN of the audit log on; pass --passphrase-source file:' \
+	'says what the log wants'
+run ofs-token delete "$desk;object=log" --yes log --audit one
+status 3 'the station key of the log is not deleted'
+like "$err" "name another one first, with 'ofs-audit rotate" 'what to do first'
 
 # --- a sealed log: the token opens what is unfinished, and nothing else
 export OFS_AUDIT=$T/sealed
