@@ -215,6 +215,9 @@ print_contents(FILE *f, const struct ofs_audit_report *r)
 		row(f, "outcomes", r->outcomes, "");
 		row(f, "NOT OPENED", r->sealed_bodies,
 			" bodies: they are encrypted, and no key is here");
+		fputs("              (--station-key, --passphrase-source or "
+		      "--auditor-key opens them)\n",
+			f);
 		if (r->pending_outputs > 0)
 			row(f, "not released", r->pending_outputs, "");
 		return;

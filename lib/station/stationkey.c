@@ -167,7 +167,8 @@ open_box(ofs_token *token, struct station_key *s, struct ofs_error *e)
 	if (rc == 0 && s->uri[0] == '\0')
 		rc = err_set(e, OFS_EKEY,
 			"the station key of the log is not on token '%s' any "
-			"more",
+			"more; have an auditor name another one with ofs-audit "
+			"rotate --auditor-key",
 			token->info.label);
 	if (rc == 0)
 		rc = key_open_idle(token, s->uri, &key, e);
@@ -206,8 +207,9 @@ unlock(ofs_audit *audit, ofs_token *token, struct station_key *s,
 	err_clear(&unsaid);
 	if (early_tell(&login, &unsaid) != 0)
 		ctx_log(ctx, OFS_LOG_ERROR,
-			"a login to '%s' could not be recorded: %s",
-			token->info.label, unsaid.message);
+			"a login to '%s' could not be recorded, as it did not "
+			"open the audit log",
+			token->info.label);
 	return rc;
 }
 
