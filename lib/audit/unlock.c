@@ -279,12 +279,13 @@ open_with(ofs_audit *a, const struct given *g, struct before *b,
 
 /* with the handle's mutex: another thread may come with another key */
 static void
-say_reader(const ofs_audit *a, char *to, size_t size)
+say_reader(const ofs_audit *a, const struct ofs_audit_unlock_opts *o, char *to,
+	size_t size)
 {
 	char subject[256];
 
 	snprintf(to, size, "with the passphrase");
-	if (a->keys.reader_cert != NULL) {
+	if (o->key != NULL && a->keys.reader_cert != NULL) {
 		cert_subject(a->keys.reader_cert, subject, sizeof(subject));
 		snprintf(to, size, "with the key of '%s'", subject);
 	}
@@ -308,7 +309,7 @@ unlock(ofs_audit *a, const struct ofs_audit_unlock_opts *o, struct ofs_error *e)
 	if (rc != 0)
 		goto out;
 	rc = open_with(a, &g, b, e);
-	say_reader(a, reader, sizeof(reader));
+	say_reader(a, o, reader, sizeof(reader));
 	handle_leave(a, nested);
 	if (rc != 0 || a->read_only ||
 		(o->key == NULL && o->passphrase == NULL))

@@ -245,6 +245,23 @@ auditors(void **state)
 	ofs_audit_free(a);
 }
 
+static bool
+last_reason_has(ofs_audit *a, const char *words)
+{
+	struct ofs_field f;
+	ofs_record *rec;
+	uint64_t n;
+	bool has;
+
+	assert_int_equal(ofs_audit_size(a, &n), 0);
+	assert_int_equal(ofs_audit_get(a, n - 1, &rec), 0);
+	assert_true(ofs_record_find(rec, "reason", &f));
+	has = f.len >= strlen(words) &&
+		memcmp(f.bytes, words, strlen(words)) == 0;
+	ofs_record_free(rec);
+	return has;
+}
+
 static int
 unlock_file(ofs_audit *a, const char *path)
 {
@@ -299,6 +316,13 @@ what_opens_nothing_is_forgotten(void **state)
 	ok(unlock_file(a, other), &e);
 	ok(unlock(a, 0, NULL), &e);
 	assert_true(readable(a, 4, "document.path"));
+	ofs_audit_free(a);
+	/* each reading says with what */
+	a = sample_open(0);
+	ok(unlock(a, 0, NULL), &e);
+	assert_true(last_reason_has(a, "with the key of 'CN="));
+	ok(unlock(a, -1, "correct horse"), &e);
+	assert_true(last_reason_has(a, "with the passphrase"));
 	ofs_audit_free(a);
 }
 
