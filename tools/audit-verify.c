@@ -200,6 +200,13 @@ print_checkpoints(FILE *f, const struct ofs_audit_report *r)
 		r->audit_key_on_token ? "on a token" : "in a file",
 		r->audit_key_pinned ? "the one that --vkey names"
 				    : "UNPINNED: name it with --vkey");
+	if (r->checkpoints == 0) {
+		fprintf(f,
+			"%-14snone; 'ofs-audit checkpoint --sign' signs "
+			"one\n",
+			"checkpoints");
+		return;
+	}
 	row(f, "checkpoints", r->checkpoints, ", all agree");
 	fprintf(f, "%-14s%" PRIu64 " records, %" PRIu64 " behind it\n",
 		"  newest", r->checkpoint_records,

@@ -13,6 +13,8 @@ chmod 700 "$OFS_AUDIT" 2>/dev/null
 rm -rf "$OFS_AUDIT"
 run ofs-audit init --origin 'station/1' --audit-key file:audit-key.pem
 status 0 'init with an audit key'
+like "$(ofs-audit verify)" "^checkpoints +none; 'ofs-audit checkpoint --sign'" \
+	'it has no checkpoint yet'
 like "$out" 'whoever owns this machine' 'says what a key in a file is worth'
 is "$(stat -c %a audit-key.pem)" 600 'the key is for its owner alone'
 run ofs-audit audit-key
