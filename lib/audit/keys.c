@@ -534,7 +534,8 @@ check_batches(ofs_audit *a, const struct key_epoch *newest, struct ofs_error *e)
 	int rc = 0;
 
 	if (k->s->has_batch &&
-		memcmp(k->batch_of, newest->batches, sizeof(k->batch_of)) != 0)
+		memcmp(k->s->batch_of, newest->batches,
+			sizeof(k->s->batch_of)) != 0)
 		rc = kept_check(a, &same, e);
 	if (rc == 0 && !same)
 		rc = err_set(e, OFS_EAUDIT,

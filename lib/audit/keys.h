@@ -43,6 +43,7 @@ struct key_secrets {
 	struct wrap_token token;     /* a station key on a token, and */
 	uint8_t token_kek[WRAP_KEY]; /* what it decrypted of that */
 	uint8_t batch[SEAL_KEY]; /* a sealed log: it wraps keys that are kept */
+	uint8_t batch_of[32];    /* the hash of an epoch: batch is of that */
 	uint8_t tag[SEAL_KEY];
 	char passphrase[KEYS_PASSPHRASE_MAX + 1]; /* "": none */
 	struct wrap_scrypt scrypt;                /* what kek was made with */
@@ -64,7 +65,6 @@ struct keys {
 	EVP_PKEY *reader;         /* an auditor's */
 	X509 *reader_cert;
 	struct ofs_error why; /* no station key: the reason */
-	uint8_t batch_of[32]; /* the hash of an epoch: s->batch is of that */
 	bool served;          /* a batch was written with the current epoch */
 	bool sweep;           /* in this transaction something was finished */
 	struct seal seal;

@@ -127,7 +127,7 @@ kept_find(ofs_audit *a, struct ofs_error *e)
 		rc = keys_unwrap(
 			k, b, "batch", k->s->batch, &k->s->has_batch, e);
 	if (rc == 0)
-		rc = keys_hash_batches(k, b, k->batch_of, e);
+		rc = keys_hash_batches(k, b, k->s->batch_of, e);
 	record_body_free(b);
 	return rc;
 }
@@ -148,7 +148,7 @@ kept_check(ofs_audit *a, bool *same, struct ofs_error *e)
 	if (rc == 0)
 		rc = keys_hash_batches(k, b, now, e);
 	record_body_free(b);
-	if (rc != 0 || memcmp(now, k->batch_of, sizeof(now)) == 0)
+	if (rc != 0 || memcmp(now, k->s->batch_of, sizeof(now)) == 0)
 		return rc;
 	mem_wipe(k->s->batch, sizeof(k->s->batch));
 	k->s->has_batch = false;

@@ -334,7 +334,8 @@ keys_make(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e)
 	k->writer = NULL;
 	if (rc == 0) {
 		if (plan->batch)
-			memcpy(k->batch_of, ep->batches, sizeof(k->batch_of));
+			memcpy(k->s->batch_of, ep->batches,
+				sizeof(k->s->batch_of));
 		k->newest = k->current = ep->epoch;
 		k->served = false;
 	} else {

@@ -389,7 +389,6 @@ static int
 rotate_all(ofs_audit *a, struct changes *c, struct ofs_error *e)
 {
 	struct key_secrets *before = mem_secret_new(sizeof(*before));
-	uint8_t batch_of[sizeof(a->keys.batch_of)];
 	int rc;
 
 	if (before == NULL)
@@ -398,13 +397,11 @@ rotate_all(ofs_audit *a, struct changes *c, struct ofs_error *e)
 	if (rc != 0)
 		goto out;
 	*before = *a->keys.s;
-	memcpy(batch_of, a->keys.batch_of, sizeof(batch_of));
 	rc = rotate(a, c, e);
 	if (rc != 0) {
 		if (c->made != NULL)
 			(void)unlink(c->made);
 		*a->keys.s = *before;
-		memcpy(a->keys.batch_of, batch_of, sizeof(batch_of));
 		log_rollback(a);
 	} else {
 		rc = log_commit(a, e);

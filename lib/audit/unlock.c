@@ -107,7 +107,6 @@ struct given {
 /* What was here before; in locked memory. */
 struct before {
 	struct key_secrets s;
-	uint8_t batch_of[32]; /* s.batch is of that */
 	EVP_PKEY *reader;
 	X509 *reader_cert;
 };
@@ -199,7 +198,7 @@ join(struct keys *k, const struct before *b)
 	if (!s->has_batch) {
 		memcpy(s->batch, b->s.batch, sizeof(s->batch));
 		s->has_batch = b->s.has_batch;
-		memcpy(k->batch_of, b->batch_of, sizeof(k->batch_of));
+		memcpy(s->batch_of, b->s.batch_of, sizeof(s->batch_of));
 	}
 	if (!s->has_tag) {
 		memcpy(s->tag, b->s.tag, sizeof(s->tag));
@@ -230,7 +229,6 @@ static void
 put_back(ofs_audit *a, struct before *b)
 {
 	*a->keys.s = b->s;
-	memcpy(a->keys.batch_of, b->batch_of, sizeof(b->batch_of));
 	swap_reader(&a->keys, b);
 	keys_lock(a);
 }
@@ -262,7 +260,6 @@ open_with(ofs_audit *a, const struct given *g, struct before *b,
 	int rc;
 
 	b->s = *k->s;
-	memcpy(b->batch_of, k->batch_of, sizeof(b->batch_of));
 	mem_wipe(k->s, sizeof(*k->s));
 	swap_reader(k, b);
 	rc = take(a, g, e);
