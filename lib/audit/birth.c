@@ -150,15 +150,6 @@ key_path(ofs_audit *a, const struct ofs_audit_init_opts *o, char **path,
 }
 
 static int
-take_token(ofs_audit *a, struct key_plan *plan, struct ofs_error *e)
-{
-	plan->station = strdup(a->asked_station_key->uri);
-	plan->on_token = true;
-	keys_take_token(&a->keys, a->asked_station_key);
-	return plan->station != NULL ? 0 : err_nomem(e);
-}
-
-static int
 find_station_key(ofs_audit *a, const struct ofs_audit_init_opts *o,
 	struct key_plan *plan, char **made_file, struct ofs_error *e)
 {
@@ -173,7 +164,7 @@ find_station_key(ofs_audit *a, const struct ofs_audit_init_opts *o,
 	free(path);
 	if (rc != 0 || absolute == NULL)
 		return rc;
-	plan->station = absolute;
+	keys_plan_station(plan, absolute, false);
 	a->keys.s->has_station = true;
 	if (made)
 		*made_file = strdup(absolute);
@@ -216,7 +207,7 @@ first_epoch(ofs_audit *a, const struct ofs_audit_init_opts *o,
 	plan->tag = a->keys.mode == LOG_STATION;
 	plan->batch = a->keys.mode == LOG_SEALED && has_secret(a, o);
 	if (a->asked_station_key != NULL)
-		rc = take_token(a, plan, e);
+		rc = keys_plan_token(a, plan, a->asked_station_key, e);
 	else if ((a->keys.mode == LOG_STATION && !o->no_station_key) ||
 		o->station_key != NULL)
 		rc = find_station_key(a, o, plan, key_file, e);

@@ -135,6 +135,11 @@ int keys_make(ofs_audit *a, const struct key_plan *plan, struct ofs_error *e);
 int keys_plan_of(ofs_audit *a, uint32_t epoch, struct key_plan *plan,
 	struct ofs_error *e);
 void keys_plan_free(struct key_plan *plan);
+/* the station key that it names from now on; `station` is taken */
+void keys_plan_station(struct key_plan *plan, char *station, bool on_token);
+/* the same of one on a token, which is k->s's from now on, too */
+int keys_plan_token(ofs_audit *a, struct key_plan *plan,
+	const struct log_station_key *station, struct ofs_error *e);
 
 /*
  * keys_kept.c: the keys of what is unfinished in a sealed log that has a batch

@@ -376,16 +376,41 @@ add_auditor(ofs_audit *a, const struct ofs_field *hint, struct key_plan *plan,
 	return rc;
 }
 
+void
+keys_plan_station(struct key_plan *plan, char *station, bool on_token)
+{
+	free((void *)(uintptr_t)plan->station);
+	plan->station = station;
+	plan->on_token = on_token;
+}
+
+int
+keys_plan_token(ofs_audit *a, struct key_plan *plan,
+	const struct log_station_key *station, struct ofs_error *e)
+{
+	char *uri = strdup(station->uri);
+
+	if (uri == NULL)
+		return err_nomem(e);
+	keys_plan_station(plan, uri, true);
+	keys_take_token(&a->keys, station);
+	return 0;
+}
+
 /* the first one counts */
 static int
 take_station(
 	const struct key_wrap *w, struct key_plan *plan, struct ofs_error *e)
 {
+	char *hint;
+
 	if (plan->station != NULL)
 		return 0;
-	plan->on_token = keys_is(&w->kind, "token");
-	plan->station = strndup((const char *)w->hint.bytes, w->hint.len);
-	return plan->station != NULL ? 0 : err_nomem(e);
+	hint = strndup((const char *)w->hint.bytes, w->hint.len);
+	if (hint == NULL)
+		return err_nomem(e);
+	keys_plan_station(plan, hint, keys_is(&w->kind, "token"));
+	return 0;
 }
 
 int
@@ -425,7 +450,7 @@ void
 keys_plan_free(struct key_plan *plan)
 {
 	sk_X509_pop_free(plan->auditors, X509_free);
-	free((void *)(uintptr_t)plan->station);
+	keys_plan_station(plan, NULL, false);
 	record_body_free(plan->like);
 	memset(plan, 0, sizeof(*plan));
 }

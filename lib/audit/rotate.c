@@ -161,27 +161,6 @@ is_of_secret(const struct changes *c)
 		c->station != NULL;
 }
 
-static void
-take_station(struct key_plan *plan, char *station, bool on_token)
-{
-	free((void *)(uintptr_t)plan->station);
-	plan->station = station;
-	plan->on_token = on_token;
-}
-
-static int
-change_to_token(ofs_audit *a, const struct log_station_key *station,
-	struct key_plan *plan, struct ofs_error *e)
-{
-	char *uri = strdup(station->uri);
-
-	if (uri == NULL)
-		return err_nomem(e);
-	keys_take_token(&a->keys, station);
-	take_station(plan, uri, true);
-	return 0;
-}
-
 static int
 change_station_key(ofs_audit *a, struct changes *c, struct key_plan *plan,
 	struct ofs_error *e)
@@ -201,7 +180,7 @@ change_station_key(ofs_audit *a, struct changes *c, struct key_plan *plan,
 	if (rc == 0) {
 		memcpy(a->keys.s->station, key, sizeof(key));
 		a->keys.s->has_station = true;
-		take_station(plan, absolute, false);
+		keys_plan_station(plan, absolute, false);
 	} else {
 		free(absolute);
 	}
@@ -292,7 +271,7 @@ change(ofs_audit *a, struct changes *c, struct key_plan *plan,
 	if (rc == 0 && o->station_key != NULL)
 		rc = change_station_key(a, c, plan, e);
 	if (rc == 0 && c->station != NULL)
-		rc = change_to_token(a, c->station, plan, e);
+		rc = keys_plan_token(a, plan, c->station, e);
 	if (rc == 0 && o->passphrase != NULL)
 		rc = change_passphrase(a, o->passphrase, plan, e);
 	if (rc == 0 && sk_X509_num(plan->auditors) == 0 &&
