@@ -241,6 +241,20 @@ keys_record_of(ofs_audit *a, uint32_t epoch, uint64_t *seq,
 	return rc;
 }
 
+int
+keys_newest(ofs_audit *a, struct record_body **out, struct ofs_error *e)
+{
+	uint64_t seq;
+	int rc;
+
+	*out = NULL;
+	rc = store_epoch_last(&a->store, &a->keys.newest, e);
+	if (rc == 0 && a->keys.newest == 0)
+		rc = err_set(e, OFS_EDAMAGED,
+			"audit log says that it is encrypted, and has no keys");
+	return rc != 0 ? rc : keys_record_of(a, a->keys.newest, &seq, out, e);
+}
+
 static int
 check_commit(struct keys *k, uint32_t epoch, const struct record_body *b,
 	const uint8_t data[SEAL_KEY], struct ofs_error *e)
@@ -483,20 +497,14 @@ int
 keys_find(ofs_audit *a, struct ofs_error *e)
 {
 	struct keys *k = &a->keys;
-	struct record_body *b = NULL;
+	struct record_body *b;
 	struct key_wrap w;
 	bool found = false;
-	uint64_t seq;
 	int rc;
 
 	if (k->mode == LOG_PLAIN)
 		return 0;
-	rc = store_epoch_last(&a->store, &k->newest, e);
-	if (rc == 0 && k->newest == 0)
-		rc = err_set(e, OFS_EDAMAGED,
-			"audit log says that it is encrypted, and has no keys");
-	if (rc == 0)
-		rc = keys_record_of(a, k->newest, &seq, &b, e);
+	rc = keys_newest(a, &b, e);
 	for (size_t i = 0; rc == 0 && !found && keys_wrap(b, i, &w); i++) {
 		found = keys_is_station(&w);
 		if (found)

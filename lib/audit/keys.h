@@ -197,6 +197,8 @@ void keys_forget_stale(struct keys *k, const struct record_body *b);
 /* for keys*.c: the decoded record of an epoch; free it */
 int keys_record_of(ofs_audit *a, uint32_t epoch, uint64_t *seq,
 	struct record_body **out, struct ofs_error *e);
+/* that of the newest, which k->newest is then; free it */
+int keys_newest(ofs_audit *a, struct record_body **out, struct ofs_error *e);
 /* hash over its wraps of the batch key */
 int keys_hash_batches(struct keys *k, const struct record_body *b,
 	uint8_t out[32], struct ofs_error *e);

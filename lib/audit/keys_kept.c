@@ -114,15 +114,12 @@ int
 kept_find(ofs_audit *a, struct ofs_error *e)
 {
 	struct keys *k = &a->keys;
-	struct record_body *b = NULL;
-	uint64_t seq;
+	struct record_body *b;
 	int rc;
 
 	if (k->mode != LOG_SEALED || k->s->has_batch)
 		return 0;
-	rc = store_epoch_last(&a->store, &k->newest, e);
-	if (rc == 0)
-		rc = keys_record_of(a, k->newest, &seq, &b, e);
+	rc = keys_newest(a, &b, e);
 	if (rc == 0)
 		rc = keys_unwrap(
 			k, b, "batch", k->s->batch, &k->s->has_batch, e);
@@ -136,15 +133,12 @@ int
 kept_check(ofs_audit *a, bool *same, struct ofs_error *e)
 {
 	struct keys *k = &a->keys;
-	struct record_body *b = NULL;
+	struct record_body *b;
 	uint8_t now[32];
-	uint64_t seq;
 	int rc;
 
 	*same = true;
-	rc = store_epoch_last(&a->store, &k->newest, e);
-	if (rc == 0)
-		rc = keys_record_of(a, k->newest, &seq, &b, e);
+	rc = keys_newest(a, &b, e);
 	if (rc == 0)
 		rc = keys_hash_batches(k, b, now, e);
 	record_body_free(b);

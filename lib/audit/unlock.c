@@ -329,16 +329,13 @@ log_station_box(ofs_audit *a, struct wrap_token *out, struct ofs_error *e)
 	const uint8_t *kwp;
 	struct key_wrap w;
 	bool nested, found = false;
-	uint64_t seq;
 	int rc;
 
 	rc = handle_enter(a, &nested, e);
 	if (rc != 0)
 		return rc;
 	if (a->keys.mode != LOG_PLAIN)
-		rc = store_epoch_last(&a->store, &a->keys.newest, e);
-	if (rc == 0 && a->keys.mode != LOG_PLAIN)
-		rc = keys_record_of(a, a->keys.newest, &seq, &b, e);
+		rc = keys_newest(a, &b, e);
 	for (size_t i = 0; b != NULL && !found && keys_wrap(b, i, &w); i++)
 		found = keys_is(&w.kind, "token");
 	if (found)
