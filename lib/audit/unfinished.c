@@ -351,7 +351,7 @@ look_for_end(ofs_audit *a, const uint8_t id[16], struct ofs_batch_state *st,
 {
 	uint64_t seq[STORE_FOUND_MAX];
 	struct ofs_record_head h;
-	struct ofs_field event;
+	const struct record_body *body;
 	ofs_record *rec;
 	uint8_t root[16];
 	size_t n;
@@ -367,9 +367,8 @@ look_for_end(ofs_audit *a, const uint8_t id[16], struct ofs_batch_state *st,
 	rc = open_record(a, seq[0], &h, &rec, e);
 	if (rc != 0)
 		return rc;
-	if (ofs_record_find(rec, "event", &event) &&
-		event.len == strlen("abandon") &&
-		memcmp(event.bytes, "abandon", event.len) == 0)
+	body = handle_record_body(rec);
+	if (body != NULL && record_body_is(body, "event", "abandon"))
 		st->phase = OFS_BATCH_ABANDONED;
 	ofs_record_free(rec);
 	return 0;
