@@ -121,9 +121,11 @@ int log_each_of_type(ofs_audit *a, enum ofs_record_type type, log_record_fn fn,
 	void *arg, struct ofs_error *e);
 
 /*
- * ofs_audit_get(), ofs_audit_size() and ofs_audit_list() for callers within:
- * the error of a handle may be another thread's. fn may call the log.
+ * ofs_audit_get_keys(), ofs_audit_get(), ofs_audit_size() and
+ * ofs_audit_list() for callers within: the error of a handle may be another
+ * thread's. fn may call the log.
  */
+int log_get_keys(ofs_audit *a, struct ofs_audit_keys *out, struct ofs_error *e);
 int log_get(ofs_audit *a, uint64_t seq, ofs_record **out, struct ofs_error *e);
 int log_count(ofs_audit *a, uint64_t *out, struct ofs_error *e);
 typedef int (*log_list_fn)(
@@ -164,7 +166,7 @@ int log_rotate(ofs_audit *a, const struct ofs_audit_rotate_opts *opts,
 	const struct log_station_key *station, struct ofs_error *e);
 /* what the token is to open for the newest epoch; OFS_EKEY: nothing */
 int log_station_box(ofs_audit *a, struct wrap_token *out, struct ofs_error *e);
-/* what it made of that: opens the log. OFS_EDAMAGED: it does not */
+/* what it made of that: opens the log. OFS_EPIN: it does not */
 int log_open_with_token(ofs_audit *a, const struct log_station_key *station,
 	struct ofs_error *e);
 

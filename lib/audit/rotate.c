@@ -36,32 +36,40 @@ newest_plan(ofs_audit *a, struct key_plan *plan, struct key_epoch **newest,
 }
 
 int
-ofs_audit_get_keys(ofs_audit *audit, struct ofs_audit_keys *out)
+log_get_keys(ofs_audit *a, struct ofs_audit_keys *out, struct ofs_error *e)
 {
 	struct key_plan plan = { .reason = NULL };
 	struct key_epoch *newest;
-	struct ofs_error e;
 	bool nested;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
-	rc = handle_enter(audit, &nested, &e);
+	rc = handle_enter(a, &nested, e);
 	if (rc != 0)
-		return handle_fail(audit, &e);
-	rc = newest_plan(audit, &plan, &newest, &e);
-	out->mode = (enum ofs_audit_mode)audit->keys.mode;
-	hex_encode(out->id, audit->state.log_id, 16);
+		return rc;
+	rc = newest_plan(a, &plan, &newest, e);
+	out->mode = (enum ofs_audit_mode)a->keys.mode;
+	hex_encode(out->id, a->state.log_id, 16);
 	if (newest != NULL) {
 		out->epochs = newest->epoch;
 		out->readable = newest->open;
 	}
-	handle_leave(audit, nested);
+	handle_leave(a, nested);
 	out->passphrase = plan.passphrase;
 	if (plan.station != NULL)
 		snprintf(out->station_key, sizeof(out->station_key), "%s",
 			plan.station);
 	keys_plan_free(&plan);
+	return rc;
+}
+
+int
+ofs_audit_get_keys(ofs_audit *audit, struct ofs_audit_keys *out)
+{
+	struct ofs_error e;
+	int rc = log_get_keys(audit, out, &e);
+
 	return rc != 0 ? handle_fail(audit, &e) : 0;
 }
 

@@ -128,16 +128,15 @@ static int
 check_token(ofs_audit *audit, ofs_token *token, const uint8_t spki_sha256[32],
 	struct ofs_error *e)
 {
-	struct ofs_audit_keys keys = { .size = sizeof(keys) };
+	struct ofs_audit_keys keys;
 	char uri[1024] = "";
 	struct uri u;
 	bool here;
 	int rc;
 
-	if (ofs_audit_get_keys(audit, &keys) != 0) {
-		ofs_audit_error(audit, e);
-		return e->code;
-	}
+	rc = log_get_keys(audit, &keys, e);
+	if (rc != 0)
+		return rc;
 	rc = uri_parse(keys.station_key, &u, e);
 	if (rc != 0)
 		return e->code = OFS_EDAMAGED;

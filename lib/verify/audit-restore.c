@@ -366,7 +366,7 @@ record(struct restore *r, ofs_audit *a, struct ofs_error *e)
 static int
 open_restored(struct restore *r, ofs_audit *a, struct ofs_error *e)
 {
-	struct ofs_audit_keys k = { .size = sizeof(k) };
+	struct ofs_audit_keys k;
 	int rc = 0;
 
 	if (r->opts->unlock != NULL)
@@ -374,10 +374,9 @@ open_restored(struct restore *r, ofs_audit *a, struct ofs_error *e)
 	if (rc != 0)
 		return err_set(
 			e, rc, "backup '%s' was not opened", TEXT_Q(r->backup));
-	if (ofs_audit_get_keys(a, &k) != 0) {
-		ofs_audit_error(a, e);
-		return e->code;
-	}
+	rc = log_get_keys(a, &k, e);
+	if (rc != 0)
+		return rc;
 	if (k.mode == OFS_AUDIT_STATION && !k.readable)
 		rc = err_set(e, OFS_EAUDIT,
 			"backup '%s' is of an encrypted log that nothing here "
