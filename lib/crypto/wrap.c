@@ -149,15 +149,22 @@ wrap_scrypt_parse(const uint8_t *p, size_t n, struct wrap_scrypt *s,
 	return 0;
 }
 
+/* RFC 8017 7.1, one hash for all its uses */
+static bool
+set_oaep(EVP_PKEY_CTX *ctx, const EVP_MD *md)
+{
+	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) > 0 &&
+		EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) > 0 &&
+		EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) > 0;
+}
+
 static int
 encrypt_for(EVP_PKEY *rsa, const EVP_MD *md, const uint8_t kek[WRAP_KEY],
 	uint8_t *to, size_t *n)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(rsa, NULL);
 	int ok = ctx != NULL && EVP_PKEY_encrypt_init(ctx) == 1 &&
-		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) > 0 &&
-		EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) > 0 &&
-		EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) > 0 &&
+		set_oaep(ctx, md) &&
 		EVP_PKEY_encrypt(ctx, to, n, kek, WRAP_KEY) == 1;
 
 	EVP_PKEY_CTX_free(ctx);
@@ -283,9 +290,7 @@ set_recipient(CMS_ContentInfo *cms, X509 *c)
 		return false;
 	if (EVP_PKEY_get_base_id(X509_get0_pubkey(c)) == EVP_PKEY_EC)
 		return EVP_PKEY_CTX_set_ecdh_kdf_md(ctx, EVP_sha256()) > 0;
-	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) > 0 &&
-		EVP_PKEY_CTX_set_rsa_oaep_md(ctx, EVP_sha256()) > 0 &&
-		EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, EVP_sha256()) > 0;
+	return set_oaep(ctx, EVP_sha256());
 }
 
 int
