@@ -135,6 +135,21 @@ speaks_of_pin(CK_RV rv)
 		rv == CKR_PIN_EXPIRED;
 }
 
+/* of a login that could not be recorded */
+static void
+log_out(ofs_ctx *ctx, const struct session *s,
+	const struct ofs_token_info *info)
+{
+	CK_RV rv;
+
+	CRYPTOKI(rv, s->module->f->C_Logout(s->h));
+	if (rv != CKR_OK && rv != CKR_USER_NOT_LOGGED_IN)
+		ctx_log(ctx, OFS_LOG_ERROR,
+			"a login to '%s' that could not be recorded could not "
+			"be undone: 0x%lx",
+			info->label, rv);
+}
+
 int
 login_once(ofs_ctx *ctx, const struct session *s, enum ofs_pin_kind kind,
 	const struct pin *pin, const struct ofs_token_info *info,
@@ -142,7 +157,7 @@ login_once(ofs_ctx *ctx, const struct session *s, enum ofs_pin_kind kind,
 {
 	CK_USER_TYPE user = kind == OFS_PIN_SO ? CKU_SO : CKU_USER;
 	struct ofs_error unsaid;
-	CK_RV rv, undone;
+	CK_RV rv;
 	int rc;
 
 	if (pin->p == NULL)
@@ -158,12 +173,7 @@ login_once(ofs_ctx *ctx, const struct session *s, enum ofs_pin_kind kind,
 		rc = login_report(ctx, kind, info, NULL, e);
 		if (rc == 0)
 			return 0;
-		CRYPTOKI(undone, s->module->f->C_Logout(s->h));
-		if (undone != CKR_OK)
-			ctx_log(ctx, OFS_LOG_ERROR,
-				"a login to '%s' that could not be recorded "
-				"could not be undone: 0x%lx",
-				info->label, undone);
+		log_out(ctx, s, info);
 		return rc;
 	}
 	rc = login_err(info, kind, rv, e);
@@ -368,18 +378,13 @@ run_undo(void *arg, struct ofs_error *e)
 {
 	ofs_token *t = arg;
 	struct session *s;
-	CK_RV rv;
 	int rc;
 
 	login_forget(t);
 	rc = token_session(t, &s, e);
-	if (rc != 0)
-		return rc;
-	CRYPTOKI(rv, s->module->f->C_Logout(s->h));
-	if (rv == CKR_OK || rv == CKR_USER_NOT_LOGGED_IN)
-		return 0;
-	return cryptoki_err(e, cryptoki_code(rv), rv, "cannot log out of '%s'",
-		t->info.label);
+	if (rc == 0)
+		log_out(t->ctx, s, &t->info);
+	return rc;
 }
 
 void
