@@ -52,10 +52,8 @@ unlock_with(struct tool *s, const struct unlock *u, const struct bytes *key)
 	pinsrc_buffer_free(passphrase);
 	if (rc == 0)
 		return 0;
-	ofs_audit_error(s->audit, &s->why);
-	return u->key != NULL
-		? out_fail_file(s->out, &s->why, "--auditor-key", u->key)
-		: out_fail_with(s->out, &s->why);
+	return u->key != NULL ? cmd_audit_fail_file(s, "--auditor-key", u->key)
+			      : cmd_audit_fail(s);
 }
 
 bool

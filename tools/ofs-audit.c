@@ -79,12 +79,9 @@ int
 cmd_audit_open_to_write(
 	struct tool *s, struct out *o, const struct tool_opts *so)
 {
-	struct tool_opts own = *so;
-	int rc = tool_open(s, o, so);
+	ofs_token *none = NULL;
 
-	own.passphrase_option = "--passphrase-source";
-	own.may_lack = true; /* the verb tells what it cannot do then */
-	return rc != 0 ? rc : tool_audit(s, &own, 0);
+	return cmd_audit_open_near(s, o, so, NULL, &none);
 }
 
 int
@@ -92,10 +89,11 @@ cmd_audit_open_near(struct tool *s, struct out *o, const struct tool_opts *so,
 	const char *uri, ofs_token **token)
 {
 	struct tool_opts own = *so;
-	int rc;
+	int rc = tool_open(s, o, so);
 
 	own.locked = true;
-	rc = cmd_audit_open_to_write(s, o, &own);
+	if (rc == 0)
+		rc = tool_audit(s, &own, 0);
 	return rc != 0 ? rc : cmd_audit_unlock_near(s, so, uri, token);
 }
 
@@ -109,7 +107,7 @@ cmd_audit_unlock_near(struct tool *s, const struct tool_opts *so,
 	if (rc != 0 || so->locked)
 		return rc;
 	own.passphrase_option = "--passphrase-source";
-	own.may_lack = true;
+	own.may_lack = true; /* the verb tells what it cannot do then */
 	s->near = *token;
 	rc = tool_unlock(s, &own);
 	s->near = NULL;
