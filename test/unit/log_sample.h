@@ -306,6 +306,22 @@ sample_login(ofs_audit *a, struct buf *body)
 	ok(record_login_encode(&r, body, &e), &e);
 }
 
+/* the same, in a transaction of its own */
+static inline void
+sample_one_login(ofs_audit *a)
+{
+	struct log_entry en = { .type = OFS_REC_LOGIN };
+	struct buf body = BUF_INIT;
+	struct ofs_error e;
+	uint64_t seq;
+
+	sample_login(a, &body);
+	en.body = body.p;
+	en.body_len = body.len;
+	ok(log_append_one(a, &en, &seq, &e), &e);
+	buf_free(&body);
+}
+
 /* one batch of n items in a single intent, all signed; *opened gets its seq */
 static inline void
 sample_whole_batch(ofs_audit *a, uint8_t tag, size_t n)

@@ -334,20 +334,6 @@ kept(void **state)
 	shell("rm -f '%s'", path);
 }
 
-static void
-login(ofs_audit *a)
-{
-	struct log_entry en = { .type = OFS_REC_LOGIN };
-	struct buf body = BUF_INIT;
-	uint64_t seq;
-
-	sample_login(a, &body);
-	en.body = body.p;
-	en.body_len = body.len;
-	ok(log_append_one(a, &en, &seq, &e), &e);
-	buf_free(&body);
-}
-
 /* each handle begins an epoch: not all of their keys are kept in memory */
 static void
 many_epochs(void **state)
@@ -360,11 +346,11 @@ many_epochs(void **state)
 	make();
 	for (int i = 1; i <= n; i++) {
 		a = sample_open(0);
-		login(a);
+		sample_one_login(a);
 		ofs_audit_free(a);
 	}
 	a = sample_open(0);
-	login(a);
+	sample_one_login(a);
 	unlock(a);
 	ok(ofs_audit_verify(a, NULL, NULL, &rep), &e);
 	assert_int_equal(rep.sealed_bodies, 0);
@@ -372,7 +358,7 @@ many_epochs(void **state)
 	assert_int_equal(a->keys.n, KEYS_SEALED_MAX);
 	/* what was dropped is had again, and our own was never dropped */
 	assert_false(sealed(a, 4));
-	login(a);
+	sample_one_login(a);
 	assert_int_equal(a->keys.n, KEYS_SEALED_MAX);
 	ofs_audit_free(a);
 }
