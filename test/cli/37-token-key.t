@@ -3,6 +3,7 @@
 # An audit key on a token: named when the log is made, and what it is worth
 # where the same PIN signs documents.
 . "$(dirname "$0")/../lib/tap.sh"
+. "$OFS_TOP/test/lib/station.sh"
 
 second=$OFS_TOP/test/second-verifier/verify.py
 sandbox_start
@@ -61,21 +62,14 @@ run ofs-sign --key "$there;object=audit" --audit far --format raw --out no b
 status 3 'that key signs no documents'
 
 # --- refused, and nothing is made
-refused() { # STATUS TEXT NAME OPTIONS...
-	run ofs-audit init --audit none "${@:4}"
-	status "$1" "$3"
-	like "$err" "$2" "$3: says so"
-	[ ! -e none ]
-	ok $? "$3: no log is made"
-}
-refused 3 'one for documents: it has a certificate' 'a key for documents' \
+no_log 3 'one for documents: it has a certificate' 'a key for documents' \
 	--audit-key "$here;object=docs"
-refused 2 'Ed25519 and P-256' 'an RSA key' --audit-key "$here;object=rsa"
-refused 3 'none matches the URI' 'a key that is not there' \
+no_log 2 'Ed25519 and P-256' 'an RSA key' --audit-key "$here;object=rsa"
+no_log 3 'none matches the URI' 'a key that is not there' \
 	--audit-key "$here;object=missing"
-refused 3 "no token|not there|matches" 'a token that is not there' \
+no_log 3 "no token|not there|matches" 'a token that is not there' \
 	--audit-key 'pkcs11:token=none;object=audit'
-refused 4 'no PIN could be had' 'no PIN' --audit-key "$here;object=audit" \
+no_log 4 'no PIN could be had' 'no PIN' --audit-key "$here;object=audit" \
 	--pin-source env:NONE
 must ofs-audit init --audit late
 run ofs-audit audit-key --audit late --set "$here;object=docs"

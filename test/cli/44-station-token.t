@@ -3,13 +3,9 @@
 # A station key on a token: who has the disk reads nothing, one PIN is enough
 # where one token does both, and none goes to the wrong token.
 . "$(dirname "$0")/../lib/tap.sh"
-. "$OFS_TOP/test/lib/faultp11.sh"
+. "$OFS_TOP/test/lib/station.sh"
 
-iofail=$OFS_BUILD/test/lib/iofail.so
-fault=$OFS_BUILD/test/faultp11.so
-for f in "$iofail" "$fault"; do
-	[ -e "$f" ] || skip_all "$f is not built"
-done
+built "$iofail" "$fault"
 sandbox_start
 cd "$T" || exit 1
 export HOME=$T XDG_CONFIG_HOME=$T/config
@@ -33,8 +29,7 @@ is "$(ofs-token keys "$desk" --audit setup --json |
 	jq -c 'select(.label == "log") | [.sign, .decrypt, .extractable]')" \
 	'[false,true,false]' 'the token says so, too'
 enroll $vpin "$vault;object=log" --key-type rsa:2048 --use log
-must openssl req -x509 -nodes -days 30 -subj /CN=auditor -out alice.crt \
-	-keyout alice.key -newkey ec -pkeyopt ec_paramgen_curve:P-256
+auditor alice
 mkdir docs
 for i in 1 2 3 4 5 6; do echo "order $i" >docs/order-$i.xml; done
 key="$desk;object=docs"
@@ -187,26 +182,19 @@ enroll "$desk;object=log" --key-type rsa:2048 --use log
 must pkcs11-tool --module "$OFS_MODULE" --login --pin "$(cat sandbox/pin)" \
 	--token-label sandbox --keypairgen --key-type rsa:2048 --label loose \
 	--extractable --usage-decrypt
-refused() { # STATUS TEXT NAME OPTIONS...
-	run ofs-audit init --audit none "${@:4}"
-	status "$1" "$3"
-	like "$err" "$2" "$3: says so"
-	[ ! -e none ]
-	ok $? "$3: no log is made"
-}
-refused 3 'signs; a station key decrypts' 'a key that signs' \
+no_log 3 'signs; a station key decrypts' 'a key that signs' \
 	--station-key "$desk;object=rsa"
-refused 2 'is P-256; a station key is an RSA key' 'an EC key' \
+no_log 2 'is P-256; a station key is an RSA key' 'an EC key' \
 	--station-key "$key"
-refused 3 'can leave the token' 'an extractable key' \
+no_log 3 'can leave the token' 'an extractable key' \
 	--station-key "$desk;object=loose"
-refused 3 'none matches the URI' 'a key that is not there' \
+no_log 3 'none matches the URI' 'a key that is not there' \
 	--station-key "$desk;object=missing"
-refused 4 'wrong|rejected|PIN' 'a wrong PIN' --station-key "$desk;object=log" \
+no_log 4 'wrong|rejected|PIN' 'a wrong PIN' --station-key "$desk;object=log" \
 	--pin-source file:wrong.pin
-refused 2 'plain audit log has no keys' 'a plain log' \
+no_log 2 'plain audit log has no keys' 'a plain log' \
 	--station-key "$desk;object=log" --plain
-refused 2 'needs a passphrase' 'none, and one on a token' \
+no_log 2 'needs a passphrase' 'none, and one on a token' \
 	--station-key "$desk;object=log" --no-station-key
 for bad in --use=log\ --key-type=ec:P-256 \
 	--use=log\ --key-type=rsa:2048\ --self-signed\ --subject=/CN=x; do

@@ -3,6 +3,7 @@
 # Encrypted logs that no file on this machine opens any more: their backups are
 # restored with what opens them, and go on.
 . "$(dirname "$0")/../lib/tap.sh"
+. "$OFS_TOP/test/lib/station.sh"
 
 sandbox_start
 cd "$T" || exit 1
@@ -10,10 +11,8 @@ key='pkcs11:token=sandbox;object=docs'
 enroll() { OFS_AUDIT=$T/setup must ofs-token enroll "$@"; }
 enroll "$key" --key-type ec:P-256 --subject /CN=docs --self-signed
 enroll 'pkcs11:token=sandbox;object=log' --key-type rsa:2048 --use log
-must openssl req -x509 -nodes -days 30 -subj /CN=auditor -out alice.crt \
-	-keyout alice.key -newkey ec -pkeyopt ec_paramgen_curve:P-256
-must openssl req -x509 -nodes -days 30 -subj /CN=other -out bob.crt \
-	-keyout bob.key -newkey ec -pkeyopt ec_paramgen_curve:P-256
+auditor alice
+auditor bob
 printf old >old.pass && printf wrong >wrong.pass && chmod 600 ./*.pass
 echo a >a
 echo b >b

@@ -8,6 +8,7 @@
 #   station OBJECT ENROLL...   goes to $T, starts a sandbox and makes $key there,
 #                              which a log of its own, $T/first, tells of
 #   documents N PREFIX [SUFFIX]   makes N documents, PREFIX0SUFFIX and so on
+#   no_log STATUS TEXT NAME OPTION...   an init that is refused and makes nothing
 #   csigns                     calls of C_Sign so far, of FAULTP11_COUNTS
 #   kept [LOG]                 keys of what is unfinished that the log keeps
 
@@ -53,3 +54,12 @@ documents()
 
 csigns() { fault_calls "$FAULTP11_COUNTS" C_Sign; }
 kept() { sqlite3 "${1:-$OFS_AUDIT}/log.db" 'SELECT count(*) FROM kept_key'; }
+
+no_log()
+{
+	run ofs-audit init --audit none "${@:4}"
+	status "$1" "$3"
+	like "$err" "$2" "$3: says so"
+	[ ! -e none ]
+	ok $? "$3: no log is made"
+}
